@@ -1,1 +1,8 @@
-//! Skeleton.
+//! Taut's protocols as sans-IO codecs and state machines, both roles: a server and a client share the parser.
+//!
+//! Bytes go in, units come out, and the other way round. Nothing here knows rooms, sockets, clocks or randomness:
+//! whoever needs a mask key or the time of day hands it in.
+
+mod violation;
+
+pub use violation::Violation;
