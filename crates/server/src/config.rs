@@ -1,0 +1,187 @@
+//! What a server is told before it starts: plain values with their units and defaults.
+//!
+//! Nothing here reads files, flags or the environment: the `taut` binary does, and hands the result in.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use taut_hub::Policies;
+
+/// Everything a [`Server`](crate::Server) is told before it starts.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The addresses to listen on. An empty list is refused by [`Server::bind`](crate::Server::bind).
+    pub listeners: Vec<Listen>,
+    /// Threads that serve Conns, 1 to 64; 0 takes as many as the process may use.
+    pub cores: usize,
+    /// Serve a public address although nobody is asked who they are.
+    pub open: bool,
+    /// Host names, besides the loopback ones, by which requests may address this server.
+    pub hosts: Vec<String>,
+    /// Origins (`https://app.example`) whose pages may open sockets here, besides the server's own.
+    pub origins: Vec<String>,
+    /// Offer permessage-deflate (RFC 7692) to WebSockets. Off by default: it costs more CPU than it saves on small messages.
+    pub compression: bool,
+    /// What rooms keep, allow and do to slow readers, by name pattern.
+    pub policies: Arc<Policies>,
+    /// Budgets of the hub, over all cores.
+    pub hub: taut_hub::Limits,
+    /// Budgets and clocks of connections.
+    pub limits: Limits,
+}
+
+/// One address to listen on, and how connections to it begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// An IP address or a host name; a name is resolved when the server binds, and every address of it is bound.
+    pub host: String,
+    /// The port; 0 lets the system choose, and the start lines tell which.
+    pub port: u16,
+    /// What is spoken here.
+    pub speaks: Speaks,
+}
+
+/// What is spoken on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Speaks {
+    /// The first bytes decide: HTTP, JSON lines or text. The server never speaks first.
+    #[default]
+    Anything,
+    /// Text only (`text://`): the server greets at once.
+    Text,
+}
+
+/// Why a listen address was not understood. The text says what would be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ListenError(String);
+
+impl FromStr for Listen {
+    type Err = ListenError;
+
+    /// Reads `[SCHEME://]HOST:PORT`, `[SCHEME://]PORT` or `:PORT`; the scheme is `tcp` (anything, the default) or `text`.
+    ///
+    /// # Errors
+    /// A [`ListenError`] that says what is wrong and shows a right address.
+    fn from_str(input: &str) -> Result<Self, Self::Err> {
+        let (speaks, address) = match input.split_once("://") {
+            None | Some(("tcp", _)) => (Speaks::Anything, input.trim_start_matches("tcp://")),
+            Some(("text", address)) => (Speaks::Text, address),
+            Some((scheme, _)) => {
+                return Err(ListenError(format!(
+                    "cannot listen on `{input}`: no door for `{scheme}://` here; use HOST:PORT, for example 127.0.0.1:8080, or text://127.0.0.1:7000"
+                )));
+            }
+        };
+        let (host, port) = match address.rsplit_once(':') {
+            Some((host, port)) => (host, port),
+            None => ("", address),
+        };
+        let port = port.parse().map_err(|_| {
+            ListenError(format!(
+                "cannot listen on `{input}`: `{port}` is not a port (0 to 65535); use HOST:PORT, for example 127.0.0.1:8080 or [::1]:8080"
+            ))
+        })?;
+        let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+            Some(inner) => inner,
+            None if host.contains(':') => {
+                return Err(ListenError(format!(
+                    "cannot listen on `{input}`: write an IPv6 address in brackets, for example [::1]:8080"
+                )));
+            }
+            None if host.is_empty() => "127.0.0.1",
+            None => host,
+        };
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            speaks,
+        })
+    }
+}
+
+impl Listen {
+    /// The two addresses a server opens when it is told none: 127.0.0.1 and ::1, port 8080.
+    ///
+    /// Both, because Node and browsers try ::1 first for `localhost`.
+    #[must_use]
+    pub fn defaults() -> Vec<Self> {
+        ["127.0.0.1", "::1"]
+            .map(|host| Self {
+                host: host.to_owned(),
+                port: 8080,
+                speaks: Speaks::Anything,
+            })
+            .into()
+    }
+}
+
+/// Whether only this machine can reach `address`.
+#[must_use]
+pub fn is_loopback(address: &SocketAddr) -> bool {
+    match address.ip() {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => {
+            ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback())
+        }
+    }
+}
+
+/// Budgets and clocks of connections. Each default stands in the design with its reason.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Open connections over all cores; 0 derives it from the open-file limit. More are closed as they come.
+    pub conns_max: usize,
+    /// Bytes of one inbound message (a WebSocket message, a line, a POST body), after inflation. Default 64 KiB.
+    pub message_bytes_max: usize,
+    /// Milliseconds for a handshake or a request, from its first byte. Default 10,000.
+    pub handshake_ms_max: u64,
+    /// Milliseconds a connection may stay open without ever sending a byte. Default 300,000, since browsers open sockets ahead of need.
+    pub untouched_ms_max: u64,
+    /// Milliseconds a kept-alive HTTP connection may rest between requests. Default 75,000.
+    pub keep_alive_ms_max: u64,
+    /// Milliseconds between two pings (WebSocket) or comments (SSE). Default 25,000.
+    pub ping_ms: u64,
+    /// Milliseconds within which a pong must come. Default 10,000.
+    pub pong_ms_max: u64,
+    /// Milliseconds a long poll may ask to wait. Default 60,000.
+    pub wait_ms_max: u64,
+    /// Milliseconds a graceful shutdown may take. Default 30,000.
+    pub drain_ms_max: u64,
+    /// Bytes of own answers that may wait for a Conn that does not read; beyond it, its requests are not read either. Default 256 KiB.
+    pub answers_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            conns_max: 0,
+            message_bytes_max: 64 << 10,
+            handshake_ms_max: 10_000,
+            untouched_ms_max: 300_000,
+            keep_alive_ms_max: 75_000,
+            ping_ms: 25_000,
+            pong_ms_max: 10_000,
+            wait_ms_max: 60_000,
+            drain_ms_max: 30_000,
+            answers_bytes_max: 256 << 10,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listeners: Listen::defaults(),
+            cores: 0,
+            open: false,
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            compression: false,
+            policies: Arc::new(Policies::default()),
+            hub: taut_hub::Limits::default(),
+            limits: Limits::default(),
+        }
+    }
+}
