@@ -4,5 +4,6 @@
 //! whoever needs a mask key or the time of day hands it in.
 
 mod violation;
+pub mod ws;
 
 pub use violation::Violation;
