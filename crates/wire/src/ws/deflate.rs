@@ -56,65 +56,97 @@ impl Inflater {
             return Ok(Vec::new());
         }
         let stream = self.stream.get_or_insert_with(|| Decompress::new(false));
-        stream.reset(false);
-        let mut out = Vec::new();
+        let mut out = Inflated::new(bytes_max);
         let mut rest = message;
-        loop {
-            let (consumed, ended) = inflate_some(stream, rest, &mut out, bytes_max)?;
+        while !rest.is_empty() {
+            stream.reset(false);
+            let (consumed, ended) = out.inflate(stream, rest)?;
             rest = &rest[consumed..];
-            match (ended, rest.is_empty()) {
-                (true, true) => return Ok(out),
-                (true, false) => stream.reset(false),
-                (false, _) => break,
+            if !ended {
+                let (consumed, ended) = out.inflate(stream, &INFLATE_TAIL)?;
+                if !ended || consumed < INFLATE_TAIL.len() {
+                    return Err(bad_deflate());
+                }
+                break;
             }
         }
-        match inflate_some(stream, &INFLATE_TAIL, &mut out, bytes_max)? {
-            (consumed, true) if consumed == INFLATE_TAIL.len() => Ok(out),
-            _ => Err(bad_deflate()),
-        }
+        Ok(out.finish())
     }
 }
 
-/// Inflates until the input is used up or a stream ended: how much was used, and whether one ended.
-fn inflate_some(
-    stream: &mut Decompress,
-    input: &[u8],
-    out: &mut Vec<u8>,
+/// A message as it grows.
+struct Inflated {
+    /// Zeroed room behind what has been written, so that no byte is cleared twice however many streams follow.
+    bytes: Vec<u8>,
+    written_bytes: usize,
     bytes_max: usize,
-) -> Result<(usize, bool), Violation> {
-    let start = stream.total_in();
-    loop {
-        if out.len() == out.capacity() {
-            grow(out, input.len(), bytes_max);
+}
+
+impl Inflated {
+    fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            written_bytes: 0,
+            bytes_max,
         }
-        let consumed = usize::try_from(stream.total_in() - start).map_err(|_| bad_deflate())?;
-        let status = stream
-            .decompress_vec(&input[consumed..], out, FlushDecompress::None)
-            .map_err(|_| bad_deflate())?;
-        if out.len() > bytes_max {
-            return Err(Violation::too_big(
-                "a message inflates to more than this endpoint accepts",
-            ));
+    }
+
+    /// Inflates until the input is used up or a stream ended: how much was used, and whether one ended.
+    fn inflate(
+        &mut self,
+        stream: &mut Decompress,
+        input: &[u8],
+    ) -> Result<(usize, bool), Violation> {
+        let mut consumed = 0;
+        loop {
+            self.grow(input.len());
+            let (in_before, out_before) = (stream.total_in(), stream.total_out());
+            let room = &mut self.bytes[self.written_bytes..];
+            let status = stream
+                .decompress(&input[consumed..], room, FlushDecompress::None)
+                .map_err(|_| bad_deflate())?;
+            consumed += count(stream.total_in() - in_before);
+            self.written_bytes += count(stream.total_out() - out_before);
+            if self.written_bytes > self.bytes_max {
+                return Err(Violation::too_big(
+                    "a message inflates to more than this endpoint accepts",
+                ));
+            }
+            if status == Status::StreamEnd {
+                return Ok((consumed, true));
+            }
+            if self.written_bytes < self.bytes.len() {
+                // With room left, only the end of the input stops zlib.
+                return Ok((consumed, false));
+            }
         }
-        let consumed = usize::try_from(stream.total_in() - start).map_err(|_| bad_deflate())?;
-        if status == Status::StreamEnd {
-            return Ok((consumed, true));
+    }
+
+    /// Doubles a full vector, but not past one byte more than it may hold: that byte tells too much from just enough.
+    fn grow(&mut self, input_bytes: usize) {
+        if self.written_bytes < self.bytes.len() {
+            return;
         }
-        if out.len() < out.capacity() {
-            // With room left, only the end of the input stops zlib.
-            return Ok((consumed, false));
-        }
+        let wanted = self
+            .bytes
+            .len()
+            .max(input_bytes)
+            .saturating_mul(2)
+            .max(GROWTH_BYTES_MIN);
+        let bytes = wanted.min(self.bytes_max.saturating_add(1));
+        self.bytes.reserve_exact(bytes - self.bytes.len());
+        self.bytes.resize(bytes, 0);
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.written_bytes);
+        self.bytes
     }
 }
 
-/// Doubles `out`, but not past one byte more than it may hold: that byte tells too much from just enough.
-fn grow(out: &mut Vec<u8>, input_bytes: usize, bytes_max: usize) {
-    let wanted = out
-        .len()
-        .max(input_bytes.saturating_mul(2))
-        .max(GROWTH_BYTES_MIN);
-    let allowed = bytes_max.saturating_add(1).saturating_sub(out.len());
-    out.reserve_exact(wanted.min(allowed).max(1));
+/// A number of bytes that lie in memory, which therefore fits.
+fn count(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 fn bad_deflate() -> Violation {
@@ -169,12 +201,19 @@ impl Deflater {
         };
         stream.reset();
         let start = out.len();
-        if !compress_all(stream, payload, out, start) {
-            out.truncate(start);
-            return false;
-        }
-        out.truncate(out.len() - SYNC_TAIL.len());
-        true
+        // Room for the payload's own size and the tail: filling it would mean that nothing was won.
+        out.resize(start + payload.len() + SYNC_TAIL.len(), 0);
+        let done = stream.compress(payload, &mut out[start..], FlushCompress::Sync);
+        let written = count(stream.total_out());
+        let is_smaller = done.is_ok()
+            && written < payload.len() + SYNC_TAIL.len()
+            && out[start..start + written].ends_with(&SYNC_TAIL);
+        out.truncate(if is_smaller {
+            start + written - SYNC_TAIL.len()
+        } else {
+            start
+        });
+        is_smaller
     }
 
     /// The compressor whose output fits the window: the widest, shared one if the payload itself does.
@@ -188,28 +227,5 @@ impl Deflater {
         let index = usize::from(bits.checked_sub(WINDOW_BITS_MIN)?);
         let slot = self.streams.get_mut(index)?;
         Some(slot.get_or_insert_with(|| Compress::new_with_window_bits(LEVEL, false, bits)))
-    }
-}
-
-/// Compresses up to a sync flush; false when the result, without its tail, would not be smaller than the payload.
-fn compress_all(stream: &mut Compress, payload: &[u8], out: &mut Vec<u8>, start: usize) -> bool {
-    loop {
-        if out.len() - start >= payload.len() + SYNC_TAIL.len() {
-            return false;
-        }
-        out.reserve((payload.len() / 2).clamp(GROWTH_BYTES_MIN, 1 << 16));
-        let Ok(consumed) = usize::try_from(stream.total_in()) else {
-            return false;
-        };
-        let Ok(Status::Ok) = stream.compress_vec(&payload[consumed..], out, FlushCompress::Sync)
-        else {
-            return false;
-        };
-        if out.len() < out.capacity() {
-            // With room left, the flush is whole.
-            let compressed = &out[start..];
-            return compressed.ends_with(&SYNC_TAIL)
-                && compressed.len() < payload.len() + SYNC_TAIL.len();
-        }
     }
 }
