@@ -4,7 +4,7 @@
 import WebSocket, { WebSocketServer } from "ws";
 
 const deflate = { threshold: 0 };
-const bytesMax = 17 << 20;
+const bytesMax = 17 << 20, limits = { maxPayload: bytesMax, maxFragments: 1 << 17, maxBufferedChunks: 1 << 20 };
 const [role, where] = process.argv.slice(2);
 
 function echo(socket) {
@@ -14,7 +14,7 @@ function echo(socket) {
 
 function ended(url, prepare) {
   return new Promise((resolve) => {
-    const socket = new WebSocket(url, { maxPayload: bytesMax, perMessageDeflate: deflate });
+    const socket = new WebSocket(url, { ...limits, perMessageDeflate: deflate });
     prepare(socket);
     socket.on("error", () => {});
     socket.on("close", resolve);
@@ -22,7 +22,7 @@ function ended(url, prepare) {
 }
 
 if (role === "server") {
-  const server = new WebSocketServer({ host: "127.0.0.1", port: Number(where), maxPayload: bytesMax, perMessageDeflate: deflate });
+  const server = new WebSocketServer({ host: "127.0.0.1", port: Number(where), ...limits, perMessageDeflate: deflate });
   server.on("connection", echo);
 } else {
   let cases = 0;
