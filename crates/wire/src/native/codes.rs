@@ -1,0 +1,87 @@
+//! The one table of what a server says when it refuses or ends: the same words in native replies, problem JSON and close frames.
+
+/// A refusal: `{"error":CODE}` in the native protocol, `code` in problem JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErrorCode {
+    /// The word.
+    pub code: &'static str,
+    /// The HTTP status that goes with it.
+    pub status: u16,
+}
+
+/// A farewell: `{"bye":CODE}` in the native protocol, the reason of a WebSocket close frame, `taut:bye` on an event stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByeCode {
+    /// The word.
+    pub code: &'static str,
+    /// The WebSocket close codes that go with it.
+    pub closes: &'static [u16],
+    /// Whether coming back helps; a `retry_ms` says when.
+    pub comes_back: bool,
+}
+
+/// All refusals, by status.
+pub const ERRORS: &[ErrorCode] = &[
+    refusal("bad-json", 400),
+    refusal("no-verb", 400),
+    refusal("two-verbs", 400),
+    refusal("bad-field", 400),
+    refusal("bad-room", 400),
+    refusal("bad-name", 400),
+    refusal("bad-request", 400),
+    refusal("reserved-name", 403),
+    refusal("forbidden", 403),
+    refusal("not-found", 404),
+    refusal("method-not-allowed", 405),
+    refusal("not-acceptable", 406),
+    refusal("timeout", 408),
+    refusal("not-joined", 409),
+    refusal("id-conflict", 409),
+    refusal("message-too-large", 413),
+    refusal("target-too-long", 414),
+    refusal("unsupported-media-type", 415),
+    refusal("expectation-failed", 417),
+    refusal("upgrade-required", 426),
+    refusal("too-many-rooms-per-conn", 429),
+    refusal("head-too-large", 431),
+    refusal("fault", 500),
+    refusal("not-implemented", 501),
+    refusal("too-many-rooms", 503),
+    refusal("full", 503),
+    refusal("restart", 503),
+    refusal("version-not-supported", 505),
+];
+
+/// All farewells, by close code.
+pub const BYES: &[ByeCode] = &[
+    farewell("bye", &[1000], false),
+    farewell("violation", &[1002, 1003, 1007, 1009], false),
+    farewell("refused", &[1008], false),
+    farewell("fault", &[1011], true),
+    farewell("restart", &[1012], true),
+    farewell("full", &[1013], true),
+    farewell("gap", &[4008], true),
+    farewell("slow", &[4009], true),
+    farewell("silent", &[4010], true),
+];
+
+/// The HTTP status of a refusal; 400 for a word that is not in the table.
+#[must_use]
+pub fn status(code: &str) -> u16 {
+    ERRORS
+        .iter()
+        .find(|error| error.code == code)
+        .map_or(400, |error| error.status)
+}
+
+const fn refusal(code: &'static str, status: u16) -> ErrorCode {
+    ErrorCode { code, status }
+}
+
+const fn farewell(code: &'static str, closes: &'static [u16], comes_back: bool) -> ByeCode {
+    ByeCode {
+        code,
+        closes,
+        comes_back,
+    }
+}

@@ -1,0 +1,284 @@
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use serde_json::value::RawValue;
+
+use crate::Violation;
+
+use super::body::Body;
+use super::decode_request::BASE64;
+use super::object::{self, Fields};
+use super::reply::{Member, Message, Recovery, Reply, Roster};
+use super::value::{count, present, string, switch, wide_count};
+
+/// Decodes one unit of a server.
+///
+/// # Errors
+/// A [`Violation`] when it is no JSON object, or an object of a known kind with a field missing or wrong.
+pub fn decode_reply(unit: &[u8]) -> Result<Reply<'_>, Violation> {
+    let broken = |text: String| Violation::new("PROTOCOL.md, What a server says", text);
+    let fields = object::read(unit, &REPLY).map_err(broken)?;
+    reply(&Given::new(fields, &REPLY)).map_err(broken)
+}
+
+const REPLY: [&str; 25] = [
+    "room",
+    "at",
+    "from",
+    "event",
+    "key",
+    "id",
+    "time",
+    "data",
+    "base64",
+    "ok",
+    "error",
+    "bye",
+    "gap",
+    "presence",
+    "ref",
+    "text",
+    "retry_ms",
+    "complete",
+    "duplicate",
+    "more",
+    "who",
+    "count",
+    "members",
+    "messages",
+    "name",
+];
+const MESSAGE: [&str; 9] = [
+    "room", "at", "from", "event", "key", "id", "time", "data", "base64",
+];
+const GAP: [&str; 2] = ["after", "at"];
+const PRESENCE: [&str; 3] = ["joined", "left", "count"];
+const ROSTER: [&str; 2] = ["count", "members"];
+const MEMBER: [&str; 3] = ["name", "door", "id"];
+
+fn reply<'a>(given: &Given<'a, 25>) -> Result<Reply<'a>, String> {
+    if let Some(name) = given.fields.twice {
+        return Err(format!("\"{name}\" stands twice"));
+    }
+    if let Some(verb) = given.optional("ok")? {
+        return answer(&verb, given);
+    }
+    if let Some(code) = given.optional("error")? {
+        return Ok(Reply::Error {
+            code,
+            reference: given.reference(),
+            text: given.optional("text")?.unwrap_or_default(),
+            retry_ms: given.retry_ms()?,
+        });
+    }
+    if let Some(code) = given.optional("bye")? {
+        return Ok(Reply::Bye {
+            code,
+            text: given.optional("text")?,
+            retry_ms: given.retry_ms()?,
+        });
+    }
+    if let Some(value) = given.value("gap") {
+        let gap = Given::inside(value, &GAP)?;
+        return Ok(Reply::Gap {
+            room: given.string("room")?,
+            after: gap.string("after")?,
+            at: gap.string("at")?,
+        });
+    }
+    if let Some(value) = given.value("presence") {
+        let presence = Given::inside(value, &PRESENCE)?;
+        return Ok(Reply::Presence {
+            room: given.string("room")?,
+            joined: presence.members("joined")?,
+            left: presence.members("left")?,
+            count: presence.count("count")?,
+        });
+    }
+    if given.value("room").is_some() && given.has_body() {
+        return Ok(Reply::Message(given.message()?));
+    }
+    Ok(Reply::Unknown)
+}
+
+fn answer<'a>(verb: &str, given: &Given<'a, 25>) -> Result<Reply<'a>, String> {
+    let reference = given.reference();
+    Ok(match verb {
+        "join" => Reply::Joined {
+            reference,
+            room: given.string("room")?,
+            at: given.string("at")?,
+            recovery: given.recovery()?,
+            who: match given.value("who") {
+                Some(value) => Some(Given::inside(value, &ROSTER)?.roster()?),
+                None => None,
+            },
+        },
+        "leave" => Reply::Left {
+            reference,
+            room: given.string("room")?,
+        },
+        "publish" => Reply::Published {
+            reference,
+            at: given.string("at")?,
+            duplicate: given.switch("duplicate")?,
+        },
+        "history" => Reply::History {
+            reference,
+            room: given.string("room")?,
+            at: given.string("at")?,
+            recovery: given.recovery()?,
+            more: given.switch("more")?,
+            messages: given.messages()?,
+        },
+        "who" => Reply::Who {
+            reference,
+            room: given.string("room")?,
+            roster: given.roster()?,
+        },
+        "nick" => Reply::Renamed {
+            reference,
+            name: given.string("name")?,
+        },
+        "ping" => Reply::Pong { reference },
+        _ => Reply::Unknown,
+    })
+}
+
+/// The fields of one object as they were given.
+struct Given<'a, const N: usize> {
+    fields: Fields<'a, N>,
+    names: &'static [&'static str; N],
+}
+
+impl<'a, const N: usize> Given<'a, N> {
+    fn new(fields: Fields<'a, N>, names: &'static [&'static str; N]) -> Self {
+        Self { fields, names }
+    }
+
+    /// An object within the unit.
+    fn inside(value: &'a RawValue, names: &'static [&'static str; N]) -> Result<Self, String> {
+        Ok(Self::new(object::read_text(value.get(), names)?, names))
+    }
+
+    /// The value of a field; `null` is as if absent.
+    fn value(&self, name: &str) -> Option<&'a RawValue> {
+        present(self.raw(name))
+    }
+
+    fn raw(&self, name: &str) -> Option<&'a RawValue> {
+        let index = self.names.iter().position(|known| *known == name)?;
+        self.fields.values[index]
+    }
+
+    fn optional(&self, name: &str) -> Result<Option<Cow<'a, str>>, String> {
+        self.value(name)
+            .map(|value| string(name, value))
+            .transpose()
+    }
+
+    fn string(&self, name: &str) -> Result<Cow<'a, str>, String> {
+        self.optional(name)?.ok_or_else(|| missing(name))
+    }
+
+    fn count(&self, name: &str) -> Result<u32, String> {
+        let value = self.value(name).ok_or_else(|| missing(name))?;
+        count(name, value)
+    }
+
+    fn switch(&self, name: &str) -> Result<bool, String> {
+        self.value(name)
+            .map_or(Ok(false), |value| switch(name, value))
+    }
+
+    fn reference(&self) -> Option<Cow<'a, str>> {
+        self.value("ref").map(|value| Cow::Borrowed(value.get()))
+    }
+
+    fn retry_ms(&self) -> Result<Option<u64>, String> {
+        self.value("retry_ms")
+            .map(|value| wide_count("retry_ms", value))
+            .transpose()
+    }
+
+    fn recovery(&self) -> Result<Recovery<'a>, String> {
+        let value = self.value("complete").ok_or_else(|| missing("complete"))?;
+        if switch("complete", value)? {
+            return Ok(Recovery::Complete);
+        }
+        Ok(Recovery::From(self.string("from")?))
+    }
+
+    fn roster(&self) -> Result<Roster<'a>, String> {
+        Ok(Roster {
+            count: self.count("count")?,
+            members: self.members("members")?,
+        })
+    }
+
+    fn members(&self, name: &str) -> Result<Vec<Member<'a>>, String> {
+        self.list(name)?
+            .into_iter()
+            .map(|value| {
+                let given = Given::inside(value, &MEMBER)?;
+                Ok(Member {
+                    name: given.string("name")?,
+                    door: given.string("door")?,
+                    id: given.string("id")?,
+                })
+            })
+            .collect()
+    }
+
+    fn messages(&self) -> Result<Vec<Message<'a>>, String> {
+        self.list("messages")?
+            .into_iter()
+            .map(|value| Given::inside(value, &MESSAGE)?.message())
+            .collect()
+    }
+
+    fn list(&self, name: &str) -> Result<Vec<&'a RawValue>, String> {
+        let value = self.value(name).ok_or_else(|| missing(name))?;
+        serde_json::from_str(value.get()).map_err(|_| format!("\"{name}\" must be a list"))
+    }
+
+    fn message(&self) -> Result<Message<'a>, String> {
+        Ok(Message {
+            room: self.string("room")?,
+            at: self.string("at")?,
+            from: self.string("from")?,
+            event: self.string("event")?,
+            key: self.optional("key")?,
+            id: self.optional("id")?,
+            time_ms: self
+                .value("time")
+                .map_or(Ok(0), |value| wide_count("time", value))?,
+            body: self.body()?,
+        })
+    }
+
+    fn has_body(&self) -> bool {
+        self.raw("data").is_some() || self.value("base64").is_some()
+    }
+
+    /// A string that holds half of a surrogate pair, which somebody may have published as `application/json`,
+    /// is no text, but it is JSON.
+    fn body(&self) -> Result<Body<'a>, String> {
+        if let Some(data) = self.raw("data") {
+            let json = data.get();
+            return Ok(match string("data", data) {
+                Ok(text) => Body::Text(text),
+                Err(_) => Body::Json(Cow::Borrowed(json)),
+            });
+        }
+        let text = self.string("base64")?;
+        match BASE64.decode(text.as_bytes()) {
+            Ok(bytes) => Ok(Body::Binary(Cow::Owned(bytes))),
+            Err(error) => Err(format!("\"base64\" is not base64: {error}")),
+        }
+    }
+}
+
+fn missing(name: &str) -> String {
+    format!("\"{name}\" is missing")
+}

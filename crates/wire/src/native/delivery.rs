@@ -1,0 +1,80 @@
+use base64::Engine as _;
+
+use super::body::Payload;
+use super::decode_request::BASE64;
+use super::escape::{encode_json, number, quote};
+
+/// One message of a room as a server hands it out: borrowed, because its bytes are written once per room and Format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivery<'a> {
+    /// The room.
+    pub room: &'a str,
+    /// Its position.
+    pub at: &'a str,
+    /// Who said it.
+    pub from: &'a str,
+    /// What kind of message it is.
+    pub event: &'a str,
+    /// The key whose latest value it is.
+    pub key: Option<&'a str>,
+    /// The publisher's own id.
+    pub id: Option<&'a str>,
+    /// When the room's home took it, in milliseconds of Unix time.
+    pub time_ms: u64,
+    /// What it says.
+    pub body: Payload<'a>,
+}
+
+/// Appends the message object, without a line end.
+pub fn encode_delivery(out: &mut Vec<u8>, delivery: &Delivery<'_>) {
+    out.extend_from_slice(b"{\"room\":");
+    quote(out, delivery.room.as_bytes());
+    text_field(out, b",\"at\":", delivery.at);
+    text_field(out, b",\"from\":", delivery.from);
+    text_field(out, b",\"event\":", delivery.event);
+    if let Some(key) = delivery.key {
+        text_field(out, b",\"key\":", key);
+    }
+    if let Some(id) = delivery.id {
+        text_field(out, b",\"id\":", id);
+    }
+    out.extend_from_slice(b",\"time\":");
+    number(out, delivery.time_ms);
+    out.push(b',');
+    payload(out, delivery.body);
+    out.push(b'}');
+}
+
+/// Appends a name, already in its punctuation, and a string.
+pub(super) fn text_field(out: &mut Vec<u8>, name: &[u8], value: &str) {
+    out.extend_from_slice(name);
+    quote(out, value.as_bytes());
+}
+
+/// Appends `"data":…` or `"base64":"…"`.
+pub(super) fn payload(out: &mut Vec<u8>, body: Payload<'_>) {
+    match body {
+        Payload::Text(text) => {
+            out.extend_from_slice(b"\"data\":");
+            quote(out, text);
+        }
+        Payload::Json(json) => {
+            out.extend_from_slice(b"\"data\":");
+            encode_json(out, json);
+        }
+        Payload::Binary(bytes) => {
+            out.extend_from_slice(b"\"base64\":\"");
+            base64(out, bytes);
+            out.push(b'"');
+        }
+    }
+}
+
+/// Appends `bytes` as base64, into space made for exactly that.
+fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    let start = out.len();
+    let encoded = base64::encoded_len(bytes.len(), true).unwrap_or(0);
+    out.resize(start + encoded, 0);
+    let written = BASE64.encode_slice(bytes, &mut out[start..]).unwrap_or(0);
+    out.truncate(start + written);
+}

@@ -1,0 +1,258 @@
+use super::delivery::{Delivery, encode_delivery, text_field};
+use super::escape::number;
+use super::reply::{Member, Message, Recovery, Reply, Roster};
+
+impl Reply<'_> {
+    /// Appends the object, without a line end. [`Reply::Unknown`] is nothing that a server says, and writes `{}`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Joined {
+                reference,
+                room,
+                at,
+                recovery,
+                who,
+            } => {
+                open_ok(out, "join", reference.as_deref());
+                text_field(out, b",\"room\":", room);
+                text_field(out, b",\"at\":", at);
+                recovery_fields(out, recovery);
+                if let Some(roster) = who {
+                    out.extend_from_slice(b",\"who\":{");
+                    roster_fields(out, roster);
+                    out.push(b'}');
+                }
+            }
+            Self::Left { reference, room } => {
+                open_ok(out, "leave", reference.as_deref());
+                text_field(out, b",\"room\":", room);
+            }
+            Self::Published {
+                reference,
+                at,
+                duplicate,
+            } => {
+                open_ok(out, "publish", reference.as_deref());
+                text_field(out, b",\"at\":", at);
+                duplicate_field(out, *duplicate);
+            }
+            Self::History {
+                reference,
+                room,
+                at,
+                recovery,
+                more,
+                messages,
+            } => {
+                let head = PageHead {
+                    room,
+                    at,
+                    recovery,
+                    more: *more,
+                };
+                let messages = messages.iter().map(Message::delivery);
+                return encode_history(out, reference.as_deref(), &head, messages);
+            }
+            Self::Who {
+                reference,
+                room,
+                roster,
+            } => {
+                open_ok(out, "who", reference.as_deref());
+                text_field(out, b",\"room\":", room);
+                out.push(b',');
+                roster_fields(out, roster);
+            }
+            Self::Renamed { reference, name } => {
+                open_ok(out, "nick", reference.as_deref());
+                text_field(out, b",\"name\":", name);
+            }
+            Self::Pong { reference } => open_ok(out, "ping", reference.as_deref()),
+            Self::Error {
+                code,
+                reference,
+                text,
+                retry_ms,
+            } => return encode_error(out, code, reference.as_deref(), text, *retry_ms),
+            Self::Message(message) => return encode_delivery(out, &message.delivery()),
+            Self::Gap { room, after, at } => return encode_gap(out, room, after, at),
+            Self::Presence {
+                room,
+                joined,
+                left,
+                count,
+            } => {
+                text_field(out, b"{\"room\":", room);
+                out.extend_from_slice(b",\"presence\":{\"joined\":");
+                members_list(out, joined);
+                out.extend_from_slice(b",\"left\":");
+                members_list(out, left);
+                out.extend_from_slice(b",\"count\":");
+                number(out, u64::from(*count));
+                out.push(b'}');
+            }
+            Self::Bye {
+                code,
+                text,
+                retry_ms,
+            } => {
+                text_field(out, b"{\"bye\":", code);
+                if let Some(text) = text {
+                    text_field(out, b",\"text\":", text);
+                }
+                retry_field(out, *retry_ms);
+            }
+            Self::Unknown => out.push(b'{'),
+        }
+        out.push(b'}');
+    }
+}
+
+/// Appends an `{"error":…}`. `reference` is JSON as it came.
+pub fn encode_error(
+    out: &mut Vec<u8>,
+    code: &str,
+    reference: Option<&str>,
+    text: &str,
+    retry_ms: Option<u64>,
+) {
+    text_field(out, b"{\"error\":", code);
+    reference_field(out, reference);
+    text_field(out, b",\"text\":", text);
+    retry_field(out, retry_ms);
+    out.push(b'}');
+}
+
+/// Appends a `{"room":…,"gap":…}`.
+pub fn encode_gap(out: &mut Vec<u8>, room: &str, after: &str, at: &str) {
+    text_field(out, b"{\"room\":", room);
+    text_field(out, b",\"gap\":{\"after\":", after);
+    text_field(out, b",\"at\":", at);
+    out.extend_from_slice(b"}}");
+}
+
+/// What stands before the messages of a page of history.
+#[derive(Debug, Clone, Copy)]
+pub struct PageHead<'a> {
+    /// The room.
+    pub room: &'a str,
+    /// Where to go on.
+    pub at: &'a str,
+    /// Whether everything asked for is there.
+    pub recovery: &'a Recovery<'a>,
+    /// There is more after `at` already.
+    pub more: bool,
+}
+
+/// Appends an `{"ok":"history",…}`.
+pub fn encode_history<'m>(
+    out: &mut Vec<u8>,
+    reference: Option<&str>,
+    head: &PageHead<'_>,
+    messages: impl IntoIterator<Item = Delivery<'m>>,
+) {
+    open_ok(out, "history", reference);
+    out.push(b',');
+    page_fields(out, head, messages);
+    out.push(b'}');
+}
+
+/// Appends a page of history as `GET` answers it: the same without `ok` and `ref`.
+pub fn encode_page<'m>(
+    out: &mut Vec<u8>,
+    head: &PageHead<'_>,
+    messages: impl IntoIterator<Item = Delivery<'m>>,
+) {
+    out.push(b'{');
+    page_fields(out, head, messages);
+    out.push(b'}');
+}
+
+/// Appends the answer to `?who`: the same as to `who`, without `ok` and `ref`.
+pub fn encode_roster(out: &mut Vec<u8>, room: &str, roster: &Roster<'_>) {
+    text_field(out, b"{\"room\":", room);
+    out.push(b',');
+    roster_fields(out, roster);
+    out.push(b'}');
+}
+
+/// Appends the answer to a `POST`: the same as to `publish`, without `ok` and `ref`.
+pub fn encode_receipt(out: &mut Vec<u8>, at: &str, duplicate: bool) {
+    text_field(out, b"{\"at\":", at);
+    duplicate_field(out, duplicate);
+    out.push(b'}');
+}
+
+fn open_ok(out: &mut Vec<u8>, verb: &str, reference: Option<&str>) {
+    text_field(out, b"{\"ok\":", verb);
+    reference_field(out, reference);
+}
+
+fn reference_field(out: &mut Vec<u8>, reference: Option<&str>) {
+    if let Some(reference) = reference {
+        out.extend_from_slice(b",\"ref\":");
+        out.extend_from_slice(reference.as_bytes());
+    }
+}
+
+fn retry_field(out: &mut Vec<u8>, retry_ms: Option<u64>) {
+    if let Some(retry_ms) = retry_ms {
+        out.extend_from_slice(b",\"retry_ms\":");
+        number(out, retry_ms);
+    }
+}
+
+fn duplicate_field(out: &mut Vec<u8>, duplicate: bool) {
+    if duplicate {
+        out.extend_from_slice(b",\"duplicate\":true");
+    }
+}
+
+fn recovery_fields(out: &mut Vec<u8>, recovery: &Recovery<'_>) {
+    match recovery {
+        Recovery::Complete => out.extend_from_slice(b",\"complete\":true"),
+        Recovery::From(from) => text_field(out, b",\"complete\":false,\"from\":", from),
+    }
+}
+
+fn page_fields<'m>(
+    out: &mut Vec<u8>,
+    head: &PageHead<'_>,
+    messages: impl IntoIterator<Item = Delivery<'m>>,
+) {
+    text_field(out, b"\"room\":", head.room);
+    text_field(out, b",\"at\":", head.at);
+    recovery_fields(out, head.recovery);
+    if head.more {
+        out.extend_from_slice(b",\"more\":true");
+    }
+    out.extend_from_slice(b",\"messages\":[");
+    for (index, message) in messages.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        encode_delivery(out, &message);
+    }
+    out.push(b']');
+}
+
+fn roster_fields(out: &mut Vec<u8>, roster: &Roster<'_>) {
+    out.extend_from_slice(b"\"count\":");
+    number(out, u64::from(roster.count));
+    out.extend_from_slice(b",\"members\":");
+    members_list(out, &roster.members);
+}
+
+fn members_list(out: &mut Vec<u8>, members: &[Member<'_>]) {
+    out.push(b'[');
+    for (index, member) in members.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        text_field(out, b"{\"name\":", &member.name);
+        text_field(out, b",\"door\":", &member.door);
+        text_field(out, b",\"id\":", &member.id);
+        out.push(b'}');
+    }
+    out.push(b']');
+}

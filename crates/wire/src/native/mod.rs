@@ -1,0 +1,46 @@
+//! The native protocol: one JSON object a unit, a line on raw sockets, a text frame on WebSocket; both roles.
+//!
+//! A server decodes [`Request`]s and encodes [`Reply`]s, a client does the reverse. PROTOCOL.md is the specification,
+//! its examples are the test vectors.
+//!
+//! Invariants:
+//! - A unit never holds a raw line end, whatever was published: encoders append no newline, and JSON bodies lose theirs.
+//! - JSON bodies keep their bytes as they came (but for raw line ends, which JSON knows only as white space): numbers,
+//!   key order and escapes are never parsed and written again.
+//! - What a peer sends wrong is a [`Rejected`], never the end of its connection.
+//! - Decoding is linear in the unit, allocates nothing for values without escapes, and never recurses.
+//!
+//! Absent on purpose: the rules of room names and display names, and what a position means. Here they are strings.
+
+mod body;
+pub mod codes;
+mod decode_reply;
+mod decode_request;
+mod delivery;
+mod encode_reply;
+mod encode_request;
+mod escape;
+mod label;
+mod object;
+mod rejected;
+mod reply;
+mod request;
+mod suggest;
+mod value;
+
+pub use body::{Body, Payload};
+pub use decode_reply::decode_reply;
+pub use decode_request::decode_request;
+pub use delivery::{Delivery, encode_delivery};
+pub use encode_reply::{
+    PageHead, encode_error, encode_gap, encode_history, encode_page, encode_receipt, encode_roster,
+};
+pub use escape::{encode_json, encode_string};
+pub use label::{
+    BadLabel, EVENT_BYTES_MAX, ID_BYTES_MAX, KEY_BYTES_MAX, check_event, check_id, check_key,
+};
+pub use object::DEPTH_MAX;
+pub use rejected::Rejected;
+pub use reply::{Member, Message, Recovery, Reply, Roster};
+pub use request::{Lane, REFERENCE_BYTES_MAX, Request, Verb};
+pub(crate) use suggest::nearest;

@@ -1,0 +1,48 @@
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+/// A unit that is no request. The connection lives; the peer gets an `{"error":…}`.
+#[derive(Debug, Clone)]
+pub struct Rejected<'a> {
+    /// One of `bad-json`, `no-verb`, `two-verbs`, `bad-field`.
+    pub code: &'static str,
+    /// What is wrong and what to do, in a sentence.
+    pub text: Cow<'static, str>,
+    /// The unit's `ref`, where it could be read.
+    pub reference: Option<&'a RawValue>,
+}
+
+impl<'a> Rejected<'a> {
+    pub(super) fn bad_json(text: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code: "bad-json",
+            text: text.into(),
+            reference: None,
+        }
+    }
+
+    pub(super) fn bad_field(text: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code: "bad-field",
+            text: text.into(),
+            reference: None,
+        }
+    }
+
+    pub(super) fn about(mut self, reference: Option<&'a RawValue>) -> Self {
+        self.reference = reference;
+        self
+    }
+
+    /// Appends the answer that the peer gets.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        super::encode_error(
+            out,
+            self.code,
+            self.reference.map(RawValue::get),
+            &self.text,
+            None,
+        );
+    }
+}

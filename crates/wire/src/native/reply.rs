@@ -1,0 +1,187 @@
+use std::borrow::Cow;
+
+use super::body::Body;
+use super::delivery::Delivery;
+
+/// What a server says: answers to requests (`ok`, `error`), and what comes by itself.
+///
+/// `reference` is the request's `ref` as JSON, echoed as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// `{"ok":"join"}`: in the room; what comes after `at` is live.
+    Joined {
+        /// The request's `ref`.
+        reference: Option<Cow<'a, str>>,
+        /// The room.
+        room: Cow<'a, str>,
+        /// The room's head at the join.
+        at: Cow<'a, str>,
+        /// Whether everything asked for comes.
+        recovery: Recovery<'a>,
+        /// Who is there, when presence was asked for.
+        who: Option<Roster<'a>>,
+    },
+    /// `{"ok":"leave"}`: nothing of the room comes any more.
+    Left {
+        /// The request's `ref`.
+        reference: Option<Cow<'a, str>>,
+        /// The room.
+        room: Cow<'a, str>,
+    },
+    /// `{"ok":"publish"}`: numbered.
+    Published {
+        /// The request's `ref`.
+        reference: Option<Cow<'a, str>>,
+        /// The message's position.
+        at: Cow<'a, str>,
+        /// The same `id` was published before; this is the position of that one, and nothing was published again.
+        duplicate: bool,
+    },
+    /// `{"ok":"history"}`: what was said.
+    History {
+        /// The request's `ref`.
+        reference: Option<Cow<'a, str>>,
+        /// The room.
+        room: Cow<'a, str>,
+        /// Where to go on: the `since` of the next request.
+        at: Cow<'a, str>,
+        /// Whether everything asked for is there.
+        recovery: Recovery<'a>,
+        /// There is more after `at` already.
+        more: bool,
+        /// The messages, oldest first.
+        messages: Vec<Message<'a>>,
+    },
+    /// `{"ok":"who"}`: who is there.
+    Who {
+        /// The request's `ref`.
+        reference: Option<Cow<'a, str>>,
+        /// The room.
+        room: Cow<'a, str>,
+        /// Who is there.
+        roster: Roster<'a>,
+    },
+    /// `{"ok":"nick"}`: renamed.
+    Renamed {
+        /// The request's `ref`.
+        reference: Option<Cow<'a, str>>,
+        /// The name.
+        name: Cow<'a, str>,
+    },
+    /// `{"ok":"ping"}`.
+    Pong {
+        /// The request's `ref`.
+        reference: Option<Cow<'a, str>>,
+    },
+    /// `{"error":CODE}`: the request was not done, the connection lives.
+    Error {
+        /// One of [`codes::ERRORS`](super::codes::ERRORS), or a newer one.
+        code: Cow<'a, str>,
+        /// The request's `ref`.
+        reference: Option<Cow<'a, str>>,
+        /// What happened and what to do, for people.
+        text: Cow<'a, str>,
+        /// Above 0: the same may be tried again after so many milliseconds. 0 or `None`: it would fail again.
+        retry_ms: Option<u64>,
+    },
+    /// A message of a joined room.
+    Message(Message<'a>),
+    /// `gap`: messages of a joined room that do not come, after `after` and up to `at`.
+    Gap {
+        /// The room.
+        room: Cow<'a, str>,
+        /// The last position before the gap.
+        after: Cow<'a, str>,
+        /// The position up to which messages are missing.
+        at: Cow<'a, str>,
+    },
+    /// `presence`: who came and went, for those who asked.
+    Presence {
+        /// The room.
+        room: Cow<'a, str>,
+        /// Who came. Empty, like `left`, when too many change at once.
+        joined: Vec<Member<'a>>,
+        /// Who went.
+        left: Vec<Member<'a>>,
+        /// How many there are now.
+        count: u32,
+    },
+    /// `{"bye":CODE}`: the connection ends.
+    Bye {
+        /// One of [`codes::BYES`](super::codes::BYES), or a newer one.
+        code: Cow<'a, str>,
+        /// Why, for people.
+        text: Option<Cow<'a, str>>,
+        /// Come back after so many milliseconds; `None`: coming back as before would not help.
+        retry_ms: Option<u64>,
+    },
+    /// An object of a kind that this version does not know. Clients pass over it, so that servers can grow.
+    Unknown,
+}
+
+/// Whether a reader gets everything that it asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recovery<'a> {
+    /// `"complete":true`.
+    Complete,
+    /// `"complete":false`: the view is whole from this position on, and something before it is lost.
+    From(Cow<'a, str>),
+}
+
+/// A message as a client gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// The room.
+    pub room: Cow<'a, str>,
+    /// Its position.
+    pub at: Cow<'a, str>,
+    /// Who said it.
+    pub from: Cow<'a, str>,
+    /// What kind of message it is.
+    pub event: Cow<'a, str>,
+    /// The key whose latest value it is.
+    pub key: Option<Cow<'a, str>>,
+    /// The publisher's own id.
+    pub id: Option<Cow<'a, str>>,
+    /// When the room's home took it, in milliseconds of Unix time.
+    pub time_ms: u64,
+    /// What it says.
+    pub body: Body<'a>,
+}
+
+impl Message<'_> {
+    /// The same message, borrowed for encoding.
+    #[must_use]
+    pub fn delivery(&self) -> Delivery<'_> {
+        Delivery {
+            room: &self.room,
+            at: &self.at,
+            from: &self.from,
+            event: &self.event,
+            key: self.key.as_deref(),
+            id: self.id.as_deref(),
+            time_ms: self.time_ms,
+            body: self.body.payload(),
+        }
+    }
+}
+
+/// Who is in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roster<'a> {
+    /// How many there are; the list may be shorter.
+    pub count: u32,
+    /// Those that are listed.
+    pub members: Vec<Member<'a>>,
+}
+
+/// Somebody in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// The display name.
+    pub name: Cow<'a, str>,
+    /// The door it came by, such as `websocket`.
+    pub door: Cow<'a, str>,
+    /// Tells Conns of the same name apart; opaque.
+    pub id: Cow<'a, str>,
+}

@@ -1,0 +1,113 @@
+use crate::Violation;
+use crate::native::nearest;
+
+/// What a person typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// An empty line: nothing.
+    Nothing,
+    /// A message for the room. `//x` says `/x`.
+    Say(&'a str),
+    /// `/join ROOM`: the rest of the line is the room's name, spaces and all.
+    Join {
+        /// The room.
+        room: &'a str,
+    },
+    /// `/leave`: out of the room.
+    Leave,
+    /// `/who`: who is in the room.
+    Who,
+    /// `/history [N]`: the last so many messages.
+    History(Option<u32>),
+    /// `/nick NAME`.
+    Nick(&'a str),
+    /// `/help`.
+    Help,
+    /// `/quit`.
+    Quit,
+    /// A command without what it needs; how it is used.
+    Incomplete {
+        /// Such as `/join ROOM`.
+        usage: &'static str,
+    },
+    /// No such command.
+    Unknown {
+        /// What was typed after the slash, up to the first space.
+        command: &'a str,
+        /// The command that was probably meant.
+        meant: Option<&'static str>,
+    },
+}
+
+/// The commands, for `/help`.
+pub const HELP: [(&str, &str); 8] = [
+    ("TEXT", "say it to the room"),
+    ("//TEXT", "say what begins with a slash"),
+    ("/join ROOM", "go to another room"),
+    ("/who", "who is here"),
+    ("/history [N]", "the last messages"),
+    ("/nick NAME", "take another name"),
+    ("/leave", "leave the room"),
+    ("/quit", "end the connection"),
+];
+
+const COMMANDS: [&str; 7] = ["join", "leave", "who", "history", "nick", "help", "quit"];
+
+/// Decodes a line, given without its line end.
+///
+/// # Errors
+/// A [`Violation`] when it is not UTF-8.
+pub fn decode_line(line: &[u8]) -> Result<Line<'_>, Violation> {
+    let text = simdutf8::basic::from_utf8(line)
+        .map_err(|_| Violation::new("PROTOCOL.md, Text", "the line is not UTF-8"))?;
+    let Some(typed) = text.strip_prefix('/') else {
+        return Ok(if text.is_empty() {
+            Line::Nothing
+        } else {
+            Line::Say(text)
+        });
+    };
+    if typed.starts_with('/') {
+        return Ok(Line::Say(typed));
+    }
+    let (command, rest) = typed.split_once([' ', '\t']).unwrap_or((typed, ""));
+    Ok(decode_command(command, rest.trim()))
+}
+
+fn decode_command<'a>(command: &'a str, rest: &'a str) -> Line<'a> {
+    match (command, rest) {
+        ("join", "") => Line::Incomplete {
+            usage: "/join ROOM",
+        },
+        ("join", room) => Line::Join { room },
+        ("nick", "") => Line::Incomplete {
+            usage: "/nick NAME",
+        },
+        ("nick", name) => Line::Nick(name),
+        ("history", "") => Line::History(None),
+        ("history", number) => match number.parse() {
+            Ok(count) => Line::History(Some(count)),
+            Err(_) => Line::Incomplete {
+                usage: "/history [N]",
+            },
+        },
+        ("leave", _) => Line::Leave,
+        ("who", _) => Line::Who,
+        ("help", _) => Line::Help,
+        ("quit", _) => Line::Quit,
+        _ => Line::Unknown {
+            command,
+            meant: nearest(command, &COMMANDS),
+        },
+    }
+}
+
+/// Appends the line that says `text`, without a line end: a slash in front is doubled. Line ends in `text` would end it early; what
+/// stands after the first is left out.
+pub fn encode_say(out: &mut Vec<u8>, text: &str) {
+    let line = text.split(['\n', '\r']).next().unwrap_or_default();
+    if line.starts_with('/') {
+        out.push(b'/');
+    }
+    out.extend_from_slice(line.as_bytes());
+}

@@ -1,0 +1,165 @@
+use crate::native::{Member, Payload};
+
+use super::escape::escape;
+use super::line::{HELP, Line};
+
+/// Lines of one message that are shown. Each repeats the name, so that a message of line ends alone could grow sixty-fold without it.
+pub const LINES_MAX: usize = 200;
+
+/// A message as a person reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// Who said it.
+    pub from: &'a str,
+    /// What kind of message it is; `message` is not shown.
+    pub event: &'a str,
+    /// What it says.
+    pub body: Payload<'a>,
+}
+
+/// Appends a message: `ana: hi`, further lines `ana| more`, another event `ana [move]: …`, Binary `ana: <12 bytes>`.
+pub fn show_message(out: &mut Vec<u8>, said: &Said<'_>) {
+    escape(out, said.from.as_bytes());
+    if said.event != "message" {
+        out.extend_from_slice(b" [");
+        escape(out, said.event.as_bytes());
+        out.push(b']');
+    }
+    out.extend_from_slice(b": ");
+    match said.body {
+        Payload::Text(text) | Payload::Json(text) => show_lines(out, said.from, text),
+        Payload::Binary(bytes) => {
+            let unit = if bytes.len() == 1 { "byte" } else { "bytes" };
+            out.extend_from_slice(format!("<{} {unit}>", bytes.len()).as_bytes());
+        }
+    }
+}
+
+fn show_lines(out: &mut Vec<u8>, from: &str, text: &[u8]) {
+    let mut rest = text;
+    let mut shown = 0_usize;
+    while let Some((line, after)) = split_line(rest) {
+        if shown == LINES_MAX {
+            next_line(out, from);
+            out.extend_from_slice(format!("… {} more bytes", rest.len()).as_bytes());
+            return;
+        }
+        if shown > 0 {
+            next_line(out, from);
+        }
+        escape(out, line);
+        shown += 1;
+        rest = after;
+    }
+}
+
+fn next_line(out: &mut Vec<u8>, from: &str) {
+    out.push(b'\n');
+    escape(out, from.as_bytes());
+    out.extend_from_slice(b"| ");
+}
+
+/// The first line and what follows its `\n`, `\r\n` or `\r`; a line end at the very end begins no line of its own.
+fn split_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    if text.is_empty() {
+        return None;
+    }
+    let Some(end) = memchr::memchr2(b'\n', b'\r', text) else {
+        return Some((text, &[]));
+    };
+    let (line, after) = text.split_at(end);
+    let after = after
+        .strip_prefix(b"\r\n")
+        .unwrap_or_else(|| after.get(1..).unwrap_or_default());
+    Some((line, after))
+}
+
+/// Appends what the server tells by itself: `* the last 3 messages`.
+pub fn show_notice(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(b"* ");
+    escape(out, text.as_bytes());
+}
+
+/// Appends what went wrong: `! no command /jion; did you mean /join?`.
+pub fn show_error(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(b"! ");
+    escape(out, text.as_bytes());
+}
+
+/// Appends who came and went, a line each: `* bo joined (mqtt)`, `* bo left`. Nothing where nobody did.
+pub fn show_presence(out: &mut Vec<u8>, joined: &[Member<'_>], left: &[Member<'_>]) {
+    let start = out.len();
+    for member in joined {
+        between(out, start);
+        let text = format!("{} joined ({})", member.name, member.door);
+        show_notice(out, &text);
+    }
+    for member in left {
+        between(out, start);
+        show_notice(out, &format!("{} left", member.name));
+    }
+}
+
+/// Appends who is in a room: `* 2 in lobby: ana (text), bo (websocket)`; `… and 7 more` where not all are listed.
+pub fn show_who(out: &mut Vec<u8>, room: &str, count: u32, members: &[Member<'_>]) {
+    let mut text = format!("{count} in {room}");
+    for (index, member) in members.iter().enumerate() {
+        let before = if index == 0 { ": " } else { ", " };
+        text.push_str(before);
+        text.push_str(&member.name);
+        text.push_str(" (");
+        text.push_str(&member.door);
+        text.push(')');
+    }
+    let listed = u32::try_from(members.len()).unwrap_or(u32::MAX);
+    if count > listed {
+        text.push_str(&format!(" … and {} more", count - listed));
+    }
+    show_notice(out, &text);
+}
+
+/// Appends what one can type.
+pub fn show_help(out: &mut Vec<u8>) {
+    let start = out.len();
+    for (command, does) in HELP {
+        between(out, start);
+        show_notice(out, &format!("{command:<13} {does}"));
+    }
+}
+
+fn between(out: &mut Vec<u8>, start: usize) {
+    if out.len() > start {
+        out.push(b'\n');
+    }
+}
+
+impl Line<'_> {
+    /// What to answer to a line that asks for nothing that can be done; `None` for the others. Goes through [`show_error`].
+    #[must_use]
+    pub fn complaint(&self) -> Option<String> {
+        match self {
+            Self::Incomplete { usage } => Some(format!("say {usage}")),
+            Self::Unknown {
+                command,
+                meant: Some(meant),
+            } => Some(format!(
+                "no command /{}; did you mean /{meant}?",
+                cut(command)
+            )),
+            Self::Unknown {
+                command,
+                meant: None,
+            } => Some(format!(
+                "no command /{}; /help lists them, //{} says it",
+                cut(command),
+                cut(command)
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// Enough of a command to be recognised.
+fn cut(command: &str) -> &str {
+    &command[..command.floor_char_boundary(24)]
+}
