@@ -20,7 +20,7 @@ pub struct ByeCode {
     pub comes_back: bool,
 }
 
-/// All refusals, by status.
+/// All refusals, by status. A breach of HTTP itself is `bad-request` with the status that RFC 9110 gives it.
 pub const ERRORS: &[ErrorCode] = &[
     refusal("bad-json", 400),
     refusal("no-verb", 400),
@@ -28,28 +28,29 @@ pub const ERRORS: &[ErrorCode] = &[
     refusal("bad-field", 400),
     refusal("bad-room", 400),
     refusal("bad-name", 400),
+    refusal("bad-text", 400),
+    refusal("bad-query", 400),
+    refusal("bad-handshake", 400),
     refusal("bad-request", 400),
+    refusal("unexpected-body", 400),
+    refusal("label-too-long", 400),
     refusal("reserved-name", 403),
-    refusal("forbidden", 403),
+    refusal("presence-off", 403),
+    refusal("host-refused", 403),
+    refusal("origin-refused", 403),
     refusal("not-found", 404),
     refusal("method-not-allowed", 405),
-    refusal("not-acceptable", 406),
     refusal("timeout", 408),
     refusal("not-joined", 409),
     refusal("id-conflict", 409),
     refusal("message-too-large", 413),
-    refusal("target-too-long", 414),
-    refusal("unsupported-media-type", 415),
-    refusal("expectation-failed", 417),
     refusal("upgrade-required", 426),
     refusal("too-many-rooms-per-conn", 429),
-    refusal("head-too-large", 431),
     refusal("fault", 500),
-    refusal("not-implemented", 501),
+    refusal("unknown-method", 501),
     refusal("too-many-rooms", 503),
-    refusal("full", 503),
+    refusal("busy", 503),
     refusal("restart", 503),
-    refusal("version-not-supported", 505),
 ];
 
 /// All farewells, by close code.

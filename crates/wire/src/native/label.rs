@@ -1,11 +1,7 @@
 //! The rules of the small strings beside a body: `event`, `key`, `id`. They hold at every door.
 
-/// Bytes of an `event`.
-pub const EVENT_BYTES_MAX: usize = 128;
-/// Bytes of a `key`.
-pub const KEY_BYTES_MAX: usize = 255;
-/// Bytes of an `id`, also of an `Idempotency-Key`.
-pub const ID_BYTES_MAX: usize = 128;
+/// Bytes of an `event`, a `key`, an `id` or an `Idempotency-Key`.
+pub const LABEL_BYTES_MAX: usize = 255;
 
 /// A label that breaks its rule; `Display` says which and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -17,14 +13,12 @@ pub enum BadLabel {
         field: &'static str,
     },
     /// It is longer than its limit.
-    #[error("{field} has {bytes} bytes, at most {bytes_max} are allowed")]
+    #[error("{field} has {bytes} bytes, at most {LABEL_BYTES_MAX} are allowed")]
     TooLong {
         /// Which label.
         field: &'static str,
         /// Its length in bytes.
         bytes: usize,
-        /// The limit in bytes.
-        bytes_max: usize,
     },
     /// It holds a control character or a line end, which no event stream could carry.
     #[error("{field} must not hold control characters or line ends")]
@@ -37,44 +31,43 @@ pub enum BadLabel {
     Reserved,
 }
 
-/// Checks an `event`: 1 to [`EVENT_BYTES_MAX`] bytes, no control characters, and not the server's own `taut:…`,
+/// Checks an `event`: 1 to [`LABEL_BYTES_MAX`] bytes, no control characters, and not the server's own `taut:…`,
 /// so that nobody can forge a gap or a bye on an event stream.
 ///
 /// # Errors
 /// The rule that it breaks.
 pub fn check_event(event: &str) -> Result<(), BadLabel> {
-    check("event", event, EVENT_BYTES_MAX)?;
+    check("event", event)?;
     if event.starts_with("taut:") {
         return Err(BadLabel::Reserved);
     }
     Ok(())
 }
 
-/// Checks a `key`: 1 to [`KEY_BYTES_MAX`] bytes, no control characters.
+/// Checks a `key`: 1 to [`LABEL_BYTES_MAX`] bytes, no control characters.
 ///
 /// # Errors
 /// The rule that it breaks.
 pub fn check_key(key: &str) -> Result<(), BadLabel> {
-    check("key", key, KEY_BYTES_MAX)
+    check("key", key)
 }
 
-/// Checks an `id`: 1 to [`ID_BYTES_MAX`] bytes, no control characters.
+/// Checks an `id`: 1 to [`LABEL_BYTES_MAX`] bytes, no control characters.
 ///
 /// # Errors
 /// The rule that it breaks.
 pub fn check_id(id: &str) -> Result<(), BadLabel> {
-    check("id", id, ID_BYTES_MAX)
+    check("id", id)
 }
 
-fn check(field: &'static str, label: &str, bytes_max: usize) -> Result<(), BadLabel> {
+fn check(field: &'static str, label: &str) -> Result<(), BadLabel> {
     if label.is_empty() {
         return Err(BadLabel::Empty { field });
     }
-    if label.len() > bytes_max {
+    if label.len() > LABEL_BYTES_MAX {
         return Err(BadLabel::TooLong {
             field,
             bytes: label.len(),
-            bytes_max,
         });
     }
     if label

@@ -36,9 +36,7 @@ pub use encode_reply::{
     PageHead, encode_error, encode_gap, encode_history, encode_page, encode_receipt, encode_roster,
 };
 pub use escape::{encode_json, encode_string};
-pub use label::{
-    BadLabel, EVENT_BYTES_MAX, ID_BYTES_MAX, KEY_BYTES_MAX, check_event, check_id, check_key,
-};
+pub use label::{BadLabel, LABEL_BYTES_MAX, check_event, check_id, check_key};
 pub use object::DEPTH_MAX;
 pub use rejected::Rejected;
 pub use reply::{Member, Message, Recovery, Reply, Roster};

@@ -8,35 +8,22 @@ pub enum Line<'a> {
     Nothing,
     /// A message for the room. `//x` says `/x`.
     Say(&'a str),
-    /// `/join ROOM`: the rest of the line is the room's name, spaces and all.
-    Join {
-        /// The room.
-        room: &'a str,
-    },
+    /// `/join ROOM`: the rest of the line is the room's name, spaces and all; empty where none was given.
+    Join(&'a str),
     /// `/leave`: out of the room.
     Leave,
     /// `/who`: who is in the room.
     Who,
-    /// `/history [N]`: the last so many messages.
+    /// `/history [N]`: the last so many messages; `None` where no number was given.
     History(Option<u32>),
-    /// `/nick NAME`.
+    /// `/nick NAME`; empty where none was given.
     Nick(&'a str),
     /// `/help`.
     Help,
     /// `/quit`.
     Quit,
-    /// A command without what it needs; how it is used.
-    Incomplete {
-        /// Such as `/join ROOM`.
-        usage: &'static str,
-    },
-    /// No such command.
-    Unknown {
-        /// What was typed after the slash, up to the first space.
-        command: &'a str,
-        /// The command that was probably meant.
-        meant: Option<&'static str>,
-    },
+    /// No such command: what was typed after the slash, up to the first space. [`meant`] guesses what was wanted.
+    Unknown(&'a str),
 }
 
 /// The commands, for `/help`.
@@ -75,31 +62,22 @@ pub fn decode_line(line: &[u8]) -> Result<Line<'_>, Violation> {
 }
 
 fn decode_command<'a>(command: &'a str, rest: &'a str) -> Line<'a> {
-    match (command, rest) {
-        ("join", "") => Line::Incomplete {
-            usage: "/join ROOM",
-        },
-        ("join", room) => Line::Join { room },
-        ("nick", "") => Line::Incomplete {
-            usage: "/nick NAME",
-        },
-        ("nick", name) => Line::Nick(name),
-        ("history", "") => Line::History(None),
-        ("history", number) => match number.parse() {
-            Ok(count) => Line::History(Some(count)),
-            Err(_) => Line::Incomplete {
-                usage: "/history [N]",
-            },
-        },
-        ("leave", _) => Line::Leave,
-        ("who", _) => Line::Who,
-        ("help", _) => Line::Help,
-        ("quit", _) => Line::Quit,
-        _ => Line::Unknown {
-            command,
-            meant: nearest(command, &COMMANDS),
-        },
+    match command {
+        "join" => Line::Join(rest),
+        "leave" => Line::Leave,
+        "who" => Line::Who,
+        "history" => Line::History(rest.parse().ok()),
+        "nick" => Line::Nick(rest),
+        "help" => Line::Help,
+        "quit" => Line::Quit,
+        _ => Line::Unknown(command),
     }
+}
+
+/// The command that `command`, which is none, was probably meant to be.
+#[must_use]
+pub fn meant(command: &str) -> Option<&'static str> {
+    nearest(command, &COMMANDS)
 }
 
 /// Appends the line that says `text`, without a line end: a slash in front is doubled. Line ends in `text` would end it early; what

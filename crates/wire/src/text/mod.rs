@@ -12,7 +12,8 @@ mod line;
 mod show;
 
 pub use escape::escape;
-pub use line::{HELP, Line, decode_line, encode_say};
+pub use line::{HELP, Line, decode_line, encode_say, meant};
 pub use show::{
-    LINES_MAX, Said, show_error, show_help, show_message, show_notice, show_presence, show_who,
+    LINES_MAX, Said, encode_error, encode_help, encode_message, encode_notice, encode_presence,
+    encode_unknown, encode_who,
 };

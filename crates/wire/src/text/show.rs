@@ -1,10 +1,12 @@
 use crate::native::{Member, Payload};
 
 use super::escape::escape;
-use super::line::{HELP, Line};
+use super::line::{HELP, meant};
 
 /// Lines of one message that are shown. Each repeats the name, so that a message of line ends alone could grow sixty-fold without it.
 pub const LINES_MAX: usize = 200;
+/// Enough of a command to be recognised.
+const COMMAND_SHOWN_BYTES_MAX: usize = 24;
 
 /// A message as a person reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub struct Said<'a> {
 }
 
 /// Appends a message: `ana: hi`, further lines `ana| more`, another event `ana [move]: …`, Binary `ana: <12 bytes>`.
-pub fn show_message(out: &mut Vec<u8>, said: &Said<'_>) {
+pub fn encode_message(out: &mut Vec<u8>, said: &Said<'_>) {
     escape(out, said.from.as_bytes());
     if said.event != "message" {
         out.extend_from_slice(b" [");
@@ -27,7 +29,7 @@ pub fn show_message(out: &mut Vec<u8>, said: &Said<'_>) {
     }
     out.extend_from_slice(b": ");
     match said.body {
-        Payload::Text(text) | Payload::Json(text) => show_lines(out, said.from, text),
+        Payload::Text(text) | Payload::Json(text) => lines(out, said.from, text),
         Payload::Binary(bytes) => {
             let unit = if bytes.len() == 1 { "byte" } else { "bytes" };
             out.extend_from_slice(format!("<{} {unit}>", bytes.len()).as_bytes());
@@ -35,7 +37,7 @@ pub fn show_message(out: &mut Vec<u8>, said: &Said<'_>) {
     }
 }
 
-fn show_lines(out: &mut Vec<u8>, from: &str, text: &[u8]) {
+fn lines(out: &mut Vec<u8>, from: &str, text: &[u8]) {
     let mut rest = text;
     let mut shown = 0_usize;
     while let Some((line, after)) = split_line(rest) {
@@ -75,33 +77,33 @@ fn split_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Appends what the server tells by itself: `* the last 3 messages`.
-pub fn show_notice(out: &mut Vec<u8>, text: &str) {
+pub fn encode_notice(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(b"* ");
     escape(out, text.as_bytes());
 }
 
 /// Appends what went wrong: `! no command /jion; did you mean /join?`.
-pub fn show_error(out: &mut Vec<u8>, text: &str) {
+pub fn encode_error(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(b"! ");
     escape(out, text.as_bytes());
 }
 
 /// Appends who came and went, a line each: `* bo joined (mqtt)`, `* bo left`. Nothing where nobody did.
-pub fn show_presence(out: &mut Vec<u8>, joined: &[Member<'_>], left: &[Member<'_>]) {
+pub fn encode_presence(out: &mut Vec<u8>, joined: &[Member<'_>], left: &[Member<'_>]) {
     let start = out.len();
     for member in joined {
         between(out, start);
         let text = format!("{} joined ({})", member.name, member.door);
-        show_notice(out, &text);
+        encode_notice(out, &text);
     }
     for member in left {
         between(out, start);
-        show_notice(out, &format!("{} left", member.name));
+        encode_notice(out, &format!("{} left", member.name));
     }
 }
 
 /// Appends who is in a room: `* 2 in lobby: ana (text), bo (websocket)`; `… and 7 more` where not all are listed.
-pub fn show_who(out: &mut Vec<u8>, room: &str, count: u32, members: &[Member<'_>]) {
+pub fn encode_who(out: &mut Vec<u8>, room: &str, count: u32, members: &[Member<'_>]) {
     let mut text = format!("{count} in {room}");
     for (index, member) in members.iter().enumerate() {
         let before = if index == 0 { ": " } else { ", " };
@@ -115,15 +117,15 @@ pub fn show_who(out: &mut Vec<u8>, room: &str, count: u32, members: &[Member<'_>
     if count > listed {
         text.push_str(&format!(" … and {} more", count - listed));
     }
-    show_notice(out, &text);
+    encode_notice(out, &text);
 }
 
 /// Appends what one can type.
-pub fn show_help(out: &mut Vec<u8>) {
+pub fn encode_help(out: &mut Vec<u8>) {
     let start = out.len();
     for (command, does) in HELP {
         between(out, start);
-        show_notice(out, &format!("{command:<13} {does}"));
+        encode_notice(out, &format!("{command:<13} {does}"));
     }
 }
 
@@ -133,33 +135,12 @@ fn between(out: &mut Vec<u8>, start: usize) {
     }
 }
 
-impl Line<'_> {
-    /// What to answer to a line that asks for nothing that can be done; `None` for the others. Goes through [`show_error`].
-    #[must_use]
-    pub fn complaint(&self) -> Option<String> {
-        match self {
-            Self::Incomplete { usage } => Some(format!("say {usage}")),
-            Self::Unknown {
-                command,
-                meant: Some(meant),
-            } => Some(format!(
-                "no command /{}; did you mean /{meant}?",
-                cut(command)
-            )),
-            Self::Unknown {
-                command,
-                meant: None,
-            } => Some(format!(
-                "no command /{}; /help lists them, //{} says it",
-                cut(command),
-                cut(command)
-            )),
-            _ => None,
-        }
-    }
-}
-
-/// Enough of a command to be recognised.
-fn cut(command: &str) -> &str {
-    &command[..command.floor_char_boundary(24)]
+/// Appends the answer to a command that is none: `! no command /jion; did you mean /join?`.
+pub fn encode_unknown(out: &mut Vec<u8>, command: &str) {
+    let shown = &command[..command.floor_char_boundary(COMMAND_SHOWN_BYTES_MAX)];
+    let text = match meant(command) {
+        Some(meant) => format!("no command /{shown}; did you mean /{meant}?"),
+        None => format!("no command /{shown}; /help lists them, //{shown} says it"),
+    };
+    encode_error(out, &text);
 }
