@@ -1,5 +1,9 @@
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
+use super::object::{DEPTH_MAX, is_too_deep};
+
 /// What a message says, as a program holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body<'a> {
@@ -42,4 +46,21 @@ pub enum Payload<'a> {
     Json(&'a [u8]),
     /// Any bytes.
     Binary(&'a [u8]),
+}
+
+/// Checks that `bytes` are one JSON value in UTF-8 that may be published, and gives it without the white space around it.
+///
+/// For doors where a body is not part of a unit; in units this has been seen to already.
+///
+/// # Errors
+/// A sentence that says what is wrong.
+pub fn check_json(bytes: &[u8]) -> Result<&str, String> {
+    let text =
+        simdutf8::basic::from_utf8(bytes).map_err(|_| "not JSON: it is not UTF-8".to_owned())?;
+    let value: &RawValue =
+        serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    if is_too_deep(value.get().as_bytes()) {
+        return Err(format!("it nests deeper than {DEPTH_MAX} levels"));
+    }
+    Ok(value.get())
 }

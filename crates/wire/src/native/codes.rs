@@ -38,6 +38,7 @@ pub const ERRORS: &[ErrorCode] = &[
     refusal("presence-off", 403),
     refusal("host-refused", 403),
     refusal("origin-refused", 403),
+    refusal("forbidden", 403),
     refusal("not-found", 404),
     refusal("method-not-allowed", 405),
     refusal("timeout", 408),
@@ -50,6 +51,7 @@ pub const ERRORS: &[ErrorCode] = &[
     refusal("unknown-method", 501),
     refusal("too-many-rooms", 503),
     refusal("busy", 503),
+    refusal("full", 503),
     refusal("restart", 503),
 ];
 

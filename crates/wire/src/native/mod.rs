@@ -28,7 +28,7 @@ mod request;
 mod suggest;
 mod value;
 
-pub use body::{Body, Payload};
+pub use body::{Body, Payload, check_json};
 pub use decode_reply::decode_reply;
 pub use decode_request::decode_request;
 pub use delivery::{Delivery, encode_delivery};

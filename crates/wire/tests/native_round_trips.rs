@@ -1,0 +1,312 @@
+//! Whatever is encoded is one line and decodes to the same; whatever arrives is answered without a panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::borrow::Cow;
+
+use proptest::prelude::*;
+use taut_wire::native::{
+    Body, Lane, Member, Message, Recovery, Reply, Roster, Verb, decode_reply, decode_request,
+    encode_string,
+};
+
+type Text = Cow<'static, str>;
+
+/// Any text, with more than its share of what has to be escaped.
+fn any_text() -> impl Strategy<Value = String> {
+    let sharp = prop::sample::select(
+        "\0\u{8}\t\n\u{b}\u{c}\r\u{1b}\u{1f} \"\\/\u{7f}\u{80}\u{85}\u{9b}\u{9f}\u{a0}¿é\u{61c}\u{200e}\u{2027}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}\u{fff9}\u{feff}🙂"
+            .chars()
+            .collect::<Vec<_>>(),
+    );
+    prop::collection::vec(prop_oneof![any::<char>(), sharp], 0..24)
+        .prop_map(|characters| characters.into_iter().collect())
+}
+
+fn text() -> impl Strategy<Value = Text> {
+    any_text().prop_map(Cow::Owned)
+}
+
+fn label() -> impl Strategy<Value = Text> {
+    "[a-zé🙂 \"\\\\/]{1,20}".prop_map(Cow::Owned)
+}
+
+fn json() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,9})?([eE][+-]?[0-9]{1,3})?",
+        any_text().prop_map(|text| quoted(&text)),
+    ];
+    leaf.prop_recursive(4, 32, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4)
+                .prop_map(|items| format!("[{}]", items.join(" , "))),
+            prop::collection::vec((any_text(), inner), 0..4).prop_map(|fields| {
+                let fields: Vec<String> = fields
+                    .iter()
+                    .map(|(name, value)| format!("{}: {value}", quoted(name)))
+                    .collect();
+                format!("{{{}}}", fields.join(","))
+            }),
+        ]
+    })
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = Vec::new();
+    encode_string(&mut out, text);
+    String::from_utf8(out).unwrap()
+}
+
+fn body() -> impl Strategy<Value = Body<'static>> {
+    prop_oneof![
+        text().prop_map(Body::Text),
+        json()
+            .prop_filter("a string would be Text", |json| !json.starts_with('"'))
+            .prop_map(|json| Body::Json(Cow::Owned(json))),
+        any::<Vec<u8>>().prop_map(|bytes| Body::Binary(Cow::Owned(bytes))),
+    ]
+}
+
+fn start() -> impl Strategy<Value = (Option<Text>, Option<u32>)> {
+    prop_oneof![
+        Just((None, None)),
+        text().prop_map(|since| (Some(since), None)),
+        any::<u32>().prop_map(|rewind| (None, Some(rewind))),
+    ]
+}
+
+fn verb() -> impl Strategy<Value = Verb<'static>> {
+    let maybe = || prop::option::of(label());
+    prop_oneof![
+        (text(), start(), maybe(), any::<bool>()).prop_map(
+            |(room, (since, rewind), name, presence)| Verb::Join {
+                room,
+                since,
+                rewind,
+                name,
+                presence,
+            }
+        ),
+        text().prop_map(|room| Verb::Leave { room }),
+        text().prop_map(|room| Verb::Who { room }),
+        text().prop_map(|name| Verb::Nick { name }),
+        Just(Verb::Ping),
+        (text(), start(), prop::option::of(any::<u32>())).prop_map(
+            |(room, (since, rewind), limit)| Verb::History {
+                room,
+                since,
+                limit,
+                rewind,
+            }
+        ),
+        (
+            text(),
+            body(),
+            maybe(),
+            maybe(),
+            maybe(),
+            maybe(),
+            any::<bool>()
+        )
+            .prop_map(|(room, body, event, key, id, name, latest)| Verb::Publish {
+                room,
+                body,
+                event,
+                key,
+                id,
+                name,
+                lane: if latest { Lane::Latest } else { Lane::Reliable },
+            }),
+    ]
+}
+
+fn message() -> impl Strategy<Value = Message<'static>> {
+    let maybe = || prop::option::of(text());
+    (
+        text(),
+        text(),
+        text(),
+        text(),
+        maybe(),
+        maybe(),
+        any::<u64>(),
+        body(),
+    )
+        .prop_map(|(room, at, from, event, key, id, time_ms, body)| Message {
+            room,
+            at,
+            from,
+            event,
+            key,
+            id,
+            time_ms,
+            body,
+        })
+}
+
+fn members() -> impl Strategy<Value = Vec<Member<'static>>> {
+    let member = (text(), text(), text()).prop_map(|(name, door, id)| Member { name, door, id });
+    prop::collection::vec(member, 0..4)
+}
+
+fn roster() -> impl Strategy<Value = Roster<'static>> {
+    (any::<u32>(), members()).prop_map(|(count, members)| Roster { count, members })
+}
+
+fn recovery() -> impl Strategy<Value = Recovery<'static>> {
+    prop::option::of(text()).prop_map(|from| from.map_or(Recovery::Complete, Recovery::From))
+}
+
+fn reply() -> impl Strategy<Value = Reply<'static>> {
+    let reference = || {
+        prop::option::of(prop_oneof![
+            Just(Cow::Borrowed("-1.5e999")),
+            any_text().prop_map(|text| Cow::Owned(quoted(&text))),
+        ])
+    };
+    prop_oneof![
+        (
+            reference(),
+            text(),
+            text(),
+            recovery(),
+            prop::option::of(roster())
+        )
+            .prop_map(|(reference, room, at, recovery, who)| Reply::Joined {
+                reference,
+                room,
+                at,
+                recovery,
+                who,
+            }),
+        (reference(), text()).prop_map(|(reference, room)| Reply::Left { reference, room }),
+        (reference(), text(), any::<bool>()).prop_map(|(reference, at, duplicate)| {
+            Reply::Published {
+                reference,
+                at,
+                duplicate,
+            }
+        }),
+        (
+            (reference(), text(), text(), recovery(), any::<bool>()),
+            prop::collection::vec(message(), 0..3)
+        )
+            .prop_map(|((reference, room, at, recovery, more), messages)| {
+                Reply::History {
+                    reference,
+                    room,
+                    at,
+                    recovery,
+                    more,
+                    messages,
+                }
+            }),
+        (reference(), text(), roster()).prop_map(|(reference, room, roster)| Reply::Who {
+            reference,
+            room,
+            roster,
+        }),
+        (reference(), text()).prop_map(|(reference, name)| Reply::Renamed { reference, name }),
+        reference().prop_map(|reference| Reply::Pong { reference }),
+        (text(), reference(), text(), prop::option::of(any::<u64>())).prop_map(
+            |(code, reference, text, retry_ms)| Reply::Error {
+                code,
+                reference,
+                text,
+                retry_ms,
+            }
+        ),
+        message().prop_map(Reply::Message),
+        (text(), text(), text()).prop_map(|(room, after, at)| Reply::Gap { room, after, at }),
+        (text(), members(), members(), any::<u32>()).prop_map(|(room, joined, left, count)| {
+            Reply::Presence {
+                room,
+                joined,
+                left,
+                count,
+            }
+        }),
+        (
+            text(),
+            prop::option::of(text()),
+            prop::option::of(any::<u64>())
+        )
+            .prop_map(|(code, text, retry_ms)| Reply::Bye {
+                code,
+                text,
+                retry_ms,
+            }),
+    ]
+}
+
+/// One line for every reader, also for those that split at more than `\n`.
+fn assert_one_line(unit: &[u8]) {
+    let unit = std::str::from_utf8(unit).unwrap();
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    assert!(!unit.contains(breaks), "{unit:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_string_is_read_by_others_as_it_was(text in any_text()) {
+        let json = quoted(&text);
+        prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        assert_one_line(json.as_bytes());
+    }
+
+    #[test]
+    fn a_request_comes_back(verb in verb(), reference in prop::option::of(Just("\"r\""))) {
+        let mut unit = Vec::new();
+        verb.encode(reference, &mut unit);
+        assert_one_line(&unit);
+        let request = decode_request(&unit).unwrap();
+        prop_assert_eq!(request.reference.map(serde_json::value::RawValue::get), reference);
+        prop_assert_eq!(request.verb, verb);
+    }
+
+    #[test]
+    fn a_reply_comes_back(reply in reply()) {
+        let mut unit = Vec::new();
+        reply.encode(&mut unit);
+        assert_one_line(&unit);
+        prop_assert_eq!(decode_reply(&unit).unwrap(), reply);
+    }
+
+    #[test]
+    fn a_unit_cut_short_is_bad_json(verb in verb(), cut in any::<prop::sample::Index>()) {
+        let mut unit = Vec::new();
+        verb.encode(None, &mut unit);
+        let cut = cut.index(unit.len());
+        prop_assert_eq!(decode_request(&unit[..cut]).unwrap_err().code, "bad-json");
+    }
+
+    #[test]
+    fn any_bytes_get_an_answer(bytes in any::<Vec<u8>>()) {
+        let _ = decode_reply(&bytes);
+        if let Err(rejected) = decode_request(&bytes) {
+            let mut answer = Vec::new();
+            rejected.encode(&mut answer);
+            assert_one_line(&answer);
+        }
+    }
+
+    #[test]
+    fn any_object_gets_an_answer(fields in prop::collection::vec(
+        ("join|publish|data|base64|event|ref|since|rewind|ok|room|at|who|messages|gap|complete|time", json()), 0..8
+    )) {
+        let fields: Vec<String> = fields.iter().map(|(n, v)| format!("\"{n}\":{v}")).collect();
+        let unit = format!("{{{}}}", fields.join(","));
+        let _ = decode_reply(unit.as_bytes());
+        if let Ok(request) = decode_request(unit.as_bytes()) {
+            let mut again = Vec::new();
+            request.encode(&mut again);
+            let request = decode_request(&again).unwrap();
+            let mut thrice = Vec::new();
+            request.encode(&mut thrice);
+            prop_assert_eq!(thrice, again);
+        }
+    }
+}

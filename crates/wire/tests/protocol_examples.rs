@@ -1,0 +1,304 @@
+//! Every example of PROTOCOL.md holds, byte for byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fmt::Write as _;
+
+use taut_wire::native::{self, Body, Message, Reply};
+use taut_wire::text::{self, Line};
+
+const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../PROTOCOL.md"));
+
+/// The contents of the fenced blocks marked `kind`.
+fn blocks(kind: &str) -> Vec<Vec<&'static str>> {
+    let mut found = Vec::new();
+    let mut lines = PAGE.lines();
+    while let Some(line) = lines.next() {
+        if line.strip_prefix("```") == Some(kind) {
+            found.push(lines.by_ref().take_while(|line| *line != "```").collect());
+        }
+    }
+    found
+}
+
+fn encoded(reply: &Reply<'_>) -> String {
+    let mut out = Vec::new();
+    reply.encode(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+/// The canonical spelling of what was decoded, or the refusal.
+fn understood(unit: &str) -> Result<String, String> {
+    let mut out = Vec::new();
+    let result = match native::decode_request(unit.as_bytes()) {
+        Ok(request) => {
+            request.encode(&mut out);
+            Ok(())
+        }
+        Err(rejected) => {
+            rejected.encode(&mut out);
+            Err(())
+        }
+    };
+    let text = String::from_utf8(out).unwrap();
+    result.map(|()| text.clone()).map_err(|()| text)
+}
+
+#[test]
+fn native_requests_mean_what_is_stated() {
+    let (mut taken, mut refused) = (0, 0);
+    for block in blocks("native") {
+        let mut canonical = "";
+        for (index, line) in block.iter().enumerate() {
+            if let Some(request) = line.strip_prefix("> ") {
+                canonical = request;
+                match understood(request) {
+                    Ok(text) => {
+                        assert_eq!(text, request);
+                        taken += 1;
+                    }
+                    Err(refusal) => {
+                        assert_eq!(block.get(index + 1), Some(&&*format!("< {refusal}")));
+                        refused += 1;
+                    }
+                }
+            } else if let Some(variant) = line.strip_prefix("~ ") {
+                let meant = understood(canonical).unwrap();
+                let variant = understood(variant).unwrap();
+                // Both spellings of a body keep theirs, so only the requests are compared.
+                assert_eq!(variant, meant);
+                taken += 1;
+            }
+        }
+    }
+    assert!(taken > 20 && refused > 10, "{taken} {refused}");
+}
+
+#[test]
+fn native_replies_are_written_as_stated_and_read_back() {
+    let mut seen = 0;
+    for block in blocks("native") {
+        for line in block {
+            let Some(unit) = line.strip_prefix("< ") else {
+                continue;
+            };
+            let reply = native::decode_reply(unit.as_bytes()).unwrap();
+            assert_ne!(reply, Reply::Unknown, "{unit}");
+            assert_eq!(encoded(&reply), unit);
+            seen += 1;
+        }
+    }
+    assert!(seen > 40, "{seen}");
+}
+
+#[test]
+fn an_answer_carries_the_verb_and_the_ref_of_its_request() {
+    for block in blocks("native") {
+        for pair in block.split(|line| line.is_empty()) {
+            let Some(request) = pair.first().and_then(|line| line.strip_prefix("> ")) else {
+                continue;
+            };
+            let Ok(request) = native::decode_request(request.as_bytes()) else {
+                continue;
+            };
+            let answer = pair.last().unwrap().strip_prefix("< ").unwrap();
+            let mut start = format!("{{\"ok\":\"{}\"", request.verb.name());
+            if let Some(reference) = request.reference {
+                write!(start, ",\"ref\":{reference}").unwrap();
+            }
+            assert!(
+                answer.starts_with(&start),
+                "{answer} is no answer to {start}"
+            );
+        }
+    }
+}
+
+fn stated(line: &Line<'_>) -> String {
+    match line {
+        Line::Nothing => "nothing".to_owned(),
+        Line::Say(text) => format!("say {text:?}"),
+        Line::Join(room) => format!("join {room:?}"),
+        Line::Leave => "leave".to_owned(),
+        Line::Who => "who".to_owned(),
+        Line::History(None) => "history".to_owned(),
+        Line::History(Some(count)) => format!("history {count}"),
+        Line::Nick(name) => format!("nick {name:?}"),
+        Line::Help => "help".to_owned(),
+        Line::Quit => "quit".to_owned(),
+        Line::Unknown(command) => format!("unknown {command:?}"),
+    }
+}
+
+/// Splits a block into what is shown and the `<` lines under it.
+fn shown<'b>(block: &[&'b str]) -> Vec<(&'b str, Vec<&'b str>)> {
+    let mut pairs: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in block {
+        match line.strip_prefix('<') {
+            Some(below) => {
+                let below = below.strip_prefix(' ').unwrap_or(below);
+                pairs.last_mut().unwrap().1.push(below);
+            }
+            None => pairs.push((line, Vec::new())),
+        }
+    }
+    pairs
+}
+
+fn message(unit: &str) -> Message<'_> {
+    match native::decode_reply(unit.as_bytes()).unwrap() {
+        Reply::Message(message) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn text_lines_are_understood_as_stated() {
+    let mut seen = 0;
+    for block in blocks("text") {
+        let mut typed = "";
+        for (line, below) in shown(&block) {
+            if let Some(line) = line.strip_prefix("> ") {
+                typed = line;
+            } else if let Some(meaning) = line.strip_prefix("= ") {
+                let line = text::decode_line(typed.as_bytes()).unwrap();
+                assert_eq!(stated(&line), meaning);
+                if let Line::Unknown(command) = line {
+                    let mut out = Vec::new();
+                    text::encode_unknown(&mut out, command);
+                    assert_eq!(String::from_utf8(out).unwrap(), below.join("\n"));
+                }
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 10, "{seen}");
+}
+
+#[test]
+fn messages_are_shown_to_a_person_as_stated() {
+    let mut seen = 0;
+    for block in blocks("text") {
+        for (unit, below) in shown(&block) {
+            if !unit.starts_with('{') {
+                continue;
+            }
+            let message = message(unit);
+            let mut out = Vec::new();
+            text::encode_message(
+                &mut out,
+                &text::Said {
+                    from: &message.from,
+                    event: &message.event,
+                    body: message.body.payload(),
+                },
+            );
+            assert_eq!(String::from_utf8(out).unwrap(), below.join("\n"));
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 5);
+}
+
+#[test]
+fn event_streams_say_what_the_native_message_says() {
+    let mut seen = 0;
+    for block in blocks("sse") {
+        for (unit, lines) in shown(&block) {
+            let message = message(unit);
+            let values = |name: &str| -> Vec<&str> {
+                let field = format!("{name}: ");
+                lines
+                    .iter()
+                    .filter_map(|line| line.strip_prefix(&field))
+                    .collect()
+            };
+            assert_eq!(values("id"), [&*message.at]);
+            let event = values("event").first().copied().unwrap_or("message");
+            assert_eq!(event, message.event);
+            let data = values("data").join("\n");
+            match &message.body {
+                Body::Text(text) => assert_eq!(data, **text),
+                Body::Json(json) => assert_eq!(data, **json),
+                Body::Binary(_) => {
+                    let base64 = data.strip_prefix("data:application/octet-stream;base64,");
+                    assert!(unit.contains(base64.unwrap()));
+                }
+            }
+            assert_eq!(lines.last(), Some(&""));
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 4);
+}
+
+#[test]
+fn http_answers_are_written_as_stated() {
+    let mut seen = 0;
+    for block in blocks("http") {
+        let body = block.last().unwrap().strip_prefix("< ").unwrap();
+        let status = block
+            .iter()
+            .find_map(|line| line.strip_prefix("< HTTP/1.1 "));
+        if block.contains(&"< Content-Type: application/problem+json") {
+            let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+            let code = problem["code"].as_str().unwrap();
+            let status = &status.unwrap()[..3];
+            assert_eq!(problem["status"].to_string(), status);
+            assert_eq!(native::codes::status(code).to_string(), status);
+        } else {
+            assert_eq!(answered(body), body);
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 6);
+}
+
+/// The same body once more, through the native reply that it mirrors.
+fn answered(body: &str) -> String {
+    let verb = match body {
+        _ if body.contains("\"messages\"") => "history",
+        _ if body.contains("\"members\"") => "who",
+        _ => "publish",
+    };
+    let unit = body.replacen('{', &format!("{{\"ok\":\"{verb}\","), 1);
+    let mut out = Vec::new();
+    match native::decode_reply(unit.as_bytes()).unwrap() {
+        Reply::History {
+            room,
+            at,
+            recovery,
+            more,
+            messages,
+            ..
+        } => {
+            let head = native::PageHead {
+                room: &room,
+                at: &at,
+                recovery: &recovery,
+                more,
+            };
+            native::encode_page(&mut out, &head, messages.iter().map(Message::delivery));
+        }
+        Reply::Who { room, roster, .. } => native::encode_roster(&mut out, &room, &roster),
+        Reply::Published { at, duplicate, .. } => native::encode_receipt(&mut out, &at, duplicate),
+        other => panic!("{other:?}"),
+    }
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn http_requests_have_the_length_that_they_state() {
+    for block in blocks("http") {
+        let sent: Vec<&str> = block
+            .iter()
+            .filter_map(|line| line.strip_prefix('>'))
+            .map(|line| line.strip_prefix(' ').unwrap_or(line))
+            .collect();
+        let end = sent.iter().position(|line| line.is_empty()).unwrap();
+        let stated = sent
+            .iter()
+            .find_map(|line| line.strip_prefix("Content-Length: "));
+        let body = sent[end + 1..].join("\n");
+        assert_eq!(stated.unwrap_or("0"), body.len().to_string());
+    }
+}
