@@ -1,0 +1,196 @@
+// Headless Chromium on the room's page, talking with nc. `node browser.mjs PORT [FOLDER]`; screenshots go to the folder.
+import net from "node:net";
+import { chromium } from "playwright-core";
+import { assert, http, main, nc, port, post, scenario, within } from "./scenarios.mjs";
+
+const folder = process.argv[3];
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+
+async function visit(path, { base = http, context = browser.newContext() } = {}) {
+  const page = await (await context).newPage(), errors = [];
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("console", (message) => { if (message.type() === "error") errors.push(message.text()); });
+  await page.goto(`${base}${path}`);
+  await page.waitForSelector("#state[data-state=open]");
+  return { page, errors, texts: () => page.$$eval("#messages .text", (all) => all.map((one) => one.textContent)) };
+}
+
+function says(page, text) { return page.waitForFunction((text) => [...document.querySelectorAll("#messages .text")].some((one) => one.textContent === text), text); }
+
+async function speak(page, text) {
+  await page.fill("#say", text);
+  await page.press("#say", "Enter");
+}
+
+scenario("page and nc talk, and see each other", async (room) => {
+  const { page, errors } = await visit(`/r/${room}`), person = nc();
+  person.type(`/join ${room}`);
+  person.type("/nick nora");
+  await page.waitForFunction(() => [...document.querySelectorAll("#who li")].some((one) => one.textContent === "noratext"));
+  person.type("hello page");
+  await says(page, "hello page");
+  await page.fill("#name", "paul");
+  await page.press("#name", "Tab");
+  await person.until("paul joined");
+  await speak(page, "hello nc");
+  await person.until("paul: hello nc");
+  await page.waitForSelector("#messages .mine:not(.pending)");
+  assert.equal(await page.textContent("#count"), "2");
+  if (folder) await page.screenshot({ path: `${folder}/page.png` });
+  person.type("/quit");
+  await page.waitForFunction(() => document.querySelector("#count").textContent === "1");
+  assert.deepEqual(errors, []);
+  person.close();
+  await page.close();
+});
+
+scenario("the lobby is at the root", async () => {
+  const { page } = await visit("/"), person = nc();
+  person.type("good morning, lobby");
+  await says(page, "good morning, lobby");
+  assert.equal(await page.textContent("#room"), "lobby");
+  person.close();
+  await page.close();
+});
+
+scenario("what others write stays text", async (room) => {
+  const { page, errors } = await visit(`/r/${room}`);
+  const wicked = '<img src=x onerror="document.title=\'owned\'"><script>document.title="owned"</script>';
+  await post(room, wicked, {}, `?as=${encodeURIComponent("<b>eve</b>")}&event=${encodeURIComponent("<i>x</i>")}`);
+  await page.waitForSelector("#messages li");
+  assert.equal(await page.$$eval("#messages img, #messages script, #messages i", (all) => all.length), 0);
+  assert.equal(await page.textContent("#messages b"), "<b>eve</b>");
+  assert.equal(await page.textContent("#messages .text"), `<i>x</i>${wicked}`);
+  assert.notEqual(await page.title(), "owned");
+  assert.deepEqual(errors, []);
+  await page.close();
+});
+
+scenario("every kind of body is shown", async (room) => {
+  const { page } = await visit(`/r/${room}`);
+  await post(room, '{ "big": 123456789012345678901234567890, "x" : 1 }', { "content-type": "application/json" });
+  await post(room, new Uint8Array(12), { "content-type": "application/octet-stream" });
+  await post(room, "one\ntwo", { "content-type": "text/plain" });
+  await says(page, '{"big":123456789012345678901234567890,"x":1}');
+  await says(page, "<12 bytes>");
+  await says(page, "one\ntwo");
+  await page.close();
+});
+
+scenario("a visitor sees what was said before", async (room) => {
+  for (let number = 0; number < 60; number++) await post(room, `line ${number}`);
+  const { page, texts } = await visit(`/r/${room}`);
+  await says(page, "line 59");
+  assert.deepEqual(await texts(), Array.from({ length: 50 }, (_, index) => `line ${index + 10}`));
+  await page.close();
+});
+
+scenario("a cut connection resumes: nothing is missing, nothing stands twice, what was typed goes out", async (room) => {
+  const pairs = new Set();
+  const relay = net.createServer((client) => {
+    const upstream = net.connect(port, "127.0.0.1");
+    for (const [one, other] of [[client, upstream], [upstream, client]]) { one.pipe(other); one.on("error", () => other.destroy()); one.on("close", () => other.destroy()); }
+    pairs.add(client);
+  });
+  await new Promise((resolve) => relay.listen(0, "127.0.0.1", resolve));
+  const relayed = relay.address().port;
+  const { page, texts } = await visit(`/r/${room}`, { base: `http://127.0.0.1:${relayed}` });
+  await post(room, "before");
+  await says(page, "before");
+  await speak(page, "mine");
+  await page.waitForSelector("#messages .mine:not(.pending)");
+  relay.close();
+  for (const client of pairs) client.destroy();
+  await page.waitForSelector("#state[data-state=closed]");
+  await post(room, "missed one");
+  await post(room, "missed two");
+  await speak(page, "typed while away");
+  assert.equal(await page.$$eval("#messages .pending", (all) => all.length), 1);
+  await new Promise((resolve) => relay.listen(relayed, "127.0.0.1", resolve));
+  await page.waitForSelector("#state[data-state=open]", { timeout: 40_000 });
+  await says(page, "missed two");
+  await page.waitForFunction(() => document.querySelectorAll("#messages .pending").length === 0);
+  await post(room, "after");
+  await says(page, "after");
+  assert.deepEqual((await texts()).sort(), ["after", "before", "mine", "missed one", "missed two", "typed while away"]);
+  const kept = (await (await fetch(`${http}/r/${room}?history`)).json()).messages.map((message) => message.data);
+  assert.deepEqual(kept, ["before", "mine", "missed one", "missed two", "typed while away", "after"]);
+  await page.close();
+  relay.close();
+  for (const client of pairs) client.destroy();
+});
+
+scenario("a name is remembered, and one that the server would refuse is tidied", async (room) => {
+  const context = browser.newContext(), { page } = await visit(`/r/${room}`, { context });
+  await page.fill("#name", " pa:ul|  ");
+  await page.press("#name", "Enter");
+  assert.equal(await page.inputValue("#name"), "paul");
+  await page.close();
+  const again = await visit(`/r/${room}/other`, { context });
+  assert.equal(await again.page.inputValue("#name"), "paul");
+  await again.page.fill("#name", "ü".repeat(64));
+  await again.page.press("#name", "Enter");
+  assert.equal(await again.page.inputValue("#name"), "ü".repeat(32));
+  await again.page.close();
+});
+
+scenario("the console of the page can open every door", async (room) => {
+  const { page, errors } = await visit("/", { base: `http://localhost:${port}` });
+  const heard = page.evaluate(({ port, room }) => new Promise((resolve, reject) => {
+    const socket = new WebSocket(`ws://localhost:${port}/r/${room}`);
+    socket.onmessage = (message) => resolve(message.data);
+    socket.onerror = reject;
+    const source = new EventSource(`/r/${room}/sse`);
+    socket.onopen = () => { source.onopen = () => fetch(`/r/${room}/sse`, { method: "POST", body: "x" }); };
+    source.onmessage = (message) => { source.close(); fetch(`http://localhost:${port}/r/${room}`, { method: "POST", body: `heard ${message.data}` }); };
+  }), { port, room });
+  assert.equal(await within(heard), "heard x");
+  assert.deepEqual(errors, []);
+  await page.close();
+});
+
+scenario("the page asks nobody else for anything", async (room) => {
+  const page = await browser.newPage(), asked = [];
+  page.on("request", (request) => asked.push(new URL(request.url()).host));
+  await page.goto(`${http}/r/${room}`);
+  await page.waitForSelector("#state[data-state=open]");
+  assert.deepEqual([...new Set(asked)], [`127.0.0.1:${port}`]);
+  await page.close();
+});
+
+scenario("it fits a phone, in the dark too", async (room) => {
+  const context = await browser.newContext({ viewport: { width: 360, height: 640 }, isMobile: true, hasTouch: true, colorScheme: "dark" });
+  const { page } = await visit(`/r/${room}`, { context });
+  await post(room, "w".repeat(300));
+  await says(page, "w".repeat(300));
+  await page.click("#doors summary");
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
+  assert.equal(await page.evaluate(() => document.querySelector("#say").getBoundingClientRect().bottom <= innerHeight), true);
+  await page.click("#doors summary");
+  if (folder) await page.screenshot({ path: `${folder}/phone.png` });
+  await context.close();
+});
+
+scenario("a long visit keeps its list bounded and follows the end", async (room) => {
+  const { page } = await visit(`/r/${room}`);
+  for (let number = 0; number < 520; number++) await post(room, `line ${number}`);
+  await says(page, "line 519");
+  assert.equal(await page.$$eval("#messages li", (all) => all.length), 500);
+  assert.equal(await page.evaluate(() => { const list = document.querySelector("#messages"); return list.scrollHeight - list.scrollTop - list.clientHeight < 2; }), true);
+  await page.close();
+});
+
+scenario("the lines to paste name this room", async (room) => {
+  const { page } = await visit(`/r/${room}/z%C3%BCge`);
+  const lines = await page.$$eval("#doors pre", (all) => all.map((one) => one.textContent));
+  assert.ok(lines.includes(`curl -d 'hello' '${http}/r/${room}/z%C3%BCge'`), lines.join("\n"));
+  assert.ok(lines.includes(`nc 127.0.0.1 ${port}`));
+  assert.equal(await page.textContent("#room"), `${room}/züge`);
+  await page.close();
+});
+
+await main();
+await browser.close();
