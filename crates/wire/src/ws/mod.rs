@@ -27,6 +27,7 @@ pub mod deflate;
 mod event;
 mod extension;
 mod frame;
+pub mod handshake;
 mod mask;
 mod utf8;
 
