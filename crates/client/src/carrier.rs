@@ -1,0 +1,187 @@
+//! One connection: a socket, what has been read from it and not understood yet, and what waits to be written.
+//!
+//! Nothing here waits but [`Carrier::ready`], so whoever drives it may cancel it anywhere and lose nothing.
+//! Pings are answered here and never shown.
+//!
+//! Limits: a unit larger than `unit_bytes_max` ends the connection; the bytes that wait to be written are bounded by
+//! [`Carrier::is_full`], above which the session takes no new requests and decodes nothing (so pings cannot pile up pongs).
+//! One unit may pass that bound.
+
+use std::io;
+
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use crate::dial::plain;
+use crate::error::Error;
+use crate::lines::Lines;
+use crate::random::Random;
+use crate::websocket::WebSocket;
+
+/// Bytes that may wait to be written before nothing more is taken on.
+const OUTPUT_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes asked of the socket at once.
+const READ_BYTES: usize = 64 << 10;
+
+/// A connection that carries units: JSON texts of the native protocol.
+pub(crate) struct Carrier {
+    stream: TcpStream,
+    framing: Framing,
+    /// What was read; `input[used..]` is not decoded yet.
+    input: Vec<u8>,
+    used: usize,
+    /// What is to be written; `output[written..]` has not been.
+    output: Vec<u8>,
+    written: usize,
+    /// The peer has sent its last byte.
+    ended: bool,
+}
+
+/// How units are told apart.
+pub(crate) enum Framing {
+    /// A line each.
+    Lines(Lines),
+    /// A WebSocket message each.
+    WebSocket(Box<WebSocket>),
+}
+
+/// What the front of the input held.
+pub(crate) struct Step<'a> {
+    /// The bytes that are done with; 0: more are needed.
+    pub(crate) consumed: usize,
+    /// The unit that they completed.
+    pub(crate) unit: Option<Unit<'a>>,
+}
+
+/// One unit: borrowed from the input, or assembled from fragments.
+pub(crate) type Unit<'a> = std::borrow::Cow<'a, [u8]>;
+
+impl Carrier {
+    /// A carrier over a connected socket. `rest` is what came behind the handshake.
+    pub(crate) fn new(stream: TcpStream, framing: Framing, rest: Vec<u8>) -> Self {
+        Self {
+            stream,
+            framing,
+            input: rest,
+            used: 0,
+            output: Vec::new(),
+            written: 0,
+            ended: false,
+        }
+    }
+
+    /// The next unit of what was read, as `read` makes it; `None`: more bytes are needed.
+    pub(crate) fn next<T>(
+        &mut self,
+        random: &mut Random,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, Error> {
+        loop {
+            let input = &mut self.input[self.used..];
+            let step = match &mut self.framing {
+                Framing::Lines(lines) => lines.step(input)?,
+                Framing::WebSocket(socket) => socket.step(input, &mut self.output, random)?,
+            };
+            self.used += step.consumed;
+            if let Some(unit) = step.unit {
+                return Ok(Some(read(&unit)));
+            }
+            if step.consumed == 0 {
+                break;
+            }
+        }
+        self.input.drain(..self.used);
+        self.used = 0;
+        if self.input.is_empty() {
+            // One large unit must not hold its memory for ever.
+            self.input.shrink_to(2 * READ_BYTES);
+        }
+        if self.ended {
+            return Err(Error::Lost {
+                text: "the server closed the connection".into(),
+            });
+        }
+        Ok(None)
+    }
+
+    /// Queues one unit.
+    pub(crate) fn send(&mut self, unit: &[u8], random: &mut Random) -> Result<(), Error> {
+        match &mut self.framing {
+            Framing::Lines(_) => {
+                self.output.extend_from_slice(unit);
+                self.output.push(b'\n');
+                Ok(())
+            }
+            Framing::WebSocket(socket) => socket.send(unit, &mut self.output, random),
+        }
+    }
+
+    /// Queues the goodbye that the carrier has, if it has one.
+    pub(crate) fn send_close(&mut self, random: &mut Random) -> Result<(), Error> {
+        match &mut self.framing {
+            Framing::Lines(_) => Ok(()),
+            Framing::WebSocket(_) => WebSocket::send_close(&mut self.output, random),
+        }
+    }
+
+    /// Whether so much waits to be written that nothing more should be taken on.
+    pub(crate) fn is_full(&self) -> bool {
+        self.output.len() - self.written >= OUTPUT_BYTES_MAX
+    }
+
+    /// Whether everything was handed to the system.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.written == self.output.len()
+    }
+
+    /// Waits until the socket can do something that is wanted; for ever when nothing is. Cancel-safe.
+    pub(crate) async fn ready(&self, wants_input: bool) -> Result<(), Error> {
+        let interest = match (wants_input && !self.ended, self.is_flushed()) {
+            (true, true) => Interest::READABLE,
+            (true, false) => Interest::READABLE | Interest::WRITABLE,
+            (false, false) => Interest::WRITABLE,
+            (false, true) => std::future::pending().await,
+        };
+        match self.stream.ready(interest).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(lost(&error)),
+        }
+    }
+
+    /// Reads once what has arrived. True: something came.
+    pub(crate) fn fill(&mut self) -> Result<bool, Error> {
+        if self.ended {
+            return Ok(false);
+        }
+        self.input.reserve(READ_BYTES);
+        match self.stream.try_read_buf(&mut self.input) {
+            Ok(0) => {
+                self.ended = true;
+                Ok(true)
+            }
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(lost(&error)),
+        }
+    }
+
+    /// Writes what the socket takes.
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        while !self.is_flushed() {
+            match self.stream.try_write(&self.output[self.written..]) {
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(lost(&error)),
+            }
+        }
+        self.output.clear();
+        self.output.shrink_to(OUTPUT_BYTES_MAX);
+        self.written = 0;
+        Ok(())
+    }
+}
+
+fn lost(error: &io::Error) -> Error {
+    Error::Lost { text: plain(error) }
+}

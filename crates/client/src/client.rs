@@ -1,0 +1,249 @@
+//! The handle of a connection to a server.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout};
+
+use crate::connect::connect;
+use crate::error::Error;
+use crate::exchange::{Exchange, Request, Rooms};
+use crate::message::{Joined, Page, Published, Roster};
+use crate::native::Answer;
+use crate::options::Options;
+use crate::outlet::{Events, outlet};
+use crate::random::Random;
+use crate::request::{History, Join, Publish};
+use crate::session::{Command, Session};
+use crate::url::Url;
+
+/// Commands that wait for the session at most; whoever asks next waits.
+const COMMANDS_MAX: usize = 64;
+
+/// A connection to a Taut server. Clones share it.
+///
+/// The connection comes back by itself (see [`Options::reconnect`]), joins its rooms again and goes on where each left off.
+/// It ends with [`Client::close`], or when every clone and the [`Events`] are dropped.
+///
+/// Requests may be under way side by side, on one clone or many; the answers of the server come in its order.
+/// While the connection is away they wait, up to [`Options::answer_ms_max`].
+#[derive(Clone)]
+pub struct Client {
+    commands: mpsc::Sender<Command>,
+    closing: Arc<watch::Sender<bool>>,
+    ended: watch::Receiver<Option<Error>>,
+    options: Arc<Options>,
+}
+
+impl Client {
+    /// Connects to `url` (`http://`, `ws://` or `tcp://`) with the default [`Options`]. Must be called within a tokio runtime with IO and time.
+    ///
+    /// # Errors
+    /// As [`Client::connect_with`].
+    pub async fn connect(url: &str) -> Result<(Self, Events), Error> {
+        Self::connect_with(url, Options::default()).await
+    }
+
+    /// Connects to `url`. The first attempt is not repeated, so that a wrong address shows at once.
+    ///
+    /// # Errors
+    /// [`Error::Url`], [`Error::Unreachable`], [`Error::Handshake`] or [`Error::NoRandomness`].
+    pub async fn connect_with(url: &str, options: Options) -> Result<(Self, Events), Error> {
+        let url: Url = url.parse()?;
+        let mut random = Random::new();
+        let carrier = connect(&url, &options, &mut random).await?;
+        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        let (closing, closing_receiver) = watch::channel(false);
+        let (ended, ended_receiver) = watch::channel(None);
+        let (outlet, events) = outlet();
+        let client = Self {
+            commands,
+            closing: Arc::new(closing),
+            ended: ended_receiver,
+            options: Arc::new(options.clone()),
+        };
+        let session = Session {
+            url,
+            options,
+            random,
+            commands: receiver,
+            closing: closing_receiver,
+            ended,
+            outlet,
+            exchange: Exchange::default(),
+            rooms: Rooms::new(),
+            attempt: 0,
+        };
+        tokio::spawn(session.run(carrier));
+        Ok((client, events))
+    }
+
+    /// Joins a room; its messages come as [`Event`](crate::Event)s. Joining a joined room changes its name and presence only.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] by the server, or why there is no answer.
+    pub async fn join(&self, join: impl Into<Join>) -> Result<Joined, Error> {
+        let mut join = join.into();
+        if join.name.is_none() {
+            join.name.clone_from(&self.options.name);
+        }
+        match self.ask(Request::Join(join)).await? {
+            Answer::Joined(joined) => Ok(joined),
+            other => Err(other.misplaced("join")),
+        }
+    }
+
+    /// Leaves a room.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] by the server, or why there is no answer.
+    pub async fn leave(&self, room: &str) -> Result<(), Error> {
+        match self.ask(Request::Leave(room.to_owned())).await? {
+            Answer::Left => Ok(()),
+            other => Err(other.misplaced("leave")),
+        }
+    }
+
+    /// Publishes a message and waits until the server has taken it. The room need not be joined.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] by the server, or why there is no answer.
+    pub async fn publish(&self, publish: Publish) -> Result<Published, Error> {
+        self.begin_publish(publish).await?.wait().await
+    }
+
+    /// Publishes a message without waiting for the answer, so that many may be under way. What is begun in order arrives in order.
+    /// Waits only while too much is under way already.
+    ///
+    /// # Errors
+    /// [`Error::NoAnswer`] when nothing could be begun in time, or why the client has ended.
+    pub async fn begin_publish(&self, mut publish: Publish) -> Result<Ack, Error> {
+        if publish.name.is_none() {
+            publish.name.clone_from(&self.options.name);
+        }
+        let answer = self.begin(Request::Publish(publish)).await?;
+        Ok(Ack {
+            answer,
+            client: self.clone(),
+        })
+    }
+
+    /// Reads a stretch of a room's history.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] by the server, or why there is no answer.
+    pub async fn history(&self, history: History) -> Result<Page, Error> {
+        match self.ask(Request::History(history)).await? {
+            Answer::Page(page) => Ok(page),
+            other => Err(other.misplaced("history")),
+        }
+    }
+
+    /// Asks who is in a room.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] by the server, or why there is no answer.
+    pub async fn who(&self, room: &str) -> Result<Roster, Error> {
+        match self.ask(Request::Who(room.to_owned())).await? {
+            Answer::Roster(roster) => Ok(roster),
+            other => Err(other.misplaced("who")),
+        }
+    }
+
+    /// Asks the server for a sign of life.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn ping(&self) -> Result<(), Error> {
+        match self.ask(Request::Ping).await? {
+            Answer::Pong => Ok(()),
+            other => Err(other.misplaced("ping")),
+        }
+    }
+
+    /// Ends the connection and waits until the goodbye has left, at most a second. Requests under way get [`Error::Closed`].
+    pub async fn close(&self) {
+        self.closing.send_replace(true);
+        let mut ended = self.ended.clone();
+        // An error means that the session is gone already.
+        let _ = ended.wait_for(Option::is_some).await;
+    }
+
+    async fn ask(&self, request: Request) -> Result<Answer, Error> {
+        let answer = self.begin(request).await?;
+        self.wait(answer).await
+    }
+
+    async fn begin(&self, request: Request) -> Result<Answered, Error> {
+        let (caller, answer) = oneshot::channel();
+        let command = Command {
+            request,
+            caller,
+            until: Instant::now() + self.patience(),
+        };
+        let sent = self.commands.send(command);
+        match timeout(self.patience(), sent).await {
+            Ok(Ok(())) => Ok(answer),
+            Ok(Err(_)) => Err(self.reason()),
+            Err(_) => Err(self.no_answer()),
+        }
+    }
+
+    async fn wait(&self, answer: Answered) -> Result<Answer, Error> {
+        match timeout(self.patience(), answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(self.reason()),
+            Err(_) => Err(self.no_answer()),
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(self.options.answer_ms_max)
+    }
+
+    fn no_answer(&self) -> Error {
+        Error::NoAnswer {
+            waited_ms: self.options.answer_ms_max,
+        }
+    }
+
+    /// Why the session has ended.
+    fn reason(&self) -> Error {
+        self.ended.borrow().clone().unwrap_or(Error::Closed)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+type Answered = oneshot::Receiver<Result<Answer, Error>>;
+
+/// A publish under way. Dropping it does not take the publish back.
+pub struct Ack {
+    answer: Answered,
+    client: Client,
+}
+
+impl fmt::Debug for Ack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ack").finish_non_exhaustive()
+    }
+}
+
+impl Ack {
+    /// Waits until the server has taken the message, at most [`Options::answer_ms_max`] from now.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] by the server, or why there is no answer.
+    pub async fn wait(self) -> Result<Published, Error> {
+        match self.client.wait(self.answer).await? {
+            Answer::Published(published) => Ok(published),
+            other => Err(other.misplaced("publish")),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What travels: messages, their bodies and positions, who is in a room, and what happens to a connection.
+
+use std::fmt;
+
+use serde_json::value::RawValue;
+
+use crate::error::Error;
+
+/// A place in a room's numbering, to resume from. Opaque: only the server reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Position(Box<str>);
+
+impl Position {
+    /// A position as the server wrote it, for example from a file where an earlier run kept it.
+    pub fn new(written: impl Into<Box<str>>) -> Self {
+        Self(written.into())
+    }
+
+    /// The position as the server wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a message says.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// Text.
+    Text(String),
+    /// A JSON value, its bytes as the publisher wrote them.
+    Json(Box<RawValue>),
+    /// Any bytes.
+    Binary(Vec<u8>),
+}
+
+impl Body {
+    /// A JSON body from its text.
+    ///
+    /// # Errors
+    /// [`Error::Unsendable`] when the text is not exactly one JSON value.
+    pub fn json(text: &str) -> Result<Self, Error> {
+        match RawValue::from_string(text.to_owned()) {
+            Ok(value) => Ok(Self::Json(value)),
+            Err(error) => Err(Error::Unsendable(format!("not a JSON value: {error}"))),
+        }
+    }
+}
+
+impl From<&str> for Body {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// One message of a room, as the server numbered and stamped it.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The room it was said in.
+    pub room: String,
+    /// Its place in the room.
+    pub at: Position,
+    /// Who said it, as the server stamped it.
+    pub from: String,
+    /// What kind of message it is; `message` where the publisher named none.
+    pub event: String,
+    /// The key whose latest value it is, where the publisher gave one.
+    pub key: Option<String>,
+    /// The publisher's own id, where it gave one.
+    pub id: Option<String>,
+    /// When the room's home took it, in milliseconds of Unix time.
+    pub time_ms: u64,
+    /// What it says.
+    pub body: Body,
+}
+
+/// Somebody in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Present {
+    /// The display name.
+    pub name: String,
+    /// The door that the Conn came by, for example `websocket`.
+    pub door: String,
+    /// What tells this Conn from others of the same name.
+    pub id: String,
+}
+
+/// Who is in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roster {
+    /// How many Conns there are; may exceed the list, which the server bounds.
+    pub count: u32,
+    /// Those that the server listed.
+    pub members: Vec<Present>,
+}
+
+/// The answer to a join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// The room.
+    pub room: String,
+    /// The room's head at the join: what comes after it is live.
+    pub at: Position,
+    /// Where the view is whole from, when not everything since the asked position could be recovered.
+    pub incomplete_from: Option<Position>,
+    /// Who was there, when presence was asked for.
+    pub roster: Option<Roster>,
+}
+
+/// The answer to a publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The message's place in the room.
+    pub at: Position,
+    /// The same id was published before: this is the position of that first one, and nothing was published again.
+    pub duplicate: bool,
+}
+
+/// A stretch of a room's history, oldest first.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The room.
+    pub room: String,
+    /// Where to go on: the `since` of the next request.
+    pub at: Position,
+    /// Where the view is whole from, when not everything since the asked position could be recovered.
+    pub incomplete_from: Option<Position>,
+    /// There is more after `at` already.
+    pub more: bool,
+    /// The messages.
+    pub messages: Vec<Message>,
+}
+
+/// What comes without being asked for.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// Somebody said something in a joined room.
+    Message(Message),
+    /// Messages of a room that could not be recovered: everything after `after` and up to `at`.
+    Gap {
+        /// The room.
+        room: String,
+        /// The last position before the gap; `None` where nobody knows it.
+        after: Option<Position>,
+        /// The position up to which messages are missing.
+        at: Position,
+    },
+    /// Somebody came or went, in a room that was joined with presence.
+    Presence {
+        /// The room.
+        room: String,
+        /// Who came. The server leaves the lists empty when many change at once.
+        joined: Vec<Present>,
+        /// Who went.
+        left: Vec<Present>,
+        /// How many there are now.
+        count: u32,
+    },
+    /// The server refused something without saying what it answers.
+    Refused(Error),
+    /// The server ends the connection; [`Event::Disconnected`] follows.
+    Bye {
+        /// The reason's short name, for example `restart`.
+        code: String,
+        /// The reason, for people.
+        text: String,
+        /// Milliseconds after which to come back; `None`: do not come back.
+        retry_ms: Option<u64>,
+    },
+    /// The connection is gone.
+    Disconnected {
+        /// Why.
+        error: Error,
+        /// Milliseconds until the next attempt; `None`: there will be none, and this is the last event.
+        retry_ms: Option<u64>,
+    },
+    /// The connection is back; a [`Event::Rejoined`] follows for each room.
+    Reconnected,
+    /// A room was joined again after a reconnect, from the last position seen. A [`Event::Gap`] comes before it where something is missing.
+    Rejoined(Joined),
+    /// A room could not be joined again after a reconnect: nothing comes from it any more.
+    Left {
+        /// The room.
+        room: String,
+        /// What the server said.
+        error: Error,
+    },
+}

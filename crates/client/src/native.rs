@@ -1,0 +1,291 @@
+//! Between this library's words and the native protocol's.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+use taut_wire::native::{self, Lane, Recovery, Reply, Verb};
+
+use crate::error::Error;
+use crate::exchange::Request;
+use crate::message::{Body, Joined, Message, Page, Position, Present, Published, Roster};
+use crate::request::{History, Join, Publish, Start};
+
+/// What a request was answered with.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    Joined(Joined),
+    Left,
+    Published(Published),
+    Page(Page),
+    Roster(Roster),
+    Pong,
+}
+
+impl Answer {
+    /// The error of an answer that belongs to another verb.
+    pub(crate) fn misplaced(&self, verb: &str) -> Error {
+        Error::Violation(format!("another answer came to a `{verb}`"))
+    }
+}
+
+/// Something that the server said.
+pub(crate) enum Incoming {
+    Answer {
+        reference: Option<u64>,
+        answer: Answer,
+    },
+    Refused {
+        reference: Option<u64>,
+        error: Error,
+    },
+    Message(Message),
+    Gap {
+        room: String,
+        after: Position,
+        at: Position,
+    },
+    Presence {
+        room: String,
+        joined: Vec<Present>,
+        left: Vec<Present>,
+        count: u32,
+    },
+    Bye {
+        code: String,
+        text: String,
+        retry_ms: Option<u64>,
+    },
+    /// Of a kind that this version does not know, from a newer server.
+    Unknown,
+}
+
+/// Appends the unit of a request.
+pub(crate) fn encode(request: &Request, reference: u64, out: &mut Vec<u8>) {
+    let verb = match request {
+        Request::Join(join) => join_verb(join),
+        Request::Publish(publish) => publish_verb(publish),
+        Request::History(history) => history_verb(history),
+        Request::Leave(room) => Verb::Leave {
+            room: Cow::Borrowed(room),
+        },
+        Request::Who(room) => Verb::Who {
+            room: Cow::Borrowed(room),
+        },
+        Request::Ping => Verb::Ping,
+    };
+    verb.encode(Some(&reference.to_string()), out);
+}
+
+fn join_verb(join: &Join) -> Verb<'_> {
+    let (since, rewind) = start_fields(&join.start);
+    Verb::Join {
+        room: Cow::Borrowed(&join.room),
+        since,
+        rewind,
+        name: borrowed(join.name.as_ref()),
+        presence: join.presence,
+    }
+}
+
+fn history_verb(history: &History) -> Verb<'_> {
+    let (since, rewind) = start_fields(&history.start);
+    Verb::History {
+        room: Cow::Borrowed(&history.room),
+        since,
+        limit: history.limit,
+        rewind,
+    }
+}
+
+fn publish_verb(publish: &Publish) -> Verb<'_> {
+    Verb::Publish {
+        room: Cow::Borrowed(&publish.room),
+        body: publish.body.as_wire(),
+        event: borrowed(publish.event.as_ref()),
+        key: borrowed(publish.key.as_ref()),
+        id: borrowed(publish.id.as_ref()),
+        name: borrowed(publish.name.as_ref()),
+        lane: Lane::Reliable,
+    }
+}
+
+fn start_fields(start: &Start) -> (Option<Cow<'_, str>>, Option<u32>) {
+    match start {
+        Start::Now => (None, None),
+        Start::After(position) => (Some(Cow::Borrowed(position.as_str())), None),
+        Start::Rewind(messages) => (None, Some(*messages)),
+    }
+}
+
+fn borrowed(text: Option<&String>) -> Option<Cow<'_, str>> {
+    text.map(|text| Cow::Borrowed(text.as_str()))
+}
+
+impl Body {
+    /// The same body as the codecs have it.
+    fn as_wire(&self) -> native::Body<'_> {
+        match self {
+            Self::Text(text) => native::Body::Text(Cow::Borrowed(text)),
+            Self::Json(json) => native::Body::Json(Cow::Borrowed(json.get())),
+            Self::Binary(bytes) => native::Body::Binary(Cow::Borrowed(bytes)),
+        }
+    }
+}
+
+/// Reads one unit.
+pub(crate) fn decode(unit: &[u8]) -> Result<Incoming, Error> {
+    let reply =
+        native::decode_reply(unit).map_err(|violation| Error::Violation(violation.to_string()))?;
+    Ok(match reply {
+        Reply::Joined {
+            reference,
+            room,
+            at,
+            recovery,
+            who,
+        } => answered(
+            reference.as_deref(),
+            Answer::Joined(Joined {
+                room: room.into_owned(),
+                at: position(at),
+                incomplete_from: incomplete_from(recovery),
+                roster: who.map(roster),
+            }),
+        ),
+        Reply::Left { reference, .. } => answered(reference.as_deref(), Answer::Left),
+        Reply::Published {
+            reference,
+            at,
+            duplicate,
+        } => {
+            let at = position(at);
+            let published = Published { at, duplicate };
+            answered(reference.as_deref(), Answer::Published(published))
+        }
+        Reply::History {
+            reference,
+            room,
+            at,
+            recovery,
+            more,
+            messages,
+        } => answered(
+            reference.as_deref(),
+            Answer::Page(Page {
+                room: room.into_owned(),
+                at: position(at),
+                incomplete_from: incomplete_from(recovery),
+                more,
+                messages: messages
+                    .into_iter()
+                    .map(message)
+                    .collect::<Result<_, _>>()?,
+            }),
+        ),
+        Reply::Who {
+            reference,
+            roster: who,
+            ..
+        } => answered(reference.as_deref(), Answer::Roster(roster(who))),
+        Reply::Pong { reference } => answered(reference.as_deref(), Answer::Pong),
+        Reply::Error {
+            code,
+            reference,
+            text,
+            retry_ms,
+        } => Incoming::Refused {
+            reference: number(reference.as_deref()),
+            error: Error::Refused {
+                code: code.into_owned(),
+                text: text.into_owned(),
+                retry_ms: retry_ms.filter(|ms| *ms > 0),
+            },
+        },
+        Reply::Message(said) => Incoming::Message(message(said)?),
+        Reply::Gap { room, after, at } => Incoming::Gap {
+            room: room.into_owned(),
+            after: position(after),
+            at: position(at),
+        },
+        Reply::Presence {
+            room,
+            joined,
+            left,
+            count,
+        } => Incoming::Presence {
+            room: room.into_owned(),
+            joined: joined.into_iter().map(present).collect(),
+            left: left.into_iter().map(present).collect(),
+            count,
+        },
+        Reply::Bye {
+            code,
+            text,
+            retry_ms,
+        } => Incoming::Bye {
+            text: text.map_or_else(|| "it gave no reason".to_owned(), Cow::into_owned),
+            code: code.into_owned(),
+            retry_ms,
+        },
+        // Nothing here asks for another name by itself.
+        Reply::Renamed { .. } | Reply::Unknown => Incoming::Unknown,
+    })
+}
+
+fn answered(reference: Option<&str>, answer: Answer) -> Incoming {
+    Incoming::Answer {
+        reference: number(reference),
+        answer,
+    }
+}
+
+/// Our references are numbers; whatever else comes back is nobody's.
+fn number(reference: Option<&str>) -> Option<u64> {
+    reference?.parse().ok()
+}
+
+fn position(at: Cow<'_, str>) -> Position {
+    Position::new(at.into_owned())
+}
+
+fn incomplete_from(recovery: Recovery<'_>) -> Option<Position> {
+    match recovery {
+        Recovery::Complete => None,
+        Recovery::From(from) => Some(position(from)),
+    }
+}
+
+fn roster(roster: native::Roster<'_>) -> Roster {
+    Roster {
+        count: roster.count,
+        members: roster.members.into_iter().map(present).collect(),
+    }
+}
+
+fn present(member: native::Member<'_>) -> Present {
+    Present {
+        name: member.name.into_owned(),
+        door: member.door.into_owned(),
+        id: member.id.into_owned(),
+    }
+}
+
+fn message(said: native::Message<'_>) -> Result<Message, Error> {
+    Ok(Message {
+        room: said.room.into_owned(),
+        at: position(said.at),
+        from: said.from.into_owned(),
+        event: said.event.into_owned(),
+        key: said.key.map(Cow::into_owned),
+        id: said.id.map(Cow::into_owned),
+        time_ms: said.time_ms,
+        body: match said.body {
+            native::Body::Text(text) => Body::Text(text.into_owned()),
+            native::Body::Binary(bytes) => Body::Binary(bytes.into_owned()),
+            native::Body::Json(json) => match RawValue::from_string(json.into_owned()) {
+                Ok(json) => Body::Json(json),
+                Err(error) => return Err(Error::Violation(format!("a body is no JSON: {error}"))),
+            },
+        },
+    })
+}

@@ -1,0 +1,203 @@
+//! Requests run side by side; each gets the server's answer or the reason why there is none.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod peer;
+
+use std::time::Duration;
+
+use peer::{Peer, hasty};
+use serde_json::json;
+use taut_client::{Body, Client, Error, Event, History, Options, Publish, Retry};
+
+#[tokio::test]
+async fn publishes_leave_in_order_before_any_is_answered() {
+    let peer = Peer::listen().await;
+    let (client, _events) = Client::connect_with(&peer.url(), hasty()).await.unwrap();
+    let mut line = peer.accept().await;
+    let mut acks = Vec::new();
+    for number in 0..100 {
+        let publish = Publish::to("lobby", number.to_string())
+            .event("count")
+            .key("k");
+        acks.push(client.begin_publish(publish).await.unwrap());
+    }
+    let mut asked = Vec::new();
+    for number in 0..100 {
+        let heard = line.hear().await;
+        assert_eq!(heard["data"], number.to_string());
+        assert_eq!(
+            (&heard["publish"], &heard["event"], &heard["key"]),
+            (&json!("lobby"), &json!("count"), &json!("k"))
+        );
+        asked.push(heard);
+    }
+    // Answers are told apart by their reference, not by their order.
+    for (number, heard) in asked.iter().enumerate().rev() {
+        line.say(&json!({"ok":"publish","ref":heard["ref"],"at":format!("e-{number}")}))
+            .await;
+    }
+    for (number, ack) in acks.into_iter().enumerate() {
+        assert_eq!(ack.wait().await.unwrap().at.as_str(), format!("e-{number}"));
+    }
+}
+
+#[tokio::test]
+async fn bodies_travel_as_what_they_are() {
+    let peer = Peer::listen().await;
+    let (client, _events) = Client::connect_with(&peer.url(), hasty()).await.unwrap();
+    let mut line = peer.accept().await;
+    client
+        .begin_publish(Publish::to("a", "two\nlines"))
+        .await
+        .unwrap();
+    client
+        .begin_publish(Publish::to("a", Body::json("{\"x\": 1.50}\n").unwrap()))
+        .await
+        .unwrap();
+    client
+        .begin_publish(Publish::to("a", Body::Binary(vec![0, 255])))
+        .await
+        .unwrap();
+    assert_eq!(line.hear().await["data"], "two\nlines");
+    assert_eq!(line.hear().await["data"], json!({"x": 1.5}));
+    assert_eq!(line.hear().await["base64"], "AP8=");
+    assert!(Body::json("{").is_err() && Body::json("1 2").is_err());
+}
+
+#[tokio::test]
+async fn a_refusal_says_whether_to_try_again() {
+    let peer = Peer::listen().await;
+    let (client, mut events) = Client::connect_with(&peer.url(), hasty()).await.unwrap();
+    let mut line = peer.accept().await;
+    for (retry_ms, retry) in [
+        (json!(1500), Retry::After(Duration::from_millis(1_500))),
+        (json!(null), Retry::Never),
+    ] {
+        let ack = client
+            .begin_publish(Publish::to("secret", "x"))
+            .await
+            .unwrap();
+        let asked = line.hear().await;
+        let mut answer = json!({"error":"forbidden","ref":asked["ref"],"text":"not you"});
+        if !retry_ms.is_null() {
+            answer["retry_ms"] = retry_ms;
+        }
+        line.say(&answer).await;
+        let error = ack.wait().await.unwrap_err();
+        assert!(
+            matches!(&error, Error::Refused { code, text, .. } if code == "forbidden" && text == "not you")
+        );
+        assert_eq!(error.retry(), retry);
+    }
+    line.say(&json!({"error":"bad-json","text":"what?"})).await;
+    assert!(matches!(events.next().await, Some(Event::Refused(_))));
+}
+
+#[tokio::test]
+async fn who_and_history_are_read() {
+    let peer = Peer::listen().await;
+    let (client, _events) = Client::connect_with(&peer.url(), hasty()).await.unwrap();
+    let mut line = peer.accept().await;
+    let (roster, ()) = tokio::join!(client.who("lobby"), async {
+        let asked = line.hear().await;
+        assert_eq!(asked["who"], "lobby");
+        line.say(
+            &json!({"ok":"who","ref":asked["ref"],"room":"lobby","count":2,
+            "members":[{"name":"ana","door":"text","id":"1"}]}),
+        )
+        .await;
+    });
+    let roster = roster.unwrap();
+    assert_eq!((roster.count, roster.members.len()), (2, 1));
+    assert_eq!(roster.members[0].name, "ana");
+    let (page, ()) = tokio::join!(
+        client.history(History::of("lobby").rewind(5).limit(2)),
+        async {
+            let asked = line.hear().await;
+            assert_eq!(
+                (&asked["history"], &asked["rewind"], &asked["limit"]),
+                (&json!("lobby"), &json!(5), &json!(2))
+            );
+            line.say(&json!({"ok":"history","ref":asked["ref"],"room":"lobby","at":"e-2","complete":false,"from":"e-1",
+            "messages":[{"room":"lobby","at":"e-2","from":"bo","event":"message","time":7,"data":{"a":[1, 2]}}]})).await;
+        }
+    );
+    let page = page.unwrap();
+    assert_eq!(
+        (page.at.as_str(), page.incomplete_from.unwrap().as_str()),
+        ("e-2", "e-1")
+    );
+    assert!(matches!(&page.messages[0].body, Body::Json(json) if json.get() == "{\"a\":[1,2]}"));
+    assert_eq!(page.messages[0].time_ms, 7);
+}
+
+#[tokio::test]
+async fn a_lost_connection_answers_what_was_under_way() {
+    let peer = Peer::listen().await;
+    let (client, _events) = Client::connect_with(&peer.url(), hasty()).await.unwrap();
+    let mut line = peer.accept().await;
+    let ack = client
+        .begin_publish(Publish::to("lobby", "x"))
+        .await
+        .unwrap();
+    line.hear().await;
+    drop(line);
+    assert!(matches!(ack.wait().await, Err(Error::Lost { .. })));
+    // What is asked meanwhile waits for the next connection.
+    let ack = client
+        .begin_publish(Publish::to("lobby", "y"))
+        .await
+        .unwrap();
+    let mut line = peer.accept().await;
+    let asked = line.hear().await;
+    assert_eq!(asked["data"], "y");
+    line.say(&json!({"ok":"publish","ref":asked["ref"],"at":"e-1","duplicate":true}))
+        .await;
+    assert!(ack.wait().await.unwrap().duplicate);
+}
+
+#[tokio::test]
+async fn no_answer_in_time_is_an_error() {
+    let peer = Peer::listen().await;
+    let options = Options {
+        answer_ms_max: 50,
+        ..hasty()
+    };
+    let (client, _events) = Client::connect_with(&peer.url(), options).await.unwrap();
+    let _line = peer.accept().await;
+    assert_eq!(
+        client.who("lobby").await,
+        Err(Error::NoAnswer { waited_ms: 50 })
+    );
+}
+
+#[tokio::test]
+async fn after_the_end_every_call_says_why() {
+    let peer = Peer::listen().await;
+    let (client, mut events) = Client::connect_with(&peer.url(), hasty()).await.unwrap();
+    let mut line = peer.accept().await;
+    let ack = client
+        .begin_publish(Publish::to("lobby", "x"))
+        .await
+        .unwrap();
+    line.hear().await;
+    client.close().await;
+    assert_eq!(ack.wait().await, Err(Error::Closed));
+    assert_eq!(client.who("lobby").await, Err(Error::Closed));
+    assert!(events.next().await.is_none());
+    line.hear_the_end().await;
+}
+
+#[tokio::test]
+async fn answers_that_nobody_asked_for_are_ignored() {
+    let peer = Peer::listen().await;
+    let (client, _events) = Client::connect_with(&peer.url(), hasty()).await.unwrap();
+    let mut line = peer.accept().await;
+    line.say_raw("{\"ok\":\"publish\",\"ref\":99,\"at\":\"e-1\"}\n{\"ok\":\"ping\"}\n{\"ok\":\"ping\",\"ref\":\"x\"}\n").await;
+    line.say_raw("{\"something\":\"new\"}\n\n").await;
+    let (pong, ()) = tokio::join!(client.ping(), async {
+        let asked = line.hear().await;
+        line.say(&json!({"ok":"ping","ref":asked["ref"]})).await;
+    });
+    pong.unwrap();
+}
