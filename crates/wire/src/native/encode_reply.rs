@@ -1,5 +1,5 @@
 use super::delivery::{Delivery, encode_delivery, text_field};
-use super::escape::number;
+use super::escape::{encode_json, number};
 use super::reply::{Member, Message, Recovery, Reply, Roster};
 
 impl Reply<'_> {
@@ -191,7 +191,7 @@ fn open_ok(out: &mut Vec<u8>, verb: &str, reference: Option<&str>) {
 fn reference_field(out: &mut Vec<u8>, reference: Option<&str>) {
     if let Some(reference) = reference {
         out.extend_from_slice(b",\"ref\":");
-        out.extend_from_slice(reference.as_bytes());
+        encode_json(out, reference.as_bytes());
     }
 }
 
