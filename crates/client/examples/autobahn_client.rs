@@ -88,8 +88,8 @@ impl Socket {
         let mut input = Vec::new();
         let agreed = loop {
             let limits = Limits::default();
-            if let Some((response, head_bytes)) =
-                parse_response(&input, &limits, &Method::Get).map_err(|error| error.violation.to_string())?
+            if let Some((response, head_bytes)) = parse_response(&input, &limits, &Method::Get)
+                .map_err(|error| error.violation.to_string())?
             {
                 let agreed = check_response(&response, &opening)
                     .map_err(|violation| violation.to_string())?;

@@ -257,7 +257,7 @@ fn asked_ms(error: &Error) -> Option<u64> {
 /// Waits until the client is closed; for ever once all its handles are gone, since then nobody can close it.
 async fn closed(closing: &mut watch::Receiver<bool>) {
     if closing.wait_for(|closing| *closing).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

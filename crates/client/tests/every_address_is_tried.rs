@@ -1,5 +1,10 @@
 //! A name with several addresses reaches the server that listens on one of them; where none does, each is named.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
 use taut_client::{Client, Error, Options};
 use tokio::net::TcpListener;
