@@ -149,8 +149,8 @@ impl Socket {
                     let code = close.map_or(CloseCode::NO_STATUS, |close| close.code);
                     encode_close(&mut out, code, "", Some(mask()?));
                     self.stream.write_all(&out)?;
-                    // The server closes the connection first (RFC 6455 §7.1.1).
-                    while self.stream.read(&mut [0; 1_024])? > 0 {}
+                    // The server closes the connection first (RFC 6455 §7.1.1); how it does is its own affair.
+                    while matches!(self.stream.read(&mut [0; 1_024]), Ok(count) if count > 0) {}
                     return Ok(None);
                 }
                 Some(Event::Pong(_)) | None => None,
