@@ -4,7 +4,10 @@
 //! whoever needs a mask key or the time of day hands it in.
 
 pub mod http;
+pub mod lines;
 pub mod native;
+pub mod sniff;
+pub mod sse;
 pub mod text;
 mod violation;
 pub mod ws;

@@ -5,7 +5,7 @@ use super::Method;
 /// A control character in a field is written as a space (RFC 9110 §5.5), so that no value can begin a line of its own.
 pub fn encode_response_head(out: &mut Vec<u8>, status: u16, fields: &[(&str, &str)]) {
     out.extend_from_slice(b"HTTP/1.1 ");
-    encode_decimal(out, u64::from(status));
+    encode_number(out, usize::from(status), 10);
     out.push(b' ');
     out.extend_from_slice(reason_phrase(status).as_bytes());
     out.extend_from_slice(b"\r\n");
@@ -33,7 +33,7 @@ pub fn encode_chunk(out: &mut Vec<u8>, data: &[u8]) {
     if data.is_empty() {
         return;
     }
-    encode_hexadecimal(out, data.len() as u64);
+    encode_number(out, data.len(), 16);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(data);
     out.extend_from_slice(b"\r\n");
@@ -112,18 +112,10 @@ fn encode_field(out: &mut Vec<u8>, name: &str, value: &str) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn encode_decimal(out: &mut Vec<u8>, number: u64) {
-    encode_number(out, number, 10);
-}
-
-fn encode_hexadecimal(out: &mut Vec<u8>, number: u64) {
-    encode_number(out, number, 16);
-}
-
-fn encode_number(out: &mut Vec<u8>, mut number: u64, base: u64) {
+fn encode_number(out: &mut Vec<u8>, mut number: usize, base: usize) {
     let begin = out.len();
     loop {
-        out.push(b"0123456789abcdef"[(number % base) as usize]);
+        out.push(b"0123456789abcdef"[number % base]);
         number /= base;
         if number == 0 {
             break;
