@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
+use taut_wire::http::{self, problem};
 use taut_wire::native::{self, Body, Message, Reply};
+use taut_wire::sse;
 use taut_wire::text::{self, Line};
 
 const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../PROTOCOL.md"));
@@ -200,35 +202,72 @@ fn messages_are_shown_to_a_person_as_stated() {
 }
 
 #[test]
-fn event_streams_say_what_the_native_message_says() {
+fn messages_are_events_as_stated() {
     let mut seen = 0;
     for block in blocks("sse") {
         for (unit, lines) in shown(&block) {
             let message = message(unit);
-            let values = |name: &str| -> Vec<&str> {
-                let field = format!("{name}: ");
-                lines
-                    .iter()
-                    .filter_map(|line| line.strip_prefix(&field))
-                    .collect()
-            };
-            assert_eq!(values("id"), [&*message.at]);
-            let event = values("event").first().copied().unwrap_or("message");
-            assert_eq!(event, message.event);
-            let data = values("data").join("\n");
-            match &message.body {
-                Body::Text(text) => assert_eq!(data, **text),
-                Body::Json(json) => assert_eq!(data, **json),
+            let event = Some(&*message.event).filter(|event| *event != "message");
+            let data = match &message.body {
+                Body::Text(data) | Body::Json(data) => data.to_string(),
                 Body::Binary(_) => {
-                    let base64 = data.strip_prefix("data:application/octet-stream;base64,");
-                    assert!(unit.contains(base64.unwrap()));
+                    let base64 = unit.split('"').rev().nth(1).unwrap();
+                    format!("data:application/octet-stream;base64,{base64}")
                 }
-            }
-            assert_eq!(lines.last(), Some(&""));
+            };
+            let mut out = Vec::new();
+            sse::encode_event(&mut out, Some(&message.at), event, &data);
+            let stated: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            assert_eq!(String::from_utf8(out).unwrap(), stated);
             seen += 1;
         }
     }
     assert_eq!(seen, 4);
+}
+
+#[test]
+fn event_streams_are_written_as_stated() {
+    let [one, several] = &blocks("event-stream")[..] else {
+        panic!("two streams are shown");
+    };
+    let mut out = Vec::new();
+    sse::encode_id(&mut out, "k3f9a2-17");
+    let gap = r#"{"after":"k3f9a2-22","at":"k3f9a2-90"}"#;
+    sse::encode_event(&mut out, Some("k3f9a2-90"), Some("taut:gap"), gap);
+    sse::encode_retry(&mut out, 1500);
+    let bye = Reply::Bye {
+        code: "restart".into(),
+        text: None,
+        retry_ms: Some(1500),
+    };
+    sse::encode_event(&mut out, None, Some("taut:bye"), &encoded(&bye));
+    assert_eq!(String::from_utf8(out).unwrap(), stream(one));
+
+    let mut out = Vec::new();
+    sse::encode_id(&mut out, "k3f9a2-17,k3f9a2-3");
+    for unit in several
+        .iter()
+        .filter_map(|line| line.strip_prefix("data: "))
+    {
+        let message = message(unit);
+        let event = Some(&*message.event).filter(|event| *event != "message");
+        let id = if message.room == "lobby" {
+            "k3f9a2-18,k3f9a2-3"
+        } else {
+            "k3f9a2-18,k3f9a2-4"
+        };
+        sse::encode_event(
+            &mut out,
+            Some(id),
+            event,
+            &encoded(&Reply::Message(message.clone())),
+        );
+    }
+    assert_eq!(String::from_utf8(out).unwrap(), stream(several));
+}
+
+fn stream(block: &[&str]) -> String {
+    block.iter().map(|line| format!("{line}\n")).collect()
 }
 
 #[test]
@@ -241,10 +280,13 @@ fn http_answers_are_written_as_stated() {
             .find_map(|line| line.strip_prefix("< HTTP/1.1 "));
         if block.contains(&"< Content-Type: application/problem+json") {
             let problem: serde_json::Value = serde_json::from_str(body).unwrap();
-            let code = problem["code"].as_str().unwrap();
-            let status = &status.unwrap()[..3];
-            assert_eq!(problem["status"].to_string(), status);
-            assert_eq!(native::codes::status(code).to_string(), status);
+            let member = |name: &str| problem[name].as_str().unwrap().to_owned();
+            let (number, title) = status.unwrap().split_once(' ').unwrap();
+            let number: u16 = number.parse().unwrap();
+            assert_eq!(native::codes::status(&member("code")), number);
+            let mut out = Vec::new();
+            problem::encode(&mut out, number, title, &member("detail"), &member("code"));
+            assert_eq!(String::from_utf8(out).unwrap(), body);
         } else {
             assert_eq!(answered(body), body);
         }
@@ -287,7 +329,7 @@ fn answered(body: &str) -> String {
 }
 
 #[test]
-fn http_requests_have_the_length_that_they_state() {
+fn http_requests_are_accepted_and_have_the_length_that_they_state() {
     for block in blocks("http") {
         let sent: Vec<&str> = block
             .iter()
@@ -295,10 +337,15 @@ fn http_requests_have_the_length_that_they_state() {
             .map(|line| line.strip_prefix(' ').unwrap_or(line))
             .collect();
         let end = sent.iter().position(|line| line.is_empty()).unwrap();
-        let stated = sent
-            .iter()
-            .find_map(|line| line.strip_prefix("Content-Length: "));
-        let body = sent[end + 1..].join("\n");
-        assert_eq!(stated.unwrap_or("0"), body.len().to_string());
+        let head = format!("{}\r\n\r\n", sent[..end].join("\r\n"));
+        let (request, length) = http::parse_request(head.as_bytes(), &http::Limits::default())
+            .unwrap()
+            .unwrap();
+        assert_eq!(length, head.len());
+        let body = sent[end + 1..].join("\n").len() as u64;
+        match request.framing {
+            http::Framing::None => assert_eq!(body, 0),
+            framing => assert_eq!(framing, http::Framing::Length(body)),
+        }
     }
 }
