@@ -22,8 +22,9 @@ const INFLATE_TAIL: [u8; 6] = [0x00, 0x00, 0xff, 0xff, 0x03, 0x00];
 /// Where a vector starts to grow from, in bytes.
 const GROWTH_BYTES_MIN: usize = 256;
 
-/// The fastest level that still looks for matches; compression shares a core with the fan-out.
-const LEVEL: Compression = Compression::new(3);
+/// Compression shares a core with the fan-out. On JSON messages the level below makes a third more bytes in half the
+/// time; the levels above save less than a tenth and take up to twice as long.
+const LEVEL: Compression = Compression::new(2);
 
 const WINDOW_BITS_MAX: u8 = 15;
 
