@@ -3,6 +3,7 @@
 //! Attempts start 250 ms apart or as soon as the one before has failed, whichever comes first, and the first to connect wins
 //! (the shape of RFC 8305 §5, without its sorting: the resolver's order is kept).
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub(crate) async fn dial(url: &Url) -> Result<TcpStream, Error> {
     let mut attempts: JoinSet<(SocketAddr, std::io::Result<TcpStream>)> = JoinSet::new();
     let mut waiting = addresses.into_iter().take(ADDRESSES_MAX);
     let mut failures = Vec::new();
-    let mut nobody_listens = true;
+    let (mut refused, mut otherwise) = (false, false);
     loop {
         if let Some(address) = waiting.next() {
             attempts.spawn(async move { (address, TcpStream::connect(address).await) });
@@ -42,7 +43,12 @@ pub(crate) async fn dial(url: &Url) -> Result<TcpStream, Error> {
                 return Ok(stream);
             }
             Some(Ok((address, Err(error)))) => {
-                nobody_listens &= error.kind() == std::io::ErrorKind::ConnectionRefused;
+                match error.kind() {
+                    ErrorKind::ConnectionRefused => refused = true,
+                    // A family that this machine does not have says nothing about the server.
+                    ErrorKind::AddrNotAvailable | ErrorKind::NetworkUnreachable => {}
+                    _ => otherwise = true,
+                }
                 failures.push(format!("{address}: {}", plain(&error)));
             }
             Some(Err(_)) => {}
@@ -52,7 +58,7 @@ pub(crate) async fn dial(url: &Url) -> Result<TcpStream, Error> {
     }
     Err(Error::Unreachable {
         url: url.to_string(),
-        nobody_listens: nobody_listens && !failures.is_empty(),
+        nobody_listens: refused && !otherwise,
         text: if failures.is_empty() {
             "no address could be tried".into()
         } else {

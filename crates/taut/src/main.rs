@@ -1,1 +1,67 @@
-fn main() {}
+//! The program `taut`: a server, and a command-line client.
+//!
+//! It composes and holds no logic of rooms or protocols: settings become a server's `Config`, arguments become a client's requests.
+
+mod check;
+mod cli;
+mod connection;
+mod doors;
+mod failure;
+mod load;
+mod log;
+mod printing;
+mod publish;
+mod serve;
+mod settings;
+mod subscribe;
+mod terminal;
+mod who;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+
+use cli::{CompletionsArgs, PublishArgs, SubscribeArgs, WhoArgs};
+use failure::Failure;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let matches = cli::command().get_matches();
+    match run(&matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.text.is_empty() {
+                // Where stderr is closed, the code has to do.
+                let _ = writeln!(std::io::stderr(), "{failure}");
+            }
+            failure.into()
+        }
+    }
+}
+
+fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    match matches.subcommand() {
+        None => serve::run(None),
+        Some(("serve", matches)) => serve::run(Some(matches)),
+        Some(("check", matches)) => check::run(matches),
+        Some(("pub", matches)) => publish::run(&read::<PublishArgs>(matches)?),
+        Some(("sub", matches)) => subscribe::run(&read::<SubscribeArgs>(matches)?),
+        Some(("who", matches)) => who::run(&read::<WhoArgs>(matches)?),
+        Some(("completions", matches)) => completions(&read::<CompletionsArgs>(matches)?),
+        Some((name, _)) => Err(Failure::usage(format!("there is no command `{name}`"))),
+    }
+}
+
+fn read<T: clap::FromArgMatches>(matches: &ArgMatches) -> Result<T, Failure> {
+    T::from_arg_matches(matches).map_err(Failure::usage)
+}
+
+fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut cli::command(), "taut", &mut script);
+    std::io::stdout().write_all(&script)?;
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! `taut check`: is the configuration understood, and what is in force?
+//!
+//! What it prints is a configuration file that would put the same in force, with each value's origin as a comment.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use clap::ArgMatches;
+
+use crate::failure::Failure;
+use crate::load::load;
+use crate::settings::Settings;
+use crate::settings::rooms;
+use crate::settings::table::TABLE;
+
+/// Runs the command.
+pub(crate) fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    let settings = load(Some(matches))?;
+    for note in &settings.notes {
+        // Where stderr is closed, nobody wants notes.
+        let _ = writeln!(std::io::stderr(), "note: {note}");
+    }
+    std::io::stdout().write_all(show(&settings).as_bytes())?;
+    Ok(())
+}
+
+/// What is in force, as TOML.
+fn show(settings: &Settings) -> String {
+    let mut rows = Rows::default();
+    rows.comment(match &settings.path {
+        Some(path) => format!("# The configuration is fine. File: {path}"),
+        None => {
+            "# The configuration is fine. No file: neither --config nor TAUT_CONFIG nor ./taut.toml"
+                .into()
+        }
+    });
+    let mut section = "";
+    for (setting, source) in TABLE.iter().zip(&settings.sources) {
+        if setting.section() != section {
+            section = setting.section();
+            rows.comment(format!("\n[{section}]"));
+        }
+        let key = setting.name.rsplit('.').next().unwrap_or(setting.name);
+        rows.value(key, &setting.show(&settings.values), source);
+    }
+    rows.comment("\n[[rooms]]".into());
+    rows.value("match", "\"**\"", &"default");
+    let policy = rooms::whole_change(&rooms::default_policy(&settings.values));
+    for setting in rooms::TABLE {
+        if let Some(shown) = setting.show(&policy) {
+            rows.value(
+                setting.name,
+                &shown,
+                &default_origin(setting.name, settings),
+            );
+        }
+    }
+    for rule in &settings.rules {
+        rows.comment("\n[[rooms]]".into());
+        let pattern = crate::settings::value::quoted(&rule.pattern.to_string());
+        rows.value("match", &pattern, &rule.place);
+        for (setting, place) in &rule.changes {
+            if let Some(shown) = setting.show(&rule.change) {
+                rows.value(setting.name, &shown, place);
+            }
+        }
+    }
+    rows.finish()
+}
+
+/// A room's largest message follows the connections' one.
+fn default_origin(name: &str, settings: &Settings) -> String {
+    let limit = TABLE
+        .iter()
+        .position(|setting| setting.name == "limits.message_bytes_max");
+    let source = limit.and_then(|index| settings.sources.get(index));
+    match source {
+        Some(source) if name == "message_bytes_max" => {
+            format!("{source}, as limits.message_bytes_max")
+        }
+        _ => "default".into(),
+    }
+}
+
+/// Lines, the comments behind values in one column.
+#[derive(Default)]
+struct Rows(Vec<(String, Option<String>)>);
+
+impl Rows {
+    fn comment(&mut self, text: String) {
+        self.0.push((text, None));
+    }
+
+    fn value(&mut self, key: &str, value: &str, source: &dyn std::fmt::Display) {
+        self.0
+            .push((format!("{key} = {value}"), Some(source.to_string())));
+    }
+
+    fn finish(self) -> String {
+        let values = self.0.iter().filter(|(_, source)| source.is_some());
+        let lengths = values.map(|(text, _)| text.chars().count());
+        let width = lengths.filter(|length| *length <= 56).max().unwrap_or(0);
+        let mut out = String::new();
+        for (text, source) in &self.0 {
+            // Writing to a String cannot fail.
+            let _ = match source {
+                Some(source) => writeln!(out, "{text:<width$}  # {source}"),
+                None => writeln!(out, "{text}"),
+            };
+        }
+        out
+    }
+}

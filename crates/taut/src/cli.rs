@@ -1,0 +1,231 @@
+//! The command line: what can be said, and help that teaches by example.
+
+use clap::{Arg, ArgMatches, Args, Command};
+use clap_complete::Shell;
+
+use crate::settings::flags;
+
+const ABOUT: &str = "One server, every socket: browsers, curl, nc and programs in the same rooms";
+
+const AFTER: &str = "\
+Examples:
+  taut                          serve on port 8080, and print how to connect
+  taut serve --listen :9000     another port
+  taut sub lobby                print what is said in the room lobby
+  taut pub lobby 'hello'        say it
+  tail -f log | taut pub logs   a message per line
+  taut who lobby                list who is there
+
+Exit codes:
+  0    it worked
+  1    it failed
+  2    the command line or the configuration is wrong
+  3    no connection to the server, or it was lost
+  4    the server refused
+  130  Ctrl-C
+
+`taut COMMAND --help` has more examples.";
+
+const SERVE_AFTER: &str = "\
+Examples:
+  taut serve                                port 8080 of this machine
+  taut serve --listen :9000                 another port
+  taut serve --listen 0.0.0.0:8080 --open   whoever can reach this machine
+  taut serve --listen :8080 --listen text://:7000
+  taut serve --config taut.toml             settings from a file
+  TAUT_LIMITS_MESSAGE_BYTES_MAX=1MiB taut serve
+
+Every setting is a flag, an environment variable and a key of the file.
+Flags win over environment variables, and those over the file, which is
+--config, else TAUT_CONFIG, else ./taut.toml if it exists. `taut check`
+prints every setting in force and where it comes from. `--help` has more
+flags than `-h`.
+
+A file:
+  listen = [\"0.0.0.0:8080\"]
+  open = true
+
+  [limits]
+  message_bytes_max = \"1MiB\"
+
+  [[rooms]]
+  match = \"prices/**\"
+  lag = \"conflate\"
+  history.age_ms_max = \"1h\"";
+
+const CHECK_AFTER: &str = "\
+Examples:
+  taut check                         what `taut serve` would do
+  taut check --config other.toml     with another file
+  taut check > template.toml         what it prints is a configuration file
+
+Takes the flags of `taut serve`. Exits with 2 when something is wrong, and
+says all of it.";
+
+const PUB_AFTER: &str = "\
+Examples:
+  taut pub lobby 'hello' 'and another'    each DATA is a message
+  tail -f log | taut pub logs             each line of stdin is a message
+  taut pub prices/eur --json '{\"bid\":1.08}' --key eur
+  taut pub games/42 --event move e2e4
+  taut pub jobs 'build' --id build-17     happens once, if sent again too
+
+Waits until the server has taken every message. Exits with 4 if it refused
+one.";
+
+const SUB_AFTER: &str = "\
+Examples:
+  taut sub lobby                      from now on, as `from: text`
+  taut sub lobby --rewind 10          the last 10 messages first
+  taut sub prices/eur prices/usd      several rooms, each line with its room
+  taut sub lobby --json | jq .data    an object a line
+  taut sub lobby --count 1            wait for one message
+
+Comes back by itself when the connection breaks, and goes on where it left
+off. What could not be recovered is told on stderr.";
+
+const WHO_AFTER: &str = "\
+Examples:
+  taut who lobby
+  taut who lobby --json | jq .count";
+
+/// Where the server is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServerArgs {
+    /// The server: http://HOST:PORT, ws://HOST:PORT or tcp://HOST:PORT
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TAUT_URL",
+        hide_env_values = true,
+        default_value = "http://localhost:8080"
+    )]
+    pub(crate) url: String,
+}
+
+/// `taut pub`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PublishArgs {
+    /// The room, for example lobby or games/42
+    #[arg(value_name = "ROOM")]
+    pub(crate) room: String,
+    /// A message each; without any, each line of stdin is one
+    #[arg(value_name = "DATA")]
+    pub(crate) data: Vec<String>,
+    /// What kind of message it is, instead of `message`
+    #[arg(long, value_name = "EVENT")]
+    pub(crate) event: Option<String>,
+    /// The key whose latest value this is
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    /// Makes the publish happen once, however often it is sent; for one DATA
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// DATA are JSON values
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The display name
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// `taut sub`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SubscribeArgs {
+    /// The rooms
+    #[arg(value_name = "ROOM", required = true)]
+    pub(crate) rooms: Vec<String>,
+    /// First what was said after this position (the `at` of a message); for one ROOM
+    #[arg(long, value_name = "POSITION", conflicts_with = "rewind")]
+    pub(crate) since: Option<String>,
+    /// First the last N messages
+    #[arg(long, value_name = "N")]
+    pub(crate) rewind: Option<u32>,
+    /// Stop after N messages
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// An object a line, as the native protocol has it
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The display name
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// `taut who`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WhoArgs {
+    /// The room
+    #[arg(value_name = "ROOM")]
+    pub(crate) room: String,
+    /// One object, with its count and its members
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// `taut completions`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+/// The whole command line.
+pub(crate) fn command() -> Command {
+    Command::new("taut")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT)
+        .after_help(AFTER)
+        .max_term_width(100)
+        .subcommand(settings_command("serve", "Serve rooms (what `taut` alone does)", SERVE_AFTER))
+        .subcommand(
+            PublishArgs::augment_args(Command::new("pub"))
+                .about("Publish messages to a room")
+                .after_help(PUB_AFTER),
+        )
+        .subcommand(
+            SubscribeArgs::augment_args(Command::new("sub"))
+                .about("Print what is said in rooms")
+                .after_help(SUB_AFTER),
+        )
+        .subcommand(
+            WhoArgs::augment_args(Command::new("who"))
+                .about("List who is in a room")
+                .after_help(WHO_AFTER),
+        )
+        .subcommand(settings_command(
+            "check",
+            "Check the configuration and print every setting in force",
+            CHECK_AFTER,
+        ))
+        .subcommand(
+            CompletionsArgs::augment_args(Command::new("completions"))
+                .about("Print a completion script for a shell")
+                .after_help("Example:\n  taut completions bash > ~/.local/share/bash-completion/completions/taut"),
+        )
+}
+
+fn settings_command(name: &'static str, about: &'static str, after: &'static str) -> Command {
+    let config = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .help("The configuration file [default: ./taut.toml if it exists] [env: TAUT_CONFIG]");
+    flags::add(
+        Command::new(name)
+            .about(about)
+            .after_help(after)
+            .arg(config),
+    )
+}
+
+/// The file that the command line names.
+pub(crate) fn config_path(matches: &ArgMatches) -> Option<String> {
+    matches.try_get_one::<String>("config").ok()?.cloned()
+}

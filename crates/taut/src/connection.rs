@@ -1,0 +1,47 @@
+//! What `pub`, `sub` and `who` share: a runtime, a client, and Ctrl-C.
+
+use std::future::Future;
+use std::time::Duration;
+
+use taut_client::{Client, Events, Options};
+use tokio::runtime::Builder;
+
+use crate::failure::{Code, Failure};
+
+/// The time a goodbye may take at the end of a command.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Runs a command's future, until it is done or Ctrl-C.
+///
+/// The connection lives on a thread of its own, so that a stdout that blocks does not keep pings from being answered.
+pub(crate) fn run(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Code::Failure, format!("cannot start: {error}")))?;
+    let interrupted = runtime.spawn(async { tokio::signal::ctrl_c().await });
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = command => result,
+            _ = interrupted => Err(Failure::quiet(Code::Interrupted)),
+        }
+    });
+    // A thread that waits for stdin would hold the runtime's end up.
+    runtime.shutdown_background();
+    result
+}
+
+/// Connects to the server at `url`.
+pub(crate) async fn connect(url: &str, name: Option<&str>) -> Result<(Client, Events), Failure> {
+    let options = Options {
+        name: name.map(str::to_owned),
+        ..Options::default()
+    };
+    Ok(Client::connect_with(url, options).await?)
+}
+
+/// Says goodbye. One that does not leave soon is left out.
+pub(crate) async fn close(client: &Client) {
+    let _ = tokio::time::timeout(FAREWELL, client.close()).await;
+}

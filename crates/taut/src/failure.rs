@@ -1,0 +1,127 @@
+//! How a command ends when it fails: a text for people, a code for scripts.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use taut_client::Error;
+
+/// What the exit codes mean; part of the interface, shown by `taut --help`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// It went wrong while running.
+    Failure = 1,
+    /// The command line or the configuration is not understood.
+    Usage = 2,
+    /// No connection to the server, or it was lost.
+    Unreachable = 3,
+    /// The server said no.
+    Refused = 4,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: Code,
+    /// What happened; empty when there is nothing to say.
+    pub(crate) text: String,
+    /// What to do about it.
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(code: Code, text: impl fmt::Display) -> Self {
+        Self {
+            code,
+            text: text.to_string(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn usage(text: impl fmt::Display) -> Self {
+        Self::new(Code::Usage, text)
+    }
+
+    pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// Ends quietly with a code.
+    pub(crate) fn quiet(code: Code) -> Self {
+        Self::new(code, "")
+    }
+}
+
+impl From<Failure> for ExitCode {
+    fn from(failure: Failure) -> Self {
+        Self::from(failure.code as u8)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.text)?;
+        match &self.hint {
+            Some(hint) => write!(f, "\n       {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let code = code_of(&error);
+        let hint = match &error {
+            Error::Unreachable {
+                nobody_listens: true,
+                ..
+            } => Some(
+                "no server runs there; start one with `taut serve`, or name another with --url or TAUT_URL",
+            ),
+            Error::Unreachable { .. } => Some(
+                "name the server with --url or TAUT_URL, for example --url http://localhost:8080",
+            ),
+            Error::Handshake { .. } => Some(
+                "is it a Taut server? Name another with --url or TAUT_URL, for example --url http://localhost:8080",
+            ),
+            Error::Lost { .. } | Error::NoAnswer { .. } => {
+                Some("whether the server took what was under way is not known")
+            }
+            _ => None,
+        };
+        let failure = Self::new(code, &error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+/// The exit code of a client's error.
+pub(crate) fn code_of(error: &Error) -> Code {
+    match error {
+        Error::Url(_) | Error::Unsendable(_) => Code::Usage,
+        Error::Refused { .. } => Code::Refused,
+        Error::Bye { retry_ms: None, .. } => Code::Refused,
+        Error::Unreachable { .. }
+        | Error::Handshake { .. }
+        | Error::Bye { .. }
+        | Error::Lost { .. }
+        | Error::NoAnswer { .. } => Code::Unreachable,
+        _ => Code::Failure,
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// Writing to a closed pipe is no failure of ours: whoever read has seen enough. The rest is.
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::quiet(Code::Failure)
+        } else {
+            Self::new(Code::Failure, format!("cannot write to stdout: {error}"))
+        }
+    }
+}

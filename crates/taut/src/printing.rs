@@ -1,0 +1,100 @@
+//! Messages as `taut sub` prints them: for people with control characters escaped, for programs as the native protocol has them.
+
+use taut_client::{Body, Message};
+use taut_wire::native::{Delivery, Payload, encode_delivery};
+use taut_wire::text::{Said, encode_message, escape};
+
+/// A message as lines for people, each with the room before it where one is given.
+pub(crate) fn text(message: &Message, room: Option<&str>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    let said = Said {
+        from: &message.from,
+        event: &message.event,
+        body: payload(&message.body),
+    };
+    encode_message(&mut lines, &said);
+    let mut out = Vec::with_capacity(lines.len() + 1);
+    for line in lines.split(|byte| *byte == b'\n') {
+        if let Some(room) = room {
+            out.push(b'[');
+            escape(&mut out, room.as_bytes());
+            out.extend_from_slice(b"] ");
+        }
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    out
+}
+
+/// A message as a line for programs.
+pub(crate) fn json(message: &Message) -> Vec<u8> {
+    let mut out = Vec::new();
+    let delivery = Delivery {
+        room: &message.room,
+        at: message.at.as_str(),
+        from: &message.from,
+        event: &message.event,
+        key: message.key.as_deref(),
+        id: message.id.as_deref(),
+        time_ms: message.time_ms,
+        body: payload(&message.body),
+    };
+    encode_delivery(&mut out, &delivery);
+    out.push(b'\n');
+    out
+}
+
+fn payload(body: &Body) -> Payload<'_> {
+    match body {
+        Body::Text(text) => Payload::Text(text.as_bytes()),
+        Body::Json(json) => Payload::Json(json.get().as_bytes()),
+        Body::Binary(bytes) => Payload::Binary(bytes),
+    }
+}
+
+/// A name on one line of a terminal.
+pub(crate) fn shown(text: &str) -> String {
+    let mut out = Vec::new();
+    escape(&mut out, text.as_bytes());
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use taut_client::Position;
+
+    use super::*;
+
+    fn said(body: Body) -> Message {
+        Message {
+            room: "games/42".into(),
+            at: Position::new("e-1"),
+            from: "ana".into(),
+            event: "message".into(),
+            key: None,
+            id: None,
+            time_ms: 7,
+            body,
+        }
+    }
+
+    #[test]
+    fn nothing_that_was_said_moves_the_cursor() {
+        let message = said(Body::from("a\x1b[2Jb\nbo: c\u{202e}"));
+        let shown = String::from_utf8(text(&message, Some("games/42"))).unwrap();
+        assert_eq!(
+            shown,
+            "[games/42] ana: a\\x1b[2Jb\n[games/42] ana| bo: c\\u{202e}\n"
+        );
+    }
+
+    #[test]
+    fn a_line_for_programs_keeps_json_as_it_came() {
+        let message = said(Body::json("{\"b\":1.50,\n\"a\":[]}").unwrap());
+        let line = String::from_utf8(json(&message)).unwrap();
+        assert!(line.contains("\"data\":{\"b\":1.50,"), "{line}");
+        assert_eq!(line.matches('\n').count(), 1);
+    }
+}

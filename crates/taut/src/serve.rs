@@ -1,0 +1,78 @@
+//! `taut serve`: a server from the settings in force.
+
+use std::io::Write as _;
+use std::thread;
+
+use clap::ArgMatches;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use taut_server::{Server, StartError, Stopper};
+
+use crate::doors;
+use crate::failure::{Code, Failure};
+use crate::load::load;
+use crate::log;
+use crate::terminal::Style;
+
+/// Runs the command until a signal or a fault ends it. `None` stands for `taut` alone.
+pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
+    let settings = load(matches)?;
+    log::start(&settings.values.log)?;
+    for note in &settings.notes {
+        tracing::warn!("{note}");
+    }
+    raise_open_files();
+    let listeners = settings.values.config.listeners.clone();
+    let server = Server::bind(settings.values.config).map_err(|error| refused(&error))?;
+    stop_on_signals(server.stopper())?;
+    let bound = doors::bound(server.addresses(), &listeners);
+    // A server whose start lines nobody reads still serves.
+    let _ = std::io::stdout().write_all(doors::lines(&bound, Style::of_stdout()).as_bytes());
+    server
+        .run()
+        .map_err(|fault| Failure::new(Code::Failure, fault))
+}
+
+fn refused(error: &StartError) -> Failure {
+    let code = match error {
+        StartError::NoListener | StartError::PublicAddress { .. } | StartError::Resolve { .. } => {
+            Code::Usage
+        }
+        _ => Code::Failure,
+    };
+    Failure::new(code, error)
+}
+
+/// Takes all the open files that the system allows: each connection is one.
+fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the limit of open files to what the system allows");
+    }
+}
+
+/// The first SIGTERM or SIGINT begins the graceful shutdown, the second one ends it.
+fn stop_on_signals(stopper: Stopper) -> Result<(), Failure> {
+    let cannot = |error| Failure::new(Code::Failure, format!("cannot listen for signals: {error}"));
+    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(cannot)?;
+    thread::Builder::new()
+        .name("taut-signals".into())
+        .spawn(move || {
+            for signal in signals.forever() {
+                let name = if signal == SIGTERM {
+                    "SIGTERM"
+                } else {
+                    "SIGINT"
+                };
+                tracing::info!("{name}: stopping; once more stops at once");
+                stopper.stop();
+            }
+        })
+        .map_err(cannot)?;
+    Ok(())
+}

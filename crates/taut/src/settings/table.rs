@@ -1,0 +1,398 @@
+//! The one table of settings: it makes the flags, the environment variables, the keys of the file, their help, and what
+//! `taut check` prints. A setting that is not here does not exist.
+//!
+//! Names are the keys of the file. The environment variable is the name in capitals after `TAUT_`, the flag the name with
+//! hyphens: `limits.ping_ms`, `TAUT_LIMITS_PING_MS`, `--limits-ping-ms`.
+
+use taut_server::{Config, Listen};
+
+use super::value::{Kind, Value, bounds};
+
+/// Everything that can be set, but rooms (see [`super::rooms`]).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Values {
+    pub(crate) config: Config,
+    pub(crate) log: Log,
+}
+
+/// How the server logs.
+#[derive(Debug, Clone)]
+pub(crate) struct Log {
+    pub(crate) level: String,
+    pub(crate) format: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "info".into(),
+            format: "text".into(),
+        }
+    }
+}
+
+/// One setting.
+pub(crate) struct Setting {
+    /// Its key in the file.
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// One sentence for the help, without its unit and default, which the table knows.
+    pub(crate) doc: &'static str,
+    /// Where its value lives.
+    place: fn(&mut Values) -> Place<'_>,
+}
+
+/// A field of [`Values`].
+enum Place<'a> {
+    Switch(&'a mut bool),
+    U32(&'a mut u32),
+    U64(&'a mut u64),
+    Usize(&'a mut usize),
+    Hosts(&'a mut Vec<String>),
+    Origins(&'a mut Vec<String>),
+    Listeners(&'a mut Vec<Listen>),
+    Text(&'a mut String),
+}
+
+impl Setting {
+    /// The name of its environment variable.
+    pub(crate) fn variable(&self) -> String {
+        format!("TAUT_{}", self.name.replace('.', "_").to_ascii_uppercase())
+    }
+
+    /// Its flag, without the hyphens before it.
+    pub(crate) fn flag(&self) -> String {
+        self.name.replace(['.', '_'], "-")
+    }
+
+    /// The table of the file that it stands in; empty for the top.
+    pub(crate) fn section(&self) -> &'static str {
+        self.name.split_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// Sets it. The error says what would be allowed.
+    pub(crate) fn set(&self, values: &mut Values, value: Value) -> Result<(), String> {
+        let too_great = |number: u64| format!("`{number}` is too great for this machine");
+        match ((self.place)(values), value) {
+            (Place::Switch(place), Value::Switch(switch)) => *place = switch,
+            (Place::U32(place), Value::Number(number)) => {
+                *place = u32::try_from(number).map_err(|_| too_great(number))?;
+            }
+            (Place::Usize(place), Value::Number(number)) => {
+                *place = usize::try_from(number).map_err(|_| too_great(number))?;
+            }
+            (Place::U64(place), Value::Number(number)) => *place = number,
+            (Place::Hosts(place), Value::List(items)) => {
+                items.iter().try_for_each(|host| check_host(host))?;
+                *place = items;
+            }
+            (Place::Origins(place), Value::List(items)) => {
+                items.iter().try_for_each(|origin| check_origin(origin))?;
+                *place = items;
+            }
+            (Place::Text(place), Value::Text(text)) => *place = text,
+            (Place::Listeners(place), Value::List(items)) => {
+                let listeners = items.iter().map(|item| item.parse::<Listen>());
+                let listeners: Vec<_> = listeners
+                    .collect::<Result<_, _>>()
+                    .map_err(|error| error.to_string())?;
+                if listeners.is_empty() {
+                    return Err("an empty list is not allowed; name at least one address, for example 127.0.0.1:8080".into());
+                }
+                *place = listeners;
+            }
+            _ => return Err(format!("use {}", self.kind.allowed())),
+        }
+        Ok(())
+    }
+
+    /// Its value, written as the file would have it.
+    pub(crate) fn show(&self, values: &Values) -> String {
+        // `place` gives exclusive places, which spares a second accessor per setting; a copy costs nothing here.
+        let mut values = values.clone();
+        let value = match (self.place)(&mut values) {
+            Place::Switch(place) => Value::Switch(*place),
+            Place::U32(place) => Value::Number(u64::from(*place)),
+            Place::U64(place) => Value::Number(*place),
+            Place::Usize(place) => Value::Number(*place as u64),
+            Place::Hosts(place) | Place::Origins(place) => Value::List(std::mem::take(place)),
+            Place::Text(place) => Value::Text(std::mem::take(place)),
+            Place::Listeners(place) => Value::List(place.iter().map(show_listen).collect()),
+        };
+        self.kind.show(&value)
+    }
+}
+
+/// A host that could never be one would silently allow nothing.
+fn check_host(host: &str) -> Result<(), String> {
+    let is_name = !host.is_empty() && !host.contains(['/', '@', '?', '*']) && host.is_ascii();
+    if is_name && (!host.contains(':') || host.starts_with('[')) {
+        return Ok(());
+    }
+    Err(format!(
+        "`{host}` is not allowed; use a host name without scheme and port, for example chat.example"
+    ))
+}
+
+/// The same for an origin: scheme, host and port, as browsers send it.
+fn check_origin(origin: &str) -> Result<(), String> {
+    let authority = origin
+        .strip_prefix("https://")
+        .or_else(|| origin.strip_prefix("http://"));
+    match authority {
+        Some(authority)
+            if !authority.is_empty() && !authority.contains(['/', '?', '#', '*', '@']) =>
+        {
+            Ok(())
+        }
+        _ => Err(format!(
+            "`{origin}` is not allowed; use an origin as browsers send it, without a path, for example https://app.example"
+        )),
+    }
+}
+
+/// An address as the file would have it.
+pub(crate) fn show_listen(listen: &Listen) -> String {
+    let scheme = match listen.speaks {
+        taut_server::Speaks::Anything => "",
+        taut_server::Speaks::Text => "text://",
+    };
+    if listen.host.contains(':') {
+        format!("{scheme}[{}]:{}", listen.host, listen.port)
+    } else {
+        format!("{scheme}{}:{}", listen.host, listen.port)
+    }
+}
+
+/// Looks a setting up by its name.
+pub(crate) fn find(name: &str) -> Option<&'static Setting> {
+    TABLE.iter().find(|setting| setting.name == name)
+}
+
+const DAY_MS: u64 = 86_400_000;
+
+/// Every setting, in the order in which `--help` and `taut check` show them.
+pub(crate) static TABLE: &[Setting] = &[
+    Setting {
+        name: "listen",
+        kind: Kind::List,
+        doc: "Addresses to listen on: HOST:PORT for every protocol on one port, text://HOST:PORT for text that greets at once. Port 0 lets the system choose",
+        place: |values| Place::Listeners(&mut values.config.listeners),
+    },
+    Setting {
+        name: "open",
+        kind: Kind::Switch,
+        doc: "Serve a public address although nobody is asked who they are",
+        place: |values| Place::Switch(&mut values.config.open),
+    },
+    Setting {
+        name: "hosts",
+        kind: Kind::List,
+        doc: "Host names, besides localhost, by which requests may address this server",
+        place: |values| Place::Hosts(&mut values.config.hosts),
+    },
+    Setting {
+        name: "origins",
+        kind: Kind::List,
+        doc: "Origins (https://app.example) whose pages may use this server, besides its own",
+        place: |values| Place::Origins(&mut values.config.origins),
+    },
+    Setting {
+        name: "compression",
+        kind: Kind::Switch,
+        doc: "Offer compression (permessage-deflate) to WebSockets; costs more CPU than it saves on small messages",
+        place: |values| Place::Switch(&mut values.config.compression),
+    },
+    Setting {
+        name: "cores",
+        kind: Kind::Count(bounds(0..=64)),
+        doc: "Threads that serve connections; 0 takes as many as the process may use",
+        place: |values| Place::Usize(&mut values.config.cores),
+    },
+    Setting {
+        name: "log.level",
+        kind: Kind::Filter,
+        doc: "What is logged to stderr: error, warn, info, debug, trace, off, or a filter like info,taut_server=debug",
+        place: |values| Place::Text(&mut values.log.level),
+    },
+    Setting {
+        name: "log.format",
+        kind: Kind::Word(&["text", "json"]),
+        doc: "How log lines are written: text, or json with an object a line",
+        place: |values| Place::Text(&mut values.log.format),
+    },
+    Setting {
+        name: "limits.conns_max",
+        kind: Kind::Count(bounds(0..=10_000_000)),
+        doc: "Open connections; 0 derives it from the open-file limit",
+        place: |values| Place::Usize(&mut values.config.limits.conns_max),
+    },
+    Setting {
+        name: "limits.message_bytes_max",
+        kind: Kind::Bytes(bounds(128..=1 << 30)),
+        doc: "One inbound message, after inflation",
+        place: |values| Place::Usize(&mut values.config.limits.message_bytes_max),
+    },
+    Setting {
+        name: "limits.handshake_ms_max",
+        kind: Kind::Milliseconds(bounds(100..=DAY_MS)),
+        doc: "Time for a handshake or a request, from its first byte",
+        place: |values| Place::U64(&mut values.config.limits.handshake_ms_max),
+    },
+    Setting {
+        name: "limits.untouched_ms_max",
+        kind: Kind::Milliseconds(bounds(1_000..=DAY_MS)),
+        doc: "Time that a connection may stay open without ever sending a byte",
+        place: |values| Place::U64(&mut values.config.limits.untouched_ms_max),
+    },
+    Setting {
+        name: "limits.keep_alive_ms_max",
+        kind: Kind::Milliseconds(bounds(0..=DAY_MS)),
+        doc: "Time that an HTTP connection may rest between requests",
+        place: |values| Place::U64(&mut values.config.limits.keep_alive_ms_max),
+    },
+    Setting {
+        name: "limits.ping_ms",
+        kind: Kind::Milliseconds(bounds(1_000..=DAY_MS)),
+        doc: "Time between two pings (WebSocket) or comments (SSE)",
+        place: |values| Place::U64(&mut values.config.limits.ping_ms),
+    },
+    Setting {
+        name: "limits.pong_ms_max",
+        kind: Kind::Milliseconds(bounds(100..=DAY_MS)),
+        doc: "Time within which a pong must come",
+        place: |values| Place::U64(&mut values.config.limits.pong_ms_max),
+    },
+    Setting {
+        name: "limits.wait_ms_max",
+        kind: Kind::Milliseconds(bounds(0..=DAY_MS)),
+        doc: "Time that a long poll may ask to wait",
+        place: |values| Place::U64(&mut values.config.limits.wait_ms_max),
+    },
+    Setting {
+        name: "limits.drain_ms_max",
+        kind: Kind::Milliseconds(bounds(0..=DAY_MS)),
+        doc: "Time that a graceful shutdown may take",
+        place: |values| Place::U64(&mut values.config.limits.drain_ms_max),
+    },
+    Setting {
+        name: "limits.answers_bytes_max",
+        kind: Kind::Bytes(bounds(4_096..=1 << 30)),
+        doc: "Answers that may wait for a connection that does not read; beyond it, its requests are not read either",
+        place: |values| Place::Usize(&mut values.config.limits.answers_bytes_max),
+    },
+    Setting {
+        name: "hub.rooms_max",
+        kind: Kind::Count(bounds(1..=10_000_000)),
+        doc: "Rooms that may exist at a time; a new one evicts the least used room without members",
+        place: |values| Place::U32(&mut values.config.hub.rooms_max),
+    },
+    Setting {
+        name: "hub.rooms_per_conn_max",
+        kind: Kind::Count(bounds(1..=65_536)),
+        doc: "Rooms that one connection may be in",
+        place: |values| Place::U32(&mut values.config.hub.rooms_per_conn_max),
+    },
+    Setting {
+        name: "hub.history_bytes_max",
+        kind: Kind::Bytes(bounds(0..=1 << 40)),
+        doc: "What all rooms together remember; above it the least used rooms forget their oldest",
+        place: |values| Place::U64(&mut values.config.hub.history_bytes_max),
+    },
+    Setting {
+        name: "hub.eviction_steps_max",
+        kind: Kind::Count(bounds(1..=1_000_000)),
+        doc: "Rooms that one publish above that budget looks at for something to forget",
+        place: |values| Place::U32(&mut values.config.hub.eviction_steps_max),
+    },
+    Setting {
+        name: "hub.ids_per_room_max",
+        kind: Kind::Count(bounds(0..=10_000_000)),
+        doc: "Idempotency ids that one room remembers",
+        place: |values| Place::U32(&mut values.config.hub.ids_per_room_max),
+    },
+    Setting {
+        name: "hub.id_window_ms",
+        kind: Kind::Milliseconds(bounds(0..=DAY_MS)),
+        doc: "Time for which an idempotency id is remembered",
+        place: |values| Place::U64(&mut values.config.hub.id_window_ms),
+    },
+    Setting {
+        name: "hub.label_bytes_max",
+        kind: Kind::Bytes(bounds(16..=4_096)),
+        doc: "The longest event name, key, id or display name",
+        place: |values| Place::U32(&mut values.config.hub.label_bytes_max),
+    },
+    Setting {
+        name: "hub.roster_listed_max",
+        kind: Kind::Count(bounds(0..=100_000)),
+        doc: "Members that the answer to who lists; its count is always whole",
+        place: |values| Place::U32(&mut values.config.hub.roster_listed_max),
+    },
+    Setting {
+        name: "hub.presence_listed_max",
+        kind: Kind::Count(bounds(0..=10_000)),
+        doc: "Changes that one presence event lists; above that it only says the count",
+        place: |values| Place::U32(&mut values.config.hub.presence_listed_max),
+    },
+    Setting {
+        name: "hub.presence_at_once_max",
+        kind: Kind::Count(bounds(0..=10_000)),
+        doc: "Below so many members presence is said at once",
+        place: |values| Place::U32(&mut values.config.hub.presence_at_once_max),
+    },
+    Setting {
+        name: "hub.presence_interval_ms",
+        kind: Kind::Milliseconds(bounds(1..=60_000)),
+        doc: "From so many on it is said in batches, at most one in this time",
+        place: |values| Place::U64(&mut values.config.hub.presence_interval_ms),
+    },
+    Setting {
+        name: "hub.ghosts_max",
+        kind: Kind::Count(bounds(0..=10_000_000)),
+        doc: "Vanished members per room whose leave waits for its grace",
+        place: |values| Place::U32(&mut values.config.hub.ghosts_max),
+    },
+    Setting {
+        name: "hub.chunk_messages_max",
+        kind: Kind::Count(bounds(1..=65_536)),
+        doc: "Messages that one step of catching up brings",
+        place: |values| Place::U32(&mut values.config.hub.chunk_messages_max),
+    },
+    Setting {
+        name: "hub.chunk_bytes_max",
+        kind: Kind::Bytes(bounds(1_024..=1 << 30)),
+        doc: "Bytes that one step of catching up brings",
+        place: |values| Place::U64(&mut values.config.hub.chunk_bytes_max),
+    },
+    Setting {
+        name: "hub.page_messages_max",
+        kind: Kind::Count(bounds(1..=1_000_000)),
+        doc: "Messages on one page of history",
+        place: |values| Place::U32(&mut values.config.hub.page_messages_max),
+    },
+    Setting {
+        name: "hub.page_bytes_max",
+        kind: Kind::Bytes(bounds(1_024..=1 << 30)),
+        doc: "Bytes on one page of history",
+        place: |values| Place::U64(&mut values.config.hub.page_bytes_max),
+    },
+    Setting {
+        name: "hub.conflated_max",
+        kind: Kind::Count(bounds(1..=1_000_000)),
+        doc: "Messages that conflation leaves a slow reader",
+        place: |values| Place::U32(&mut values.config.hub.conflated_max),
+    },
+    Setting {
+        name: "hub.waits_max",
+        kind: Kind::Count(bounds(1..=65_536)),
+        doc: "Requests for one room that wait behind a connection's own join of it",
+        place: |values| Place::U32(&mut values.config.hub.waits_max),
+    },
+    Setting {
+        name: "hub.tick_rooms_max",
+        kind: Kind::Count(bounds(1..=1_000_000)),
+        doc: "Rooms that one tick looks after",
+        place: |values| Place::U32(&mut values.config.hub.tick_rooms_max),
+    },
+];
