@@ -128,6 +128,15 @@ def test_a_person_at_nc(server, room, closing):
     ana.until("* bo left\n")
 
 
+def test_a_person_may_be_in_a_room_without_presence(start, closing, room):
+    server = start('[[rooms]]\nmatch = "**"\npresence = false\n')
+    ana, bo = closing.add(nc(server)), closing.add(nc(server))
+    for person, name in ((ana, "ana"), (bo, "bo")):
+        person.type(f"/join {room}").type(f"/nick {name}").until(name)
+    ana.type("can you hear me?")
+    bo.until("ana: can you hear me?\n")
+
+
 def test_what_others_write_cannot_paint_on_a_terminal(server, room, closing):
     ana = closing.add(nc(server))
     ana.type(f"/join {room}").type("/who").until("(text)")
