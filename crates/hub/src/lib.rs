@@ -1,1 +1,37 @@
-//! Skeleton.
+//! Rooms, members, positions, history, presence and limits, as one plain value with one door: [`Shard::handle`].
+//!
+//! No protocol, JSON, socket, clock or randomness is known here; `now`, seeds and epochs are handed in, so that a simulation can drive
+//! any number of shards through any weather. One shard serves one core. A room has one *home* shard, which numbers its messages; every other
+//! shard with members of it holds a *relay* of the room. Both answer their members alike; only the way to the home differs.
+//!
+//! Invariants that a reader could break:
+//! - Membership changes only when the home's answer arrives, and answers and deliveries share one ordered link. So what a member sees begins
+//!   behind its `Joined` and ends before its `Left`.
+//! - A message lives once, in the room's log. Members hold cursors, never queues.
+//! - A log never forgets what a cursor within the lag limit still needs; what it does forget is said as a gap.
+
+mod conn;
+mod keyed;
+mod limits;
+mod message;
+mod name;
+mod pattern;
+mod policy;
+mod position;
+mod refusal;
+mod room;
+mod shard;
+
+pub use conn::{ConnId, Door, Origin, Ticket};
+pub use limits::Limits;
+pub use message::{Body, Draft, MESSAGE_OVERHEAD_BYTES, Message};
+pub use name::{NAME_BYTES_MAX, NameError, RoomName};
+pub use pattern::{Pattern, PatternError};
+pub use policy::{History, Lag, LagPolicy, Policies, PolicyChange, RoomPolicy, Rule};
+pub use position::{Epoch, Position, PositionError};
+pub use refusal::Refusal;
+pub use room::{Log, Member, PresenceChange, Present, Room, RoomId, Roster};
+pub use shard::{
+    Answer, Ask, CloseReason, Farewell, Input, Join, LinkMessage, Membership, Next, Now, Output,
+    Page, Recovery, Shard, ShardSettings, Start,
+};

@@ -1,0 +1,31 @@
+//! Who asks and who is answered: Conns, tickets, doors.
+
+/// One live peer of one core.
+///
+/// Core-local: two cores use the same numbers for different peers, see [`Origin`]. The server hands out slots densely
+/// (the shard keeps an array by slot) and never uses a (slot, generation) again: an answer that comes back over a link for
+/// a generation that has gone is dropped on that ground alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId {
+    /// The place in the core's slab.
+    pub slot: u32,
+    /// Which tenant of that place.
+    pub generation: u32,
+}
+
+/// The server's own correlation: given back untouched in the one answer that each request gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u32);
+
+/// The label of the door that a Conn came by (`text`, `websocket`, …). The hub only carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Door(pub &'static str);
+
+/// A Conn, named so that every core understands it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// The core that holds the Conn.
+    pub core: u16,
+    /// The Conn's number there.
+    pub conn: ConnId,
+}

@@ -1,0 +1,73 @@
+//! Every number that bounds a shard, with its unit and its reason.
+
+/// The bounds of one shard. All of them are per shard: a server with several cores divides what it means for the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Rooms that may exist at a time, homes and relays together. A new one evicts the least used room without
+    /// members; where every room has members, it is refused. Bounds what invented names can cost: about 1 KiB each.
+    pub rooms_max: u32,
+    /// Rooms that one Conn may be in. Bounds the work of closing it.
+    pub rooms_per_conn_max: u32,
+    /// What all rooms together remember, in bytes: logs and idempotency tables. Above it the least used rooms forget
+    /// their oldest, and a reader that still needed it is told of the gap.
+    pub history_bytes_max: u64,
+    /// How many rooms one publish above the budget looks at for something to forget. Bounds the work of a publish; the
+    /// budget may be exceeded for as many publishes as it takes to pass all rooms twice.
+    pub eviction_steps_max: u32,
+    /// Idempotency ids that one room remembers. The oldest is forgotten: a repeat of it would be published again.
+    pub ids_per_room_max: u32,
+    /// How long an idempotency id is remembered, in milliseconds.
+    pub id_window_ms: u64,
+    /// The longest event name, key, id or display name, in bytes.
+    pub label_bytes_max: u32,
+    /// Members that a roster lists; its count is always whole. 1,000 names are about 50 KiB on the wire.
+    pub roster_listed_max: u32,
+    /// Changes that one presence batch lists; above that it only says the count.
+    pub presence_listed_max: u32,
+    /// Below so many members presence is said at once.
+    pub presence_at_once_max: u32,
+    /// From `presence_at_once_max` members on presence is said in batches, at most one in so many milliseconds.
+    pub presence_interval_ms: u64,
+    /// Vanished members per room whose leave waits for its grace. Above that a leave is announced at once.
+    pub ghosts_max: u32,
+    /// Messages that one pull of a relay's reader brings at most.
+    pub chunk_messages_max: u32,
+    /// Bytes that one pull of a relay's reader brings at most, one message always excepted.
+    pub chunk_bytes_max: u64,
+    /// Messages on one page of history at most.
+    pub page_messages_max: u32,
+    /// Bytes on one page of history at most, one message always excepted.
+    pub page_bytes_max: u64,
+    /// Messages that conflation leaves a reader at most: the newest.
+    pub conflated_max: u32,
+    /// Requests for one room that wait behind the same Conn's join of it. Above that they are refused.
+    pub waits_max: u32,
+    /// Rooms that one tick looks after; the rest is due at the next.
+    pub tick_rooms_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            rooms_max: 100_000,
+            rooms_per_conn_max: 256,
+            history_bytes_max: 256 << 20,
+            eviction_steps_max: 64,
+            ids_per_room_max: 10_000,
+            id_window_ms: 5 * 60 * 1_000,
+            label_bytes_max: 256,
+            roster_listed_max: 1_000,
+            presence_listed_max: 64,
+            presence_at_once_max: 20,
+            presence_interval_ms: 250,
+            ghosts_max: 10_000,
+            chunk_messages_max: 64,
+            chunk_bytes_max: 64 << 10,
+            page_messages_max: 1_000,
+            page_bytes_max: 1 << 20,
+            conflated_max: 256,
+            waits_max: 8,
+            tick_rooms_max: 1_024,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Refusals: we say no, and the Conn lives.
+
+use crate::name::RoomName;
+
+/// Why a request was refused. Its display says what happened and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The shard has its number of rooms, and all of them have members.
+    #[error(
+        "the server has {max} rooms in use already and opens no further one; try again later, or raise rooms_max"
+    )]
+    TooManyRooms {
+        /// How many rooms there may be.
+        max: u32,
+    },
+    /// The Conn is in as many rooms as one Conn may be.
+    #[error("this connection is in {max} rooms already; leave one first")]
+    TooManyRoomsPerConn {
+        /// How many rooms one Conn may be in.
+        max: u32,
+    },
+    /// The body is larger than the room's policy allows.
+    #[error(
+        "the message has {bytes} bytes and this room takes at most {max}; send less, or raise message_bytes_max"
+    )]
+    MessageTooLarge {
+        /// How large the body is.
+        bytes: u64,
+        /// What the room's policy allows.
+        max: u64,
+    },
+    /// An event name, key, id or display name is too long.
+    #[error("the {label} has {bytes} bytes, at most {max} are allowed; choose a shorter one")]
+    LabelTooLong {
+        /// Which one: `event`, `key`, `id` or `name`.
+        label: &'static str,
+        /// How long it is.
+        bytes: usize,
+        /// What is allowed.
+        max: u32,
+    },
+    /// The same id came with another body before.
+    #[error(
+        "this id was published with another body within the last minutes; use a new id for a new message"
+    )]
+    IdConflict,
+    /// The Conn is not in the room that it wants to leave.
+    #[error("this connection is not in the room {room}; join it first")]
+    NotJoined {
+        /// The room.
+        room: RoomName,
+    },
+    /// The name begins with `$`.
+    #[error("the name {room} is reserved, as all are that begin with $; choose another")]
+    ReservedName {
+        /// The room.
+        room: RoomName,
+    },
+    /// The room's policy tells nobody who is present.
+    #[error("the room {room} does not say who is present; its policy has presence = false")]
+    PresenceOff {
+        /// The room.
+        room: RoomName,
+    },
+    /// Too many requests wait behind a join that is under way.
+    #[error("too many requests wait for the join of {room} to be answered; wait for its answer")]
+    Busy {
+        /// The room.
+        room: RoomName,
+    },
+}
+
+impl Refusal {
+    /// The word for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::TooManyRooms { .. } => "too-many-rooms",
+            Refusal::TooManyRoomsPerConn { .. } => "too-many-rooms-per-conn",
+            Refusal::MessageTooLarge { .. } => "message-too-large",
+            Refusal::LabelTooLong { .. } => "label-too-long",
+            Refusal::IdConflict => "id-conflict",
+            Refusal::NotJoined { .. } => "not-joined",
+            Refusal::ReservedName { .. } => "reserved-name",
+            Refusal::PresenceOff { .. } => "presence-off",
+            Refusal::Busy { .. } => "busy",
+        }
+    }
+
+    /// When trying the same again may help, in milliseconds; `None` where it never will.
+    #[must_use]
+    pub fn retry_ms(&self) -> Option<u64> {
+        match self {
+            Refusal::TooManyRooms { .. } => Some(10_000),
+            Refusal::Busy { .. } => Some(1_000),
+            _ => None,
+        }
+    }
+}

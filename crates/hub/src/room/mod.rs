@@ -1,0 +1,208 @@
+//! A room as one shard sees it: its log, its local members, and either the home's duties or a relay's.
+
+mod home;
+mod ids;
+mod log;
+mod relay;
+mod roster;
+
+use std::sync::Arc;
+
+use crate::conn::ConnId;
+use crate::name::RoomName;
+use crate::policy::{LagPolicy, RoomPolicy};
+use crate::position::{Epoch, Position};
+
+pub(crate) use home::Home;
+pub(crate) use ids::Seen;
+pub use log::Log;
+pub(crate) use relay::Relay;
+pub use roster::{PresenceChange, Present, Roster};
+
+/// A room's number in its shard, given to another room when this one is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoomId(pub u32);
+
+/// A Conn in a room: 24 bytes in a dense array that the fan-out walks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The Conn.
+    pub conn: ConnId,
+    /// The offset of the last message that went to its socket, or was its own.
+    pub cursor: u64,
+    /// It asked to hear who comes and goes.
+    pub presence: bool,
+    /// It made no progress for too long: the lag policy applies at its next read.
+    pub lagging: bool,
+    /// It reads from a chunk, not from the log; or waits for one.
+    pub catching_up: bool,
+}
+
+impl Member {
+    /// Whether it reads straight from `log`: the fan-out's fast path.
+    #[must_use]
+    pub fn is_direct(&self, log: &Log) -> bool {
+        !self.catching_up && !self.lagging && self.cursor + 1 >= log.first()
+    }
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Room {
+    name: RoomName,
+    policy: Arc<RoomPolicy>,
+    pub(crate) epoch: Epoch,
+    pub(crate) log: Log,
+    pub(crate) members: Vec<Member>,
+    pub(crate) role: Role,
+    /// A [`Deliver`](crate::Output::Deliver) has been said and [`Shard::flushed`](crate::Shard::flushed) has not.
+    pub(crate) dirty: bool,
+    /// Touched since the eviction's hand last passed: a second chance.
+    pub(crate) used: bool,
+    /// When the shard looks after this room next.
+    pub(crate) alarm_ms: Option<u64>,
+    /// No reader within the lag limit stands before this offset.
+    pub(crate) lowest: u64,
+}
+
+/// What a shard is to a room. Boxed, since most rooms of a large server are small.
+#[derive(Debug)]
+pub(crate) enum Role {
+    Home(Box<Home>),
+    Relay(Relay),
+}
+
+impl Room {
+    pub(crate) fn new(name: RoomName, policy: Arc<RoomPolicy>, at: Position, role: Role) -> Self {
+        Self {
+            name,
+            policy,
+            epoch: at.epoch,
+            log: Log::new(at.offset),
+            members: Vec::new(),
+            role,
+            dirty: false,
+            used: true,
+            alarm_ms: None,
+            lowest: at.offset,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &RoomName {
+        &self.name
+    }
+
+    /// Its policy.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<RoomPolicy> {
+        &self.policy
+    }
+
+    /// Which numbering its offsets belong to.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Its messages, as far as this shard keeps them.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The local members.
+    #[must_use]
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// What the fan-out walks: the log, and the members whose cursors it moves.
+    pub fn walk(&mut self) -> (&Log, &mut [Member]) {
+        (&self.log, &mut self.members)
+    }
+
+    /// Position of `offset` here.
+    #[must_use]
+    pub fn position(&self, offset: u64) -> Position {
+        Position {
+            epoch: self.epoch,
+            offset,
+        }
+    }
+
+    /// The message at `offset` has gone to the member's socket, or was its own.
+    pub fn sent(&mut self, index: u32, offset: u64) {
+        if let Some(member) = self.members.get_mut(index as usize) {
+            member.cursor = member.cursor.max(offset);
+        }
+    }
+
+    /// Other cores that are still owed messages.
+    pub fn relays_behind(&self) -> impl Iterator<Item = u16> + '_ {
+        let head = self.log.head();
+        match &self.role {
+            Role::Home(home) => home.relays.as_slice(),
+            Role::Relay(_) => &[],
+        }
+        .iter()
+        .filter(move |relay| relay.sent < head)
+        .map(|relay| relay.core)
+    }
+
+    /// Whether the policy is to disconnect and the member is too far behind.
+    #[must_use]
+    pub fn overdue(&self, index: u32) -> bool {
+        self.policy.lag.policy == LagPolicy::Disconnect
+            && self
+                .members
+                .get(index as usize)
+                .is_some_and(|member| self.is_too_far(member.cursor))
+    }
+
+    /// Whether a reader at `cursor` is farther behind than the lag limit. The newest message alone is never too far.
+    pub(crate) fn is_too_far(&self, cursor: u64) -> bool {
+        cursor + 1 < self.log.head() && self.log.distance_bytes(cursor) > self.policy.lag.bytes_max
+    }
+
+    /// Forgets what neither history nor a reader within the lag limit needs; gives the bytes freed.
+    pub(crate) fn trim(&mut self, now_ms: u64) -> u64 {
+        let history = match &self.role {
+            Role::Home(_) => Some(self.policy.history),
+            // History is the home's; a relay keeps what is on its way.
+            Role::Relay(_) => None,
+        };
+        let mut freed = 0;
+        while let Some(front) = self.log.front() {
+            let kept_for_history = history.is_some_and(|history| {
+                self.log.len() as u64 <= u64::from(history.messages_max)
+                    && self.log.cost_bytes() <= history.bytes_max
+                    && now_ms.saturating_sub(front.born_ms) <= history.age_ms_max
+            });
+            let needed = front.offset > self.lowest && !self.is_too_far(front.offset - 1);
+            if kept_for_history || needed {
+                break;
+            }
+            freed += self.log.forget_front();
+        }
+        freed
+    }
+
+    /// Recomputes which offset no reader stands before.
+    pub(crate) fn look_for_lowest(&mut self) {
+        let head = self.log.head();
+        let members = self
+            .members
+            .iter()
+            .filter(|member| !member.catching_up)
+            .map(|member| member.cursor);
+        let relays = match &self.role {
+            Role::Home(home) => home.relays.as_slice(),
+            Role::Relay(_) => &[],
+        }
+        .iter()
+        .map(|relay| relay.sent);
+        self.lowest = members.chain(relays).min().unwrap_or(head).min(head);
+    }
+}

@@ -1,0 +1,355 @@
+//! The shard: all rooms of one core, behind one door.
+//!
+//! A request goes the same way wherever the room's home is: [`Shard::ask`] brings it to the home, the home's [`Answer`] comes back to
+//! `answered`, and only there does anything change for the Conn. Where the home is this shard both happen at once.
+
+mod answers;
+mod conns;
+mod home;
+mod input;
+mod output;
+mod reader;
+mod rooms;
+mod upkeep;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+pub use conns::Membership;
+pub use input::{Farewell, Input, Join, Now, Start};
+pub use output::{Answer, Ask, CloseReason, LinkMessage, Output, Page, Recovery};
+pub use reader::Next;
+
+use crate::conn::{ConnId, Origin, Ticket};
+use crate::keyed::Keyed;
+use crate::limits::Limits;
+use crate::name::RoomName;
+use crate::policy::Policies;
+use crate::position::Epoch;
+use crate::refusal::Refusal;
+use crate::room::{Room, RoomId};
+use conns::Conns;
+use reader::Chunk;
+use rooms::Rooms;
+
+/// What a shard is told before it starts.
+#[derive(Clone, Debug)]
+pub struct ShardSettings {
+    /// Which core it serves, from 0.
+    pub core: u16,
+    /// How many there are.
+    pub cores: u16,
+    /// Keys the hash of names. The same on every shard, or they would disagree on homes.
+    pub seed: u64,
+    /// The numbering that rooms in memory begin with. Not 0.
+    pub epoch: Epoch,
+    /// How rooms behave.
+    pub policies: Arc<Policies>,
+    /// The shard's bounds.
+    pub limits: Limits,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Shard {
+    core: u16,
+    cores: u16,
+    keyed: Keyed,
+    epoch: Epoch,
+    policies: Arc<Policies>,
+    limits: Limits,
+    conns: Conns,
+    rooms: Rooms,
+    /// What readers of relays, and conflated ones, are working through.
+    chunks: HashMap<(ConnId, RoomId), Chunk, Keyed>,
+    /// When each room wants to be looked after.
+    alarms: BTreeSet<(u64, RoomId)>,
+    /// What all logs cost, in bytes.
+    log_bytes: u64,
+    /// The highest head of any room that is gone: a room made again begins here, so that a stale position is never taken for whole.
+    floor: u64,
+    now: Now,
+}
+
+impl Shard {
+    /// An empty shard.
+    #[must_use]
+    pub fn new(settings: ShardSettings) -> Self {
+        let keyed = Keyed(settings.seed);
+        Self {
+            core: settings.core,
+            cores: settings.cores.max(1),
+            keyed,
+            epoch: settings.epoch,
+            policies: settings.policies,
+            limits: settings.limits,
+            conns: Conns::default(),
+            rooms: Rooms::new(keyed),
+            chunks: HashMap::with_hasher(keyed),
+            alarms: BTreeSet::new(),
+            log_bytes: 0,
+            floor: 0,
+            now: Now {
+                mono_ms: 0,
+                unix_ms: 0,
+            },
+        }
+    }
+
+    /// The one door: something happened, and this is what to do about it.
+    pub fn handle(&mut self, input: Input, now: Now, out: &mut Vec<Output>) {
+        self.now = now;
+        match input {
+            Input::Open { conn } => self.conns.open(conn),
+            Input::Join {
+                conn,
+                ticket,
+                room,
+                join,
+            } => self.join(conn, ticket, room, join, out),
+            Input::Leave { conn, ticket, room } => {
+                let ask = Ask::Leave {
+                    farewell: Farewell::Said,
+                    ended: false,
+                };
+                self.ask(conn, ticket, room, ask, out);
+            }
+            Input::Publish {
+                conn,
+                ticket,
+                room,
+                draft,
+            } => self.ask(conn, ticket, room, Ask::Publish { draft }, out),
+            Input::Read {
+                conn,
+                ticket,
+                room,
+                start,
+                limit,
+            } => self.ask(conn, ticket, room, Ask::Read { start, limit }, out),
+            Input::Who { conn, ticket, room } => self.ask(conn, ticket, room, Ask::Who, out),
+            Input::Rename { conn, name } => self.rename(conn, &name, out),
+            Input::Close { conn, farewell } => self.close(conn, farewell, out),
+            Input::Link { from, message } => self.hear(from, message, out),
+            Input::Tick => self.tick(out),
+        }
+    }
+
+    /// When, on the monotonic clock, [`Input::Tick`] is wanted next.
+    #[must_use]
+    pub fn deadline_ms(&self) -> Option<u64> {
+        self.alarms.first().map(|(at, _)| *at)
+    }
+
+    /// A room of this shard.
+    #[must_use]
+    pub fn room(&self, room: RoomId) -> Option<&Room> {
+        self.rooms.at(room)
+    }
+
+    /// A room of this shard, for the fan-out.
+    pub fn room_mut(&mut self, room: RoomId) -> Option<&mut Room> {
+        self.rooms.at_mut(room)
+    }
+
+    /// A room by name, if this shard has it.
+    #[must_use]
+    pub fn find(&self, name: &RoomName) -> Option<RoomId> {
+        self.rooms.find(name)
+    }
+
+    /// Which rooms a Conn is in.
+    #[must_use]
+    pub fn memberships(&self, conn: ConnId) -> &[Membership] {
+        self.conns.memberships(conn)
+    }
+
+    /// How many rooms there are, homes and relays together.
+    #[must_use]
+    pub fn rooms_len(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// What all logs cost, in bytes.
+    #[must_use]
+    pub fn log_bytes(&self) -> u64 {
+        self.log_bytes
+    }
+
+    /// The core that numbers a room's messages.
+    #[must_use]
+    pub fn home_of(&self, name: &RoomName) -> u16 {
+        self.keyed.place(name.as_str(), self.cores)
+    }
+
+    fn join(
+        &mut self,
+        conn: ConnId,
+        ticket: Ticket,
+        room: RoomName,
+        join: Join,
+        out: &mut Vec<Output>,
+    ) {
+        let rooms_max = self.limits.rooms_per_conn_max;
+        let Some(entry) = self.conns.find(conn) else {
+            return;
+        };
+        let known = self.rooms.find(&room);
+        let again = known.is_some_and(|known| entry.place_in(known).is_some());
+        if !again && entry.memberships().len() + entry.joining.len() >= rooms_max as usize {
+            let refusal = Refusal::TooManyRoomsPerConn { max: rooms_max };
+            out.push(Output::Refused {
+                conn,
+                ticket,
+                refusal,
+            });
+            return;
+        }
+        if self.home_of(&room) != self.core {
+            if let Err(refusal) = self.begin_relay(&room) {
+                out.push(Output::Refused {
+                    conn,
+                    ticket,
+                    refusal,
+                });
+                return;
+            }
+        }
+        if let Some(entry) = self.conns.find(conn) {
+            entry.joining.push(room.clone());
+        }
+        let ask = Ask::Join {
+            name: join.name,
+            door: join.door,
+            start: join.start,
+            presence: join.presence,
+        };
+        self.ask(conn, ticket, room, ask, out);
+    }
+
+    /// Brings a question to the room's home, and the answer back when that is here.
+    fn ask(
+        &mut self,
+        conn: ConnId,
+        ticket: Ticket,
+        room: RoomName,
+        ask: Ask,
+        out: &mut Vec<Output>,
+    ) {
+        let home = self.home_of(&room);
+        if home != self.core {
+            out.push(Output::Link {
+                to: home,
+                message: LinkMessage::Ask {
+                    conn,
+                    ticket,
+                    room,
+                    ask,
+                },
+            });
+            return;
+        }
+        let origin = Origin {
+            core: self.core,
+            conn,
+        };
+        if let Some(answer) = self.at_home(origin, &room, ask, out) {
+            self.answered(conn, ticket, &room, answer, out);
+        }
+        self.after_home(&room, out);
+    }
+
+    fn rename(&mut self, conn: ConnId, name: &Arc<str>, out: &mut Vec<Output>) {
+        for room in self.rooms_of(conn) {
+            let ask = Ask::Rename {
+                name: Arc::clone(name),
+            };
+            self.ask(conn, Ticket(0), room, ask, out);
+        }
+    }
+
+    fn close(&mut self, conn: ConnId, farewell: Farewell, out: &mut Vec<Output>) {
+        let rooms = self.rooms_of(conn);
+        let memberships = self.conns.memberships(conn).to_vec();
+        for membership in memberships {
+            self.drop_member(conn, membership.room);
+        }
+        if self.conns.close(conn).is_none() {
+            return;
+        }
+        for room in rooms {
+            let ask = Ask::Leave {
+                farewell,
+                ended: true,
+            };
+            self.ask(conn, Ticket(0), room, ask, out);
+        }
+    }
+
+    /// The rooms that a Conn is in or has asked to be in.
+    fn rooms_of(&mut self, conn: ConnId) -> Vec<RoomName> {
+        let rooms = &self.rooms;
+        let Some(entry) = self.conns.find(conn) else {
+            return Vec::new();
+        };
+        let mut names: Vec<RoomName> = entry
+            .memberships()
+            .iter()
+            .filter_map(|membership| rooms.at(membership.room))
+            .map(|room| room.name().clone())
+            .collect();
+        for name in &entry.joining {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// Something from another shard.
+    fn hear(&mut self, from: u16, message: LinkMessage, out: &mut Vec<Output>) {
+        match message {
+            LinkMessage::Ask {
+                conn,
+                ticket,
+                room,
+                ask,
+            } => {
+                let origin = Origin { core: from, conn };
+                if let Some(answer) = self.at_home(origin, &room, ask, out) {
+                    out.push(Output::Link {
+                        to: from,
+                        message: LinkMessage::Answer {
+                            conn,
+                            ticket,
+                            room: room.clone(),
+                            answer,
+                        },
+                    });
+                }
+                self.after_home(&room, out);
+            }
+            LinkMessage::Answer {
+                conn,
+                ticket,
+                room,
+                answer,
+            } => self.answered(conn, ticket, &room, answer, out),
+            LinkMessage::Deliver { room, message } => self.relay_delivery(&room, message, out),
+            LinkMessage::Presence { room, change } => {
+                if let Some(room) = self.rooms.find(&room) {
+                    out.push(Output::Presence { room, change });
+                }
+            }
+        }
+    }
+
+    /// Says once that a room has something to read.
+    fn mark_dirty(&mut self, room: RoomId, out: &mut Vec<Output>) {
+        if let Some(found) = self.rooms.at_mut(room)
+            && !std::mem::replace(&mut found.dirty, true)
+        {
+            out.push(Output::Deliver { room });
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What time does to rooms: ages, graces, windows, batches of presence; and the budget of memory.
+
+use std::sync::Arc;
+
+use crate::room::{Role, RoomId};
+
+use super::{LinkMessage, Output, Shard};
+
+impl Shard {
+    /// Looks after the rooms whose time has come, a bounded number at once.
+    pub(super) fn tick(&mut self, out: &mut Vec<Output>) {
+        for _ in 0..self.limits.tick_rooms_max {
+            let Some((at, id)) = self.alarms.first().copied() else {
+                return;
+            };
+            if at > self.now.mono_ms {
+                return;
+            }
+            self.alarms.pop_first();
+            self.look_after(id, out);
+        }
+    }
+
+    fn look_after(&mut self, id: RoomId, out: &mut Vec<Output>) {
+        let (now_ms, listed_max, window_ms) = (
+            self.now.mono_ms,
+            self.limits.presence_listed_max,
+            self.limits.id_window_ms,
+        );
+        let Some(room) = self.rooms.at_mut(id) else {
+            return;
+        };
+        room.alarm_ms = None;
+        if let Role::Home(home) = &mut room.role {
+            home.presence.expire(now_ms, listed_max);
+            home.ids.expire(now_ms, window_ms);
+        }
+        self.trim(id);
+        self.announce(id, out);
+        self.set_alarm(id);
+        self.remove_if_empty(id);
+    }
+
+    /// Says who came and went: at once in a small room, in batches in a large one.
+    pub(super) fn announce(&mut self, id: RoomId, out: &mut Vec<Output>) {
+        let (now_ms, limits, core) = (self.now.mono_ms, self.limits, self.core);
+        let Some(room) = self.rooms.at_mut(id) else {
+            return;
+        };
+        let name = room.name().clone();
+        let Role::Home(home) = &mut room.role else {
+            return;
+        };
+        if !home.presence.has_news() {
+            return;
+        }
+        let small = home.presence.count() < limits.presence_at_once_max;
+        if !small && now_ms < home.presence.said_ms + limits.presence_interval_ms {
+            return;
+        }
+        home.presence.said_ms = now_ms;
+        let change = Arc::new(home.presence.take_news());
+        if room.members.iter().any(|member| member.presence) {
+            out.push(Output::Presence {
+                room: id,
+                change: Arc::clone(&change),
+            });
+        }
+        for relay in home.relays.iter().filter(|relay| relay.watchers > 0) {
+            debug_assert_ne!(relay.core, core);
+            out.push(Output::Link {
+                to: relay.core,
+                message: LinkMessage::Presence {
+                    room: name.clone(),
+                    change: Arc::clone(&change),
+                },
+            });
+        }
+    }
+
+    /// Sets the room's alarm to the first thing that time will do to it.
+    pub(super) fn set_alarm(&mut self, id: RoomId) {
+        let limits = self.limits;
+        let Some(room) = self.rooms.at_mut(id) else {
+            return;
+        };
+        let Role::Home(home) = &room.role else {
+            return;
+        };
+        let news = home
+            .presence
+            .has_news()
+            .then(|| home.presence.said_ms + limits.presence_interval_ms);
+        let age = room.log.front().map(|front| {
+            front
+                .born_ms
+                .saturating_add(room.policy().history.age_ms_max)
+                + 1
+        });
+        let ids = home.ids.oldest_ms().map(|at| at + limits.id_window_ms);
+        let due = [news, home.presence.ghost_due_ms(), age, ids]
+            .into_iter()
+            .flatten()
+            .min();
+        let due = due.map(|due| due.max(self.now.mono_ms + 1));
+        // An alarm that is early costs one look; moving it at every publish would cost more.
+        let Some(due) = due.filter(|due| room.alarm_ms.is_none_or(|set| *due < set)) else {
+            return;
+        };
+        if let Some(old) = room.alarm_ms.replace(due) {
+            self.alarms.remove(&(old, id));
+        }
+        self.alarms.insert((due, id));
+    }
+
+    pub(super) fn trim(&mut self, id: RoomId) {
+        if let Some(room) = self.rooms.at_mut(id) {
+            self.log_bytes -= room.trim(self.now.mono_ms);
+        }
+    }
+
+    /// Lets the least used rooms forget while all together remember too much. A room that was touched since the hand last passed is
+    /// spared once; the room `spared`, just published to, always.
+    pub(super) fn keep_budget(&mut self, spared: RoomId) {
+        for _ in 0..self.limits.eviction_steps_max {
+            if self.log_bytes <= self.limits.history_bytes_max {
+                return;
+            }
+            let Some(id) = self.rooms.turn_hand() else {
+                continue;
+            };
+            let Some(room) = self.rooms.at_mut(id) else {
+                continue;
+            };
+            if id == spared || std::mem::take(&mut room.used) {
+                continue;
+            }
+            self.log_bytes -= room.log.reset(room.log.head());
+            self.remove_if_empty(id);
+        }
+    }
+}
