@@ -136,6 +136,9 @@ fn a_body_to_the_end_goes_on_until_its_limit() {
     let (body, _) = decode(Framing::ToEnd, 5, b"hello").unwrap();
     assert_eq!(body, b"hello");
     assert_eq!(decode(Framing::ToEnd, 4, b"hello"), Err(413));
+    let mut decoder = BodyDecoder::new(Framing::ToEnd, 4).unwrap();
+    assert_eq!(decoder.decode(b"hello").unwrap().data, b"hell");
+    assert_eq!(decoder.decode(b"o").unwrap_err().status, 413);
 }
 
 #[test]

@@ -62,11 +62,9 @@ impl BodyDecoder {
                 })
             }
             State::Chunked(chunked) => chunked.decode(input),
+            State::ToEnd { left: 0 } if !input.is_empty() => Err(too_large()),
             State::ToEnd { left } => {
                 let data = take(left, input);
-                if data.len() < input.len() {
-                    return Err(too_large());
-                }
                 Ok(BodyStep {
                     consumed: data.len(),
                     data,
