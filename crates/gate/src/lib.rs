@@ -1,1 +1,16 @@
-//! Skeleton.
+//! The translator: units of a dialect become hub commands, and what the hub says becomes units again.
+//!
+//! Nothing here holds a socket or reads a clock. A new door is a module here, a row in [`Format`], and a listener in the server.
+
+pub mod close;
+mod command;
+mod format;
+pub mod http;
+mod name;
+pub mod native;
+pub mod text;
+
+pub use close::Close;
+pub use command::{Command, Speaker};
+pub use format::{Encoder, Format, WINDOW_BITS, conn_id};
+pub use name::{DisplayNameError, display_name};

@@ -1,1 +1,19 @@
-//! Skeleton.
+//! The server: sockets, cores, timers. One thread per core, each with its own epoll loop and its own [`Shard`](taut_hub::Shard).
+//!
+//! Composed of the rooms (`taut-hub`), the translator (`taut-gate`) and the codecs (`taut-wire`); this crate owns everything that waits, and
+//! nothing that decides. HTTP/1.1 is served by the cores themselves on every path, so that one strictness holds everywhere.
+
+mod acceptor;
+mod config;
+mod core;
+mod error;
+mod listen;
+mod page;
+mod server;
+mod stop;
+mod talk;
+
+pub use config::{Config, Limits, Listen, ListenError, Speaks, is_loopback};
+pub use error::{Fault, StartError};
+pub use server::Server;
+pub use stop::Stopper;

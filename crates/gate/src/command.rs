@@ -1,0 +1,57 @@
+use std::sync::Arc;
+
+use taut_hub::{Door, Draft, Join, RoomName, Start};
+
+/// What a peer wants, in the hub's words, whatever dialect it said it in.
+#[derive(Debug)]
+pub enum Command {
+    /// Come into a room.
+    Join {
+        /// Which.
+        room: RoomName,
+        /// How.
+        join: Join,
+    },
+    /// Go out of a room.
+    Leave {
+        /// Which.
+        room: RoomName,
+    },
+    /// Say something in a room.
+    Publish {
+        /// Where.
+        room: RoomName,
+        /// What.
+        draft: Draft,
+    },
+    /// Read a room's history.
+    Read {
+        /// Which room.
+        room: RoomName,
+        /// From where.
+        start: Start,
+        /// At most this many messages.
+        limit: u32,
+    },
+    /// Ask who is in a room.
+    Who {
+        /// Which.
+        room: RoomName,
+    },
+    /// Take another display name.
+    Rename {
+        /// The name.
+        name: Arc<str>,
+    },
+    /// Ask whether anybody is there.
+    Ping,
+}
+
+/// Who speaks: what a draft is stamped with.
+#[derive(Debug, Clone)]
+pub struct Speaker {
+    /// The display name.
+    pub name: Arc<str>,
+    /// The door it came by.
+    pub door: Door,
+}

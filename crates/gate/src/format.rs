@@ -1,0 +1,221 @@
+use taut_hub::{Body, Message, Origin, Position, Room};
+use taut_wire::native::{Delivery, Payload, encode_delivery};
+use taut_wire::ws::{self, Opcode};
+use taut_wire::{http, sse, text};
+
+/// A (carrier, dialect, version): the key of encode-once. Members of one Format get the very same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Reads no room.
+    None,
+    /// WebSocket, payload only.
+    Payload,
+    /// The same, compressed.
+    PayloadDeflated,
+    /// WebSocket, native JSON.
+    Native,
+    /// The same, compressed.
+    NativeDeflated,
+    /// Native JSON, a line each.
+    Lines,
+    /// The same in HTTP chunks.
+    LinesChunked,
+    /// For a terminal.
+    Text,
+    /// Server-sent events.
+    Sse,
+    /// The same in HTTP chunks.
+    SseChunked,
+    /// Server-sent events of several rooms: each Conn writes its own.
+    Events,
+    /// A poll that waits: it is told, and reads.
+    Poll,
+}
+
+impl Format {
+    /// How many Formats have shared bytes: the first so many, in their order.
+    pub const SHARED: usize = 10;
+
+    /// The Format of a WebSocket.
+    #[must_use]
+    pub fn socket(native: bool, deflated: bool) -> Self {
+        match (native, deflated) {
+            (false, false) => Self::Payload,
+            (false, true) => Self::PayloadDeflated,
+            (true, false) => Self::Native,
+            (true, true) => Self::NativeDeflated,
+        }
+    }
+
+    /// Its place among those that share bytes; `None` where every Conn has its own.
+    #[must_use]
+    pub fn shared_index(self) -> Option<usize> {
+        let index = self as usize;
+        (1..Self::SHARED).contains(&index).then_some(index)
+    }
+}
+
+/// Encodes messages for all Formats; one per core, with its scratch.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    scratch: Vec<u8>,
+    deflater: ws::deflate::Deflater,
+}
+
+impl Encoder {
+    /// An encoder with empty scratch.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends `message` down to its final bytes, WebSocket header or chunk head included.
+    pub fn encode(&mut self, format: Format, room: &Room, message: &Message, out: &mut Vec<u8>) {
+        match format {
+            Format::None | Format::Poll => {}
+            Format::Payload => {
+                ws::encode_frame(
+                    out,
+                    true,
+                    false,
+                    opcode(&message.body),
+                    message.body.bytes(),
+                    None,
+                );
+            }
+            Format::PayloadDeflated => {
+                self.deflated(opcode(&message.body), message.body.bytes(), out);
+            }
+            Format::Lines => {
+                native(room, message, out);
+                out.push(b'\n');
+            }
+            Format::Text => {
+                text::encode_message(
+                    out,
+                    &text::Said {
+                        from: &message.from,
+                        event: message.event(),
+                        body: payload(&message.body),
+                    },
+                );
+                out.push(b'\n');
+            }
+            Format::Sse => event(room, message, out),
+            Format::Native
+            | Format::NativeDeflated
+            | Format::LinesChunked
+            | Format::SseChunked
+            | Format::Events => {
+                let mut unit = std::mem::take(&mut self.scratch);
+                unit.clear();
+                self.wrapped(format, room, message, &mut unit, out);
+                self.scratch = unit;
+            }
+        }
+    }
+
+    /// Formats whose head needs to know how long the rest is.
+    fn wrapped(
+        &mut self,
+        format: Format,
+        room: &Room,
+        message: &Message,
+        unit: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) {
+        if format == Format::SseChunked {
+            event(room, message, unit);
+            return http::encode_chunk(out, unit);
+        }
+        native(room, message, unit);
+        match format {
+            Format::LinesChunked => {
+                unit.push(b'\n');
+                http::encode_chunk(out, unit);
+            }
+            Format::NativeDeflated => self.deflated(Opcode::Text, unit, out),
+            Format::Events => out.extend_from_slice(unit),
+            _ => ws::encode_frame(out, true, false, Opcode::Text, unit, None),
+        }
+    }
+
+    /// One frame, compressed where that makes it smaller. Once per broadcast, without context takeover.
+    fn deflated(&mut self, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+        let mut compressed = Vec::new();
+        if self.deflater.deflate(payload, WINDOW_BITS, &mut compressed) {
+            ws::encode_frame(out, true, true, opcode, &compressed, None);
+        } else {
+            ws::encode_frame(out, true, false, opcode, payload, None);
+        }
+    }
+}
+
+/// The window that shared compressed frames are made with. A peer that asks for a smaller one gets its messages uncompressed.
+pub const WINDOW_BITS: u8 = 15;
+
+fn opcode(body: &Body) -> Opcode {
+    match body {
+        Body::Text(_) | Body::Json(_) => Opcode::Text,
+        Body::Binary(_) => Opcode::Binary,
+    }
+}
+
+pub(crate) fn payload(body: &Body) -> Payload<'_> {
+    match body {
+        Body::Text(bytes) => Payload::Text(bytes),
+        Body::Json(bytes) => Payload::Json(bytes),
+        Body::Binary(bytes) => Payload::Binary(bytes),
+    }
+}
+
+fn native(room: &Room, message: &Message, out: &mut Vec<u8>) {
+    let at = room.position(message.offset).to_string();
+    encode_delivery(out, &delivery(room.name().as_str(), &at, message));
+}
+
+/// A message as the native protocol writes it.
+pub(crate) fn delivery<'a>(room: &'a str, at: &'a str, message: &'a Message) -> Delivery<'a> {
+    Delivery {
+        room,
+        at,
+        from: &message.from,
+        event: message.event(),
+        key: message.key.as_deref(),
+        id: message.id.as_deref(),
+        time_ms: message.time_ms,
+        body: payload(&message.body),
+    }
+}
+
+/// A server-sent event: text and JSON as they are, binary as a `data:` URL, which `fetch` understands.
+fn event(room: &Room, message: &Message, out: &mut Vec<u8>) {
+    let at = position(room.position(message.offset));
+    let url;
+    let data = match &message.body {
+        // Bodies are checked where they come in; nothing is lost on the way out.
+        Body::Text(bytes) | Body::Json(bytes) => String::from_utf8_lossy(bytes),
+        Body::Binary(bytes) => {
+            use base64::Engine as _;
+            let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
+            url = format!("data:application/octet-stream;base64,{encoded}");
+            url.into()
+        }
+    };
+    sse::encode_event(out, Some(&at), message.event.as_deref(), &data);
+}
+
+/// A position as it goes out.
+pub(crate) fn position(position: Position) -> String {
+    position.to_string()
+}
+
+/// A Conn's id as logs, rosters and presence show it.
+#[must_use]
+pub fn conn_id(core: u16, conn: taut_hub::ConnId) -> String {
+    format!("c{core}-{}-{}", conn.slot, conn.generation)
+}
+
+pub(crate) fn origin_id(origin: Origin) -> String {
+    conn_id(origin.core, origin.conn)
+}

@@ -1,0 +1,178 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use taut_hub::{Body, RoomName, Start};
+use taut_wire::ws::handshake;
+
+/// What a request asks for.
+#[derive(Debug)]
+pub enum Action {
+    /// The live page.
+    Page,
+    /// Its icon.
+    Icon,
+    /// Say something in a room; the body is still to come.
+    Publish(Publish),
+    /// Stream one or several rooms.
+    Stream(Streams),
+    /// Read a room's history, and perhaps wait for more.
+    Read(Poll),
+    /// Who is in a room.
+    Who(RoomName),
+    /// Become a WebSocket.
+    Socket(Socket),
+    /// A question about methods and origins; answered with an empty 204.
+    Preflight {
+        /// What `Allow` says.
+        allow: &'static str,
+    },
+    /// No.
+    Refuse(Problem),
+}
+
+/// A refusal as an HTTP answer (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The status code.
+    pub status: u16,
+    /// The machine-readable code, from the same table as the native protocol's errors.
+    pub code: &'static str,
+    /// What happened and what to do.
+    pub detail: String,
+    /// The `Allow` header, for 405.
+    pub allow: Option<&'static str>,
+    /// The answer to a WebSocket handshake of another version, or to none: `Sec-WebSocket-Version: 13` and `Upgrade` (RFC 6455 §4.4).
+    pub names_websocket: bool,
+    /// Seconds after which to try again.
+    pub retry_s: Option<u64>,
+}
+
+impl Problem {
+    /// A problem with no further headers.
+    #[must_use]
+    pub fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            allow: None,
+            names_websocket: false,
+            retry_s: None,
+        }
+    }
+}
+
+/// `POST /r/ROOM`.
+#[derive(Debug)]
+pub struct Publish {
+    /// Where.
+    pub room: RoomName,
+    /// `?event=`.
+    pub event: Option<Arc<str>>,
+    /// `?key=`.
+    pub key: Option<Arc<str>>,
+    /// `Idempotency-Key`.
+    pub id: Option<Arc<str>>,
+    /// `?as=`.
+    pub name: Option<Arc<str>>,
+    /// What its content type says.
+    pub kind: BodyKind,
+}
+
+/// What a POST body is, by its content type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyKind {
+    /// `text/*`, a form, or no type at all: never parsed.
+    Text,
+    /// `application/json` and `…+json`.
+    Json,
+    /// Anything else.
+    Binary,
+}
+
+impl BodyKind {
+    /// Makes a message body of the bytes.
+    ///
+    /// # Errors
+    /// A 400 when text is not UTF-8 or JSON is not JSON.
+    pub fn body(self, bytes: Vec<u8>) -> Result<Body, Problem> {
+        match self {
+            Self::Binary => Ok(Body::Binary(bytes.into())),
+            Self::Text => match std::str::from_utf8(&bytes) {
+                Ok(_) => Ok(Body::Text(bytes.into())),
+                Err(error) => Err(Problem::new(
+                    400,
+                    "bad-text",
+                    format!(
+                        "the body is not UTF-8 (byte {}); send it with `Content-Type: application/octet-stream` if it is binary",
+                        error.valid_up_to()
+                    ),
+                )),
+            },
+            Self::Json => match taut_wire::native::check_json(&bytes) {
+                Ok(_) => Ok(Body::Json(Bytes::from(bytes))),
+                Err(error) => Err(Problem::new(
+                    400,
+                    "bad-json",
+                    format!(
+                        "the body is {error}; without `Content-Type: application/json` it would be taken as text"
+                    ),
+                )),
+            },
+        }
+    }
+}
+
+/// How a stream is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Streaming {
+    /// `text/event-stream`.
+    Sse,
+    /// `application/x-ndjson`.
+    Ndjson,
+}
+
+/// A GET that streams.
+#[derive(Debug)]
+pub struct Streams {
+    /// The rooms and where to begin in each; one, unless it is `/events`.
+    pub rooms: Vec<(RoomName, Start)>,
+    /// Whether the request was for `/events`: then each event's data names its room.
+    pub many: bool,
+    /// How it is written.
+    pub streaming: Streaming,
+    /// `?as=`.
+    pub name: Option<Arc<str>>,
+}
+
+/// A GET that reads, and perhaps waits.
+#[derive(Debug, Clone)]
+pub struct Poll {
+    /// Which room.
+    pub room: RoomName,
+    /// From where.
+    pub start: Start,
+    /// At most this many messages.
+    pub limit: u32,
+    /// Milliseconds to wait when there is nothing yet.
+    pub wait_ms: u64,
+    /// `?as=`.
+    pub name: Option<Arc<str>>,
+}
+
+/// An accepted WebSocket handshake.
+#[derive(Debug)]
+pub struct Socket {
+    /// The room it is in from the start; `None` on `/ws`.
+    pub room: Option<RoomName>,
+    /// Native JSON, or payload only.
+    pub native: bool,
+    /// Where to begin in the room.
+    pub start: Start,
+    /// `?as=`.
+    pub name: Option<Arc<str>>,
+    /// `?presence=1`.
+    pub presence: bool,
+    /// What the 101 says.
+    pub answer: handshake::Answer,
+}

@@ -1,0 +1,13 @@
+//! HTTP requests and what they ask of the rooms: every room is a URL.
+
+mod action;
+mod parameters;
+mod respond;
+mod route;
+mod site;
+
+pub use action::{Action, BodyKind, Poll, Problem, Publish, Socket, Streaming, Streams};
+pub(crate) use parameters::position;
+pub use respond::{Reply, Responder, refused};
+pub use route::{Routed, route};
+pub use site::Site;

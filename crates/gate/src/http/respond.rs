@@ -1,0 +1,223 @@
+use taut_hub::{Page, Position, Refusal, RoomName, Roster};
+use taut_wire::http::{self, date, problem};
+use taut_wire::native;
+
+use super::{Problem, Streaming};
+use crate::native::{roster, with_page};
+
+const JSON: &str = "application/json";
+/// Answers that hold messages must not be taken from a cache.
+const FRESH: (&str, &str) = ("Cache-Control", "no-store");
+/// What the page may do: itself, and sockets to anywhere, so that its console is a place to try things.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' data:; connect-src 'self' ws: wss: http: https:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// How the answer to a request is written.
+#[derive(Debug, Clone, Default)]
+pub struct Reply {
+    /// The connection goes on after it.
+    pub keep_alive: bool,
+    /// The request was HTTP/1.0.
+    pub http10: bool,
+    /// Only the head goes out.
+    pub head_only: bool,
+    /// The page that asked, where one did and may read the answer.
+    pub origin: Option<String>,
+}
+
+impl Reply {
+    /// The last answer of a connection, to nobody in particular.
+    #[must_use]
+    pub fn last() -> Self {
+        Self::default()
+    }
+}
+
+/// Writes answers. One per core: it keeps the `Date` of the current second.
+#[derive(Debug)]
+pub struct Responder {
+    date: String,
+    unix_s: u64,
+}
+
+impl Default for Responder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Responder {
+    /// A responder in 1970; see [`Responder::look_at_clock`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            date: date::imf_fixdate(0),
+            unix_s: 0,
+        }
+    }
+
+    /// Takes the time, in seconds since 1970.
+    pub fn look_at_clock(&mut self, unix_s: u64) {
+        if unix_s != self.unix_s {
+            self.unix_s = unix_s;
+            self.date = date::imf_fixdate(unix_s);
+        }
+    }
+
+    /// The live page.
+    pub fn page(&self, out: &mut Vec<u8>, reply: &Reply, html: &[u8]) {
+        let fields = [
+            ("Content-Type", "text/html; charset=utf-8"),
+            ("Cache-Control", "no-cache"),
+            ("Content-Security-Policy", PAGE_POLICY),
+            ("Referrer-Policy", "no-referrer"),
+            ("Vary", "Accept"),
+        ];
+        self.whole(out, reply, 200, &fields, html);
+    }
+
+    /// Its icon.
+    pub fn icon(&self, out: &mut Vec<u8>, reply: &Reply, svg: &[u8]) {
+        let fields = [
+            ("Content-Type", "image/svg+xml"),
+            ("Cache-Control", "max-age=86400"),
+        ];
+        self.whole(out, reply, 200, &fields, svg);
+    }
+
+    /// What a browser may send here (the CORS protocol of the Fetch standard), and what `OPTIONS` asks in general.
+    pub fn preflight(&self, out: &mut Vec<u8>, reply: &Reply, allow: &str) {
+        let mut fields = vec![("Allow", allow)];
+        if reply.origin.is_some() {
+            fields.extend([
+                ("Access-Control-Allow-Methods", allow),
+                (
+                    "Access-Control-Allow-Headers",
+                    "Content-Type, Idempotency-Key, Last-Event-ID, Authorization",
+                ),
+                ("Access-Control-Max-Age", "600"),
+            ]);
+        }
+        self.whole(out, reply, 204, &fields, b"");
+    }
+
+    /// The answer to a POST.
+    pub fn published(&self, out: &mut Vec<u8>, reply: &Reply, at: Position, duplicate: bool) {
+        let mut body = Vec::new();
+        native::encode_receipt(&mut body, &at.to_string(), duplicate);
+        body.push(b'\n');
+        self.whole(out, reply, 200, &[("Content-Type", JSON), FRESH], &body);
+    }
+
+    /// The answer to a read.
+    pub fn history(&self, out: &mut Vec<u8>, reply: &Reply, page: &Page) {
+        let mut body = Vec::new();
+        with_page(page, |head, messages| {
+            native::encode_page(&mut body, head, messages.iter().copied());
+        });
+        body.push(b'\n');
+        let fields = [("Content-Type", JSON), FRESH, ("Vary", "Accept")];
+        self.whole(out, reply, 200, &fields, &body);
+    }
+
+    /// The answer to `?who`.
+    pub fn who(&self, out: &mut Vec<u8>, reply: &Reply, room: &RoomName, present: &Roster) {
+        let mut body = Vec::new();
+        native::encode_roster(&mut body, room.as_str(), &roster(present));
+        body.push(b'\n');
+        self.whole(out, reply, 200, &[("Content-Type", JSON), FRESH], &body);
+    }
+
+    /// A refusal, as RFC 9457 writes it.
+    pub fn problem(&self, out: &mut Vec<u8>, reply: &Reply, refusal: &Problem) {
+        let mut body = Vec::new();
+        let title = http::reason_phrase(refusal.status);
+        problem::encode(
+            &mut body,
+            refusal.status,
+            title,
+            &refusal.detail,
+            refusal.code,
+        );
+        body.push(b'\n');
+        let retry = refusal.retry_s.map(|seconds| seconds.to_string());
+        let mut fields = vec![("Content-Type", problem::CONTENT_TYPE), FRESH];
+        fields.extend(refusal.allow.map(|allow| ("Allow", allow)));
+        fields.extend(retry.as_deref().map(|retry| ("Retry-After", retry)));
+        if refusal.names_websocket {
+            fields.extend([("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]);
+        }
+        self.whole(out, reply, refusal.status, &fields, &body);
+    }
+
+    /// The head of a stream; what follows is chunked, or for HTTP/1.0 ends with the connection.
+    pub fn stream_head(&self, out: &mut Vec<u8>, reply: &Reply, streaming: Streaming) {
+        let kind = match streaming {
+            Streaming::Sse => "text/event-stream",
+            Streaming::Ndjson => "application/x-ndjson",
+        };
+        let mut fields = vec![
+            ("Content-Type", kind),
+            FRESH,
+            ("Vary", "Accept"),
+            // nginx would hold events back to fill its buffer.
+            ("X-Accel-Buffering", "no"),
+        ];
+        if !reply.http10 {
+            fields.push(("Transfer-Encoding", "chunked"));
+        }
+        self.head(out, reply, 200, &fields);
+    }
+
+    fn whole(
+        &self,
+        out: &mut Vec<u8>,
+        reply: &Reply,
+        status: u16,
+        fields: &[(&str, &str)],
+        body: &[u8],
+    ) {
+        let length = body.len().to_string();
+        let mut all = fields.to_vec();
+        // RFC 9110 §8.6: a 204 has no length.
+        if status != 204 {
+            all.push(("Content-Length", &length));
+        }
+        self.head(out, reply, status, &all);
+        if !reply.head_only {
+            out.extend_from_slice(body);
+        }
+    }
+
+    fn head(&self, out: &mut Vec<u8>, reply: &Reply, status: u16, fields: &[(&str, &str)]) {
+        let mut all = Vec::with_capacity(fields.len() + 8);
+        all.push(("Date", self.date.as_str()));
+        all.push(("X-Content-Type-Options", "nosniff"));
+        let upgrades = fields.iter().any(|(name, _)| *name == "Upgrade");
+        all.extend(match (reply.keep_alive, reply.http10, upgrades) {
+            (false, _, true) => Some(("Connection", "upgrade, close")),
+            (false, _, false) => Some(("Connection", "close")),
+            (true, _, true) => Some(("Connection", "upgrade")),
+            (true, true, false) => Some(("Connection", "keep-alive")),
+            (true, false, false) => None,
+        });
+        if let Some(origin) = &reply.origin {
+            all.push(("Access-Control-Allow-Origin", origin));
+            all.push(("Vary", "Origin"));
+        }
+        all.extend_from_slice(fields);
+        http::encode_response_head(out, status, &all);
+    }
+}
+
+/// What the hub refused, as an HTTP answer.
+#[must_use]
+pub fn refused(refusal: &Refusal) -> Problem {
+    Problem {
+        retry_s: refusal.retry_ms().map(|ms| ms.div_ceil(1_000)),
+        ..Problem::new(
+            native::codes::status(refusal.code()),
+            refusal.code(),
+            refusal.to_string(),
+        )
+    }
+}

@@ -1,0 +1,285 @@
+use taut_hub::RoomName;
+use taut_wire::http::{Method, Request, accepts};
+use taut_wire::ws::handshake;
+
+use super::parameters::{Parameters, label, parse_room, room};
+use super::{Action, BodyKind, Poll, Problem, Publish, Site, Socket, Streaming, Streams};
+
+/// The subprotocol of the native dialect.
+const NATIVE_SUBPROTOCOL: &str = "taut";
+/// Messages a read answers with when `?limit=` says nothing.
+const LIMIT_DEFAULT: u32 = 1_000;
+
+const ROOM_METHODS: &str = "GET, HEAD, POST, OPTIONS";
+const READ_METHODS: &str = "GET, HEAD, OPTIONS";
+const ALL_METHODS: &str = "GET, HEAD, POST, OPTIONS";
+
+/// A request, understood.
+#[derive(Debug)]
+pub struct Routed {
+    /// What it asks for.
+    pub action: Action,
+    /// The page that asks, where it may: echoed in `Access-Control-Allow-Origin`.
+    pub origin: Option<String>,
+    /// Answer with the head alone.
+    pub head_only: bool,
+}
+
+/// Says what a request asks for. The Host and Origin rules of `site` come first, on every path alike.
+#[must_use]
+pub fn route(request: &Request<'_>, site: &Site) -> Routed {
+    let head_only = matches!(request.method, Method::Head);
+    let refused = |problem| Routed {
+        action: Action::Refuse(problem),
+        origin: None,
+        head_only,
+    };
+    if let Err(problem) = site.admit(request) {
+        return refused(problem);
+    }
+    Routed {
+        action: action(request, site).unwrap_or_else(Action::Refuse),
+        origin: request.headers.first("origin").map(str::to_owned),
+        head_only,
+    }
+}
+
+fn action(request: &Request<'_>, site: &Site) -> Result<Action, Problem> {
+    match request.method {
+        Method::Get | Method::Head | Method::Post | Method::Options => {}
+        Method::Put | Method::Patch | Method::Delete | Method::Connect | Method::Trace => {
+            return Err(method_refused(ALL_METHODS));
+        }
+        Method::Other(_) => {
+            return Err(Problem::new(
+                501,
+                "unknown-method",
+                "this server knows GET, HEAD, POST and OPTIONS",
+            ));
+        }
+    }
+    match request.path {
+        "*" => Ok(Action::Preflight { allow: ALL_METHODS }),
+        "/" => fixed(request, site, Some(RoomName::lobby()), Action::Page),
+        "/ws" => fixed(request, site, None, Action::Refuse(socket_only())),
+        "/favicon.ico" | "/favicon.svg" => read_only(request).map(|()| Action::Icon),
+        "/events" => events(request),
+        path => match path.strip_prefix("/r/") {
+            Some(encoded) => in_room(request, site, room(encoded)?),
+            None => Err(Problem::new(
+                404,
+                "not-found",
+                "nothing is here; rooms are at /r/ROOM, for example /r/lobby",
+            )),
+        },
+    }
+}
+
+/// A path that is either a socket of `room` or, without an upgrade, `otherwise`.
+fn fixed(
+    request: &Request<'_>,
+    site: &Site,
+    room: Option<RoomName>,
+    otherwise: Action,
+) -> Result<Action, Problem> {
+    if matches!(request.method, Method::Options) {
+        return Ok(Action::Preflight {
+            allow: READ_METHODS,
+        });
+    }
+    read_only(request)?;
+    if wants_upgrade(request) {
+        return socket(request, site, room);
+    }
+    Ok(otherwise)
+}
+
+fn events(request: &Request<'_>) -> Result<Action, Problem> {
+    if matches!(request.method, Method::Options) {
+        return Ok(Action::Preflight {
+            allow: READ_METHODS,
+        });
+    }
+    read_only(request)?;
+    let parameters = Parameters::read(request.query)?;
+    if parameters.rooms.is_empty() {
+        return Err(Problem::new(
+            400,
+            "bad-query",
+            "name the rooms to stream, for example /events?room=lobby&room=news",
+        ));
+    }
+    let mut names = Vec::with_capacity(parameters.rooms.len());
+    for room in &parameters.rooms {
+        let name = parse_room(room)?;
+        if names.contains(&name) {
+            return Err(Problem::new(
+                400,
+                "bad-query",
+                format!("the room `{name}` is named twice"),
+            ));
+        }
+        names.push(name);
+    }
+    let starts = parameters.starts(request, names.len());
+    let streaming = match accepts(request, &["text/event-stream", "application/x-ndjson"]) {
+        Some(1) => Streaming::Ndjson,
+        _ => Streaming::Sse,
+    };
+    Ok(Action::Stream(Streams {
+        rooms: names.into_iter().zip(starts).collect(),
+        many: true,
+        streaming,
+        name: parameters.name,
+    }))
+}
+
+fn in_room(request: &Request<'_>, site: &Site, room: RoomName) -> Result<Action, Problem> {
+    match request.method {
+        Method::Options => Ok(Action::Preflight {
+            allow: ROOM_METHODS,
+        }),
+        Method::Post => publish(request, room),
+        _ if wants_upgrade(request) => socket(request, site, Some(room)),
+        _ => read(request, site, room),
+    }
+}
+
+fn publish(request: &Request<'_>, room: RoomName) -> Result<Action, Problem> {
+    let parameters = Parameters::read(request.query)?;
+    let id = match request.headers.first("idempotency-key") {
+        Some(id) => Some(label(id.trim_matches('"'), taut_wire::native::check_id)?),
+        None => None,
+    };
+    Ok(Action::Publish(Publish {
+        room,
+        event: parameters.event,
+        key: parameters.key,
+        id,
+        name: parameters.name,
+        kind: body_kind(request.headers.first("content-type")),
+    }))
+}
+
+fn body_kind(content_type: Option<&str>) -> BodyKind {
+    let Some(content_type) = content_type else {
+        return BodyKind::Text;
+    };
+    let essence = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    match essence.as_str() {
+        "" | "application/x-www-form-urlencoded" => BodyKind::Text,
+        "application/json" => BodyKind::Json,
+        other if other.starts_with("text/") => BodyKind::Text,
+        other if other.ends_with("+json") => BodyKind::Json,
+        _ => BodyKind::Binary,
+    }
+}
+
+fn read(request: &Request<'_>, site: &Site, room: RoomName) -> Result<Action, Problem> {
+    let parameters = Parameters::read(request.query)?;
+    if parameters.who {
+        return Ok(Action::Who(room));
+    }
+    let kinds = [
+        "application/json",
+        "text/event-stream",
+        "application/x-ndjson",
+        "text/html",
+    ];
+    let kind = if parameters.history {
+        Some(0)
+    } else {
+        accepts(request, &kinds)
+    };
+    let streaming = match kind {
+        Some(1) => Streaming::Sse,
+        Some(2) => Streaming::Ndjson,
+        Some(3) => return Ok(Action::Page),
+        _ => {
+            // A bare GET shows what the room holds, not the nothing that lies ahead.
+            let start = match parameters.start(request) {
+                taut_hub::Start::Now => {
+                    taut_hub::Start::Rewind(parameters.limit.unwrap_or(LIMIT_DEFAULT))
+                }
+                start => start,
+            };
+            let wait_ms = u64::from(parameters.wait_s.unwrap_or(0)) * 1_000;
+            return Ok(Action::Read(Poll {
+                room,
+                start,
+                limit: parameters.limit.unwrap_or(LIMIT_DEFAULT),
+                wait_ms: wait_ms.min(site.wait_ms_max),
+                name: parameters.name,
+            }));
+        }
+    };
+    Ok(Action::Stream(Streams {
+        rooms: vec![(room, parameters.start(request))],
+        many: false,
+        streaming,
+        name: parameters.name,
+    }))
+}
+
+fn socket(request: &Request<'_>, site: &Site, room: Option<RoomName>) -> Result<Action, Problem> {
+    let settings = handshake::AnswerSettings {
+        protocols: &[NATIVE_SUBPROTOCOL],
+        deflate: site.compression,
+    };
+    let answer = handshake::answer(request, &settings).map_err(|refused| Problem {
+        names_websocket: refused.status == 426,
+        ..Problem::new(
+            refused.status,
+            "bad-handshake",
+            format!("{} ({})", refused.text, refused.clause),
+        )
+    })?;
+    let parameters = Parameters::read(request.query)?;
+    Ok(Action::Socket(Socket {
+        native: room.is_none() || answer.protocol.is_some(),
+        room,
+        start: parameters.start(request),
+        name: parameters.name,
+        presence: parameters.presence,
+        answer,
+    }))
+}
+
+/// Whether the client wants to leave HTTP for a WebSocket. Any other protocol in `Upgrade` is not for us and is ignored (RFC 9110 §7.8).
+fn wants_upgrade(request: &Request<'_>) -> bool {
+    handshake::wants_upgrade(request) || request.headers.first("sec-websocket-key").is_some()
+}
+
+fn read_only(request: &Request<'_>) -> Result<(), Problem> {
+    match request.method {
+        Method::Get | Method::Head => Ok(()),
+        _ => Err(method_refused(READ_METHODS)),
+    }
+}
+
+fn method_refused(allow: &'static str) -> Problem {
+    Problem {
+        allow: Some(allow),
+        ..Problem::new(
+            405,
+            "method-not-allowed",
+            format!("this is for {allow}; to publish, POST to /r/ROOM"),
+        )
+    }
+}
+
+fn socket_only() -> Problem {
+    Problem {
+        names_websocket: true,
+        ..Problem::new(
+            426,
+            "upgrade-required",
+            "this URL is for WebSockets only; open it with `new WebSocket(…)`, or GET /r/ROOM",
+        )
+    }
+}

@@ -1,0 +1,99 @@
+use taut_wire::http::{Host, Request};
+
+use super::Problem;
+
+/// Who this server is to browsers: which Hosts it answers to and whose pages may use it.
+///
+/// An open server on a loopback address is reachable by every page in the user's browser. So there `Host` must be a loopback name (against
+/// DNS rebinding) and an `Origin`, where sent, a loopback one; elsewhere an `Origin` must be this host's own. Both lists are extended by configuration.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// Whether only this machine can reach the server.
+    pub loopback_only: bool,
+    /// Further host names, from `hosts`.
+    pub hosts: Vec<String>,
+    /// Further origins, from `origins`.
+    pub origins: Vec<String>,
+    /// Longest `?wait=`, in milliseconds.
+    pub wait_ms_max: u64,
+    /// Offer permessage-deflate.
+    pub compression: bool,
+}
+
+impl Site {
+    /// Whether the request may go on.
+    ///
+    /// # Errors
+    /// A 403 that names the setting which would allow it.
+    pub fn admit(&self, request: &Request<'_>) -> Result<(), Problem> {
+        if let Some(host) = &request.host {
+            self.admit_host(host)?;
+        }
+        match request.headers.first("origin") {
+            Some(origin) => self.admit_origin(origin, request.host.as_ref()),
+            None => Ok(()),
+        }
+    }
+
+    fn admit_host(&self, host: &Host<'_>) -> Result<(), Problem> {
+        if !self.loopback_only || is_loopback(host.name) || lists(&self.hosts, host.name) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            403,
+            "host-refused",
+            format!(
+                "this server answers to localhost, not to `{}`; to allow it set hosts = [\"{}\"] (--host)",
+                host.name, host.name
+            ),
+        ))
+    }
+
+    fn admit_origin(&self, origin: &str, host: Option<&Host<'_>>) -> Result<(), Problem> {
+        let theirs = authority(origin);
+        let name = theirs.map(|authority| split_port(authority).0);
+        let own =
+            theirs.is_some_and(|authority| host.is_some_and(|host| host.is(authority, origin)));
+        let near = self.loopback_only && name.is_some_and(is_loopback);
+        if own || near || lists(&self.origins, origin) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            403,
+            "origin-refused",
+            format!(
+                "pages of `{origin}` may not use this server; to allow them set origins = [\"{origin}\"] (--origin)"
+            ),
+        ))
+    }
+}
+
+fn lists(list: &[String], name: &str) -> bool {
+    list.iter().any(|listed| listed.eq_ignore_ascii_case(name))
+}
+
+/// `host:port` of an `http(s)://host:port` origin.
+fn authority(origin: &str) -> Option<&str> {
+    let rest = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"))?;
+    (!rest.is_empty() && !rest.contains(['/', '@'])).then_some(rest)
+}
+
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (name, Some(port)),
+        _ => (authority, None),
+    }
+}
+
+/// `localhost`, any name below it (RFC 6761 §6.3), and literal loopback addresses.
+fn is_loopback(name: &str) -> bool {
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let lower = name.to_ascii_lowercase();
+    lower == "localhost"
+        || lower.ends_with(".localhost")
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}

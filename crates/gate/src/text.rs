@@ -1,0 +1,135 @@
+//! The text dialect: what a person at a terminal is told. Every line ends here.
+
+use taut_hub::{Page, PresenceChange, Refusal, RoomName, Roster};
+use taut_wire::text;
+
+use crate::close::Close;
+use crate::format::payload;
+use crate::native::member;
+
+/// In a room with so many members nobody is told who comes and goes.
+const PRESENCE_SHOWN_BELOW: u32 = 20;
+
+/// What a `text://` listener says first.
+pub fn encode_greeting(out: &mut Vec<u8>, name: &str) {
+    line(out, |out| {
+        text::encode_notice(
+            out,
+            &format!("this is Taut; you are {name}; type a line to say it, /help for more"),
+        );
+    });
+}
+
+/// Somebody is in a room now.
+pub fn encode_joined(out: &mut Vec<u8>, room: &RoomName, name: &str, roster: Option<&Roster>) {
+    line(out, |out| {
+        let others = roster.map_or(0, |roster| roster.count.saturating_sub(1));
+        let with = match others {
+            0 => "nobody else is here".to_owned(),
+            1 => "1 other is here".to_owned(),
+            others => format!("{others} others are here"),
+        };
+        text::encode_notice(
+            out,
+            &format!("you are {name} in {room}; {with}; /help for more"),
+        );
+    });
+}
+
+/// The last messages, as if they were said now.
+pub fn encode_history(out: &mut Vec<u8>, page: &Page) {
+    if page.messages.is_empty() {
+        line(out, |out| {
+            text::encode_notice(out, "nothing has been said here")
+        });
+    }
+    for message in &page.messages {
+        line(out, |out| {
+            text::encode_message(
+                out,
+                &text::Said {
+                    from: &message.from,
+                    event: message.event(),
+                    body: payload(&message.body),
+                },
+            );
+        });
+    }
+}
+
+/// Who is there.
+pub fn encode_who(out: &mut Vec<u8>, room: &RoomName, roster: &Roster) {
+    let members: Vec<_> = roster.members.iter().map(member).collect();
+    line(out, |out| {
+        text::encode_who(out, room.as_str(), roster.count, &members)
+    });
+}
+
+/// Who came and went; nothing in a large room.
+pub fn encode_presence(out: &mut Vec<u8>, change: &PresenceChange) {
+    if change.count >= PRESENCE_SHOWN_BELOW || (change.joined.is_empty() && change.left.is_empty())
+    {
+        return;
+    }
+    let joined: Vec<_> = change.joined.iter().map(member).collect();
+    let left: Vec<_> = change.left.iter().map(member).collect();
+    line(out, |out| text::encode_presence(out, &joined, &left));
+}
+
+/// A new name.
+pub fn encode_renamed(out: &mut Vec<u8>, name: &str) {
+    line(out, |out| {
+        text::encode_notice(out, &format!("you are {name} now"))
+    });
+}
+
+/// No.
+pub fn encode_refused(out: &mut Vec<u8>, refusal: &Refusal) {
+    encode_error(out, &refusal.to_string());
+}
+
+/// Something is wrong.
+pub fn encode_error(out: &mut Vec<u8>, error: &str) {
+    line(out, |out| text::encode_error(out, error));
+}
+
+/// Said by somebody who is in no room.
+pub fn encode_nowhere(out: &mut Vec<u8>) {
+    encode_error(out, "you are in no room; /join lobby");
+}
+
+/// A command that is none.
+pub fn encode_unknown(out: &mut Vec<u8>, command: &str) {
+    line(out, |out| text::encode_unknown(out, command));
+}
+
+/// The commands.
+pub fn encode_help(out: &mut Vec<u8>) {
+    line(out, text::encode_help);
+}
+
+/// Messages are lost to this reader.
+pub fn encode_gap(out: &mut Vec<u8>) {
+    line(out, |out| {
+        text::encode_notice(out, "you fell behind: some messages are missing here");
+    });
+}
+
+/// Goodbye, and why.
+pub fn farewell(out: &mut Vec<u8>, close: Close, why: Option<&str>) {
+    match close {
+        Close::Asked => line(out, |out| text::encode_notice(out, "goodbye")),
+        Close::Violation(_) | Close::Refused => {
+            encode_error(out, why.unwrap_or(close.words().text));
+        }
+        _ => line(out, |out| text::encode_notice(out, close.words().text)),
+    }
+}
+
+fn line(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    write(out);
+    if out.len() > start {
+        out.push(b'\n');
+    }
+}

@@ -1,0 +1,167 @@
+//! The acceptor: one thread takes every new connection and hands it to the core with the fewest Conns.
+//!
+//! When the process runs out of file descriptors it gives up its spare one to take the waiting connection and close it at once, so that
+//! the peer learns it now and the listener does not spin; then it rests for a moment.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token};
+use rtrb::Producer;
+
+use crate::config::Speaks;
+use crate::core::Alert;
+use crate::error::Fault;
+use crate::listen::Bound;
+use crate::stop::Stop;
+
+/// Sockets that may wait for a core to take them in; when all cores' lines are full, the kernel's own line keeps the rest.
+pub(crate) const INTAKE_SOCKETS: usize = 1_024;
+/// How long the acceptor rests when it can take nobody in.
+const REST: Duration = Duration::from_millis(50);
+/// The token of the [`Alert`] that tells the acceptor to stop.
+pub(crate) const ALERT: Token = Token(usize::MAX);
+
+/// A socket on its way to a core.
+#[derive(Debug)]
+pub(crate) struct Newcomer {
+    pub(crate) stream: mio::net::TcpStream,
+    pub(crate) speaks: Speaks,
+}
+
+/// The acceptor's end of one core.
+pub(crate) struct Intake {
+    pub(crate) ring: Producer<Newcomer>,
+    pub(crate) alert: Arc<Alert>,
+    /// How many Conns the core has or is about to have; the core counts down.
+    pub(crate) conns: Arc<AtomicUsize>,
+}
+
+/// See the [module](self).
+pub(crate) struct Acceptor {
+    pub(crate) poll: Poll,
+    pub(crate) bound: Vec<Bound>,
+    pub(crate) intakes: Vec<Intake>,
+    pub(crate) conns_max: usize,
+    pub(crate) stop: Arc<Stop>,
+    pub(crate) spare: Option<File>,
+    pub(crate) refused: u64,
+}
+
+impl Acceptor {
+    /// Accepts until the server stops.
+    pub(crate) fn run(mut self) -> Result<(), Fault> {
+        let mut events = Events::with_capacity(64);
+        for (index, bound) in self.bound.iter_mut().enumerate() {
+            self.poll
+                .registry()
+                .register(&mut bound.listener, Token(index), Interest::READABLE)
+                .map_err(fault)?;
+        }
+        let mut resting = false;
+        while !self.stop.is_stopping() {
+            let timeout = resting.then_some(REST);
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other.map_err(fault)?,
+            }
+            resting = (0..self.bound.len())
+                .map(|index| self.accept_from(index))
+                .fold(false, |rest, waits| rest | waits);
+        }
+        Ok(())
+    }
+
+    /// Accepts what waits on one listener; true when some must wait for room.
+    fn accept_from(&mut self, index: usize) -> bool {
+        loop {
+            if self.intakes.iter().all(|intake| intake.ring.is_full()) {
+                return true;
+            }
+            match self.bound[index].listener.accept() {
+                Ok((stream, _)) => self.hand_over(stream, self.bound[index].speaks),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) if is_out_of_files(&error) => {
+                    if !self.turn_away(index, &error) {
+                        return true;
+                    }
+                }
+                // The peer went before we looked; the next one is unharmed.
+                Err(error) => {
+                    tracing::debug!(%error, "a connection ended before it was accepted");
+                }
+            }
+        }
+    }
+
+    fn hand_over(&mut self, stream: mio::net::TcpStream, speaks: Speaks) {
+        let total: usize = self.intakes.iter().map(Intake::count).sum();
+        if total >= self.conns_max {
+            self.say_refused(
+                "as many connections are open as `limits.conns_max` or the open-file limit allow",
+            );
+            return;
+        }
+        let fewest = self
+            .intakes
+            .iter_mut()
+            .filter(|intake| !intake.ring.is_full())
+            .min_by_key(|intake| intake.count());
+        if let Some(intake) = fewest {
+            intake.conns.fetch_add(1, Ordering::Relaxed);
+            if intake.ring.push(Newcomer { stream, speaks }).is_err() {
+                intake.conns.fetch_sub(1, Ordering::Relaxed);
+            }
+            intake.alert.raise();
+        }
+    }
+
+    /// Takes one waiting connection in with the spare descriptor, only to close it; false when even that failed.
+    fn turn_away(&mut self, index: usize, error: &io::Error) -> bool {
+        self.spare = None;
+        let taken = self.bound[index].listener.accept().is_ok();
+        self.spare = open_spare();
+        if taken {
+            self.say_refused(&format!(
+                "out of file descriptors ({error}); raise the open-file limit (`ulimit -n`)"
+            ));
+        }
+        taken
+    }
+
+    /// Logs the first refusal and then each power of two, so that a flood does not flood the log.
+    fn say_refused(&mut self, why: &str) {
+        self.refused += 1;
+        if self.refused.is_power_of_two() {
+            tracing::warn!(
+                refused = self.refused,
+                "a connection was turned away: {why}"
+            );
+        }
+    }
+}
+
+impl Intake {
+    fn count(&self) -> usize {
+        self.conns.load(Ordering::Relaxed)
+    }
+}
+
+/// The descriptor kept back for [`Acceptor::turn_away`].
+pub(crate) fn open_spare() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+fn fault(source: io::Error) -> Fault {
+    Fault::Poll {
+        thread: "the acceptor".to_owned(),
+        source,
+    }
+}

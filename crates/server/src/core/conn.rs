@@ -1,0 +1,274 @@
+//! One Conn's slot on its core: the socket, what it speaks, and what it is still owed.
+//!
+//! Invariants: an idle Conn holds no read buffer (`input` keeps only an unfinished remainder) and no write queue (`output` exists only
+//! while something waits). Room messages never queue here: a Conn that does not read keeps its cursors instead. After a short write the
+//! rest of the frame under way goes to `output`, so nothing can slip between the halves of a frame.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::sync::Arc;
+
+use taut_gate::Format;
+use taut_hub::{ConnId, Door};
+
+use super::wheel::{Alarm, Entry};
+use crate::talk::Talk;
+
+/// How bytes get in and out. An enum from the start: TLS and Unix sockets are further rows.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Tcp(mio::net::TcpStream),
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Stream {
+    /// Writes as much of both parts as the kernel takes; 0 when it takes nothing now.
+    fn write_both(&mut self, head: &[u8], body: &[u8]) -> io::Result<usize> {
+        loop {
+            let result = match self {
+                Self::Tcp(stream) if head.is_empty() => stream.write(body),
+                Self::Tcp(stream) => {
+                    stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
+                }
+            };
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+                other => return other,
+            }
+        }
+    }
+
+    /// Says FIN: whatever was written still arrives.
+    pub(crate) fn finish(&mut self) {
+        match self {
+            Self::Tcp(stream) => {
+                // Fails only when the peer is gone already.
+                let _ = stream.shutdown(std::net::Shutdown::Write);
+            }
+        }
+    }
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) stream: Stream,
+    pub(crate) generation: u32,
+    /// In which Format room messages go out.
+    pub(crate) format: Format,
+    pub(crate) flags: Flags,
+    /// How many rooms it is in.
+    pub(crate) rooms: u16,
+    /// Own answers, or the rest of a frame under way; `None` while nothing waits.
+    pub(crate) output: Option<Box<Output>>,
+    /// What has arrived and is no whole unit yet.
+    pub(crate) input: Option<Box<Vec<u8>>>,
+    pub(crate) talk: Talk,
+    /// What the others see as `from`; made up at the first need.
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) alarm: Alarm,
+    /// When bytes last came, in milliseconds of the core's clock, wrapping after 49 days.
+    pub(crate) heard_ms: u32,
+}
+
+/// Bytes that wait to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    bytes: Vec<u8>,
+    /// How many of them the kernel has taken. An offset, since moving the rest down at every short write would be quadratic.
+    taken: usize,
+}
+
+impl Output {
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.taken..).unwrap_or_default()
+    }
+}
+
+/// A Conn's small facts.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools)]
+pub(crate) struct Flags {
+    /// The kernel took less than was offered; a writability event will come.
+    pub(crate) blocked: bool,
+    /// Registered for writability.
+    pub(crate) watches_writes: bool,
+    /// On the list of Conns that have own output or several rooms to flush this turn.
+    pub(crate) dirty: bool,
+    /// On the list of Conns whose socket may hold more than was read.
+    pub(crate) ready: bool,
+    /// Its units wait until the hub has answered.
+    pub(crate) paused: bool,
+    /// Its units wait until it has taken its answers.
+    pub(crate) choked: bool,
+    /// Its first byte has come.
+    pub(crate) touched: bool,
+    /// Published something in the window being flushed, which it must not hear itself.
+    pub(crate) sender: bool,
+    /// Closes as soon as `output` is written.
+    pub(crate) closing: bool,
+    /// The farewell is written and FIN said; whatever still comes in is thrown away until the peer closes.
+    pub(crate) lingering: bool,
+    /// The peer said FIN.
+    pub(crate) ended: bool,
+    /// A ping is under way.
+    pub(crate) pinged: bool,
+    /// Room messages must wait: the answer that precedes them is not out.
+    pub(crate) held: bool,
+    /// Has asked the hub for a room at least once, so the hub must hear of its end.
+    pub(crate) opened: bool,
+    /// Blocked without progress since the alarm was set for it.
+    pub(crate) stalling: bool,
+}
+
+/// What came of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wrote {
+    /// All of it.
+    All,
+    /// This many bytes of the body, after all own output.
+    Part(usize),
+}
+
+impl Conn {
+    pub(crate) fn new(stream: Stream, talk: Talk, generation: u32, now_ms: u64) -> Self {
+        Self {
+            stream,
+            generation,
+            format: Format::None,
+            flags: Flags::default(),
+            rooms: 0,
+            output: None,
+            input: None,
+            talk,
+            name: None,
+            alarm: Alarm::default(),
+            heard_ms: wrapped(now_ms),
+        }
+    }
+
+    /// Where own answers go.
+    pub(crate) fn answers(&mut self) -> &mut Vec<u8> {
+        &mut self.output.get_or_insert_default().bytes
+    }
+
+    /// Bytes of own answers that wait.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.output.as_ref().map_or(0, |output| output.rest().len())
+    }
+
+    /// Milliseconds since bytes last came.
+    pub(crate) fn silent_ms(&self, now_ms: u64) -> u64 {
+        u64::from(wrapped(now_ms).wrapping_sub(self.heard_ms))
+    }
+
+    /// Writes what waits, then `body`, in one call.
+    ///
+    /// # Errors
+    /// The socket's own: the peer is gone.
+    pub(crate) fn write(&mut self, body: &[u8]) -> io::Result<Wrote> {
+        let own = self.output.as_ref().map_or(&[][..], |output| output.rest());
+        let total = own.len() + body.len();
+        if total == 0 {
+            self.output = None;
+            return Ok(Wrote::All);
+        }
+        let written = self.stream.write_both(own, body)?;
+        if written == total {
+            self.output = None;
+            self.flags.blocked = false;
+            return Ok(Wrote::All);
+        }
+        self.flags.blocked = true;
+        match written.checked_sub(own.len()) {
+            Some(of_body) => {
+                self.output = None;
+                Ok(Wrote::Part(of_body))
+            }
+            None => {
+                if let Some(output) = &mut self.output {
+                    output.taken += written;
+                }
+                Ok(Wrote::Part(0))
+            }
+        }
+    }
+
+    /// Which door it came by.
+    pub(crate) fn door(&self) -> Door {
+        self.talk.door()
+    }
+}
+
+/// The core's clock as a Conn keeps it.
+pub(crate) fn wrapped(now_ms: u64) -> u32 {
+    (now_ms & u64::from(u32::MAX)) as u32
+}
+
+/// All Conns of a core, by slot. A slot's generation counts up at every reuse, so that a late answer never meets a stranger.
+#[derive(Debug, Default)]
+pub(crate) struct Conns {
+    slots: slab::Slab<Conn>,
+    generation: u32,
+}
+
+impl Conns {
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Takes in a new Conn.
+    pub(crate) fn insert(&mut self, stream: Stream, talk: Talk, now_ms: u64) -> ConnId {
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        let slot = self
+            .slots
+            .insert(Conn::new(stream, talk, generation, now_ms));
+        ConnId {
+            slot: u32::try_from(slot).unwrap_or(u32::MAX),
+            generation,
+        }
+    }
+
+    pub(crate) fn at(&mut self, slot: u32) -> Option<&mut Conn> {
+        self.slots.get_mut(slot as usize)
+    }
+
+    /// The Conn, unless its slot has gone to another one.
+    pub(crate) fn find(&mut self, id: ConnId) -> Option<&mut Conn> {
+        self.at(id.slot)
+            .filter(|conn| conn.generation == id.generation)
+    }
+
+    pub(crate) fn id(&self, slot: u32) -> Option<ConnId> {
+        self.slots.get(slot as usize).map(|conn| ConnId {
+            slot,
+            generation: conn.generation,
+        })
+    }
+
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<Conn> {
+        self.slots.try_remove(slot as usize)
+    }
+
+    pub(crate) fn entry(&self, slot: u32) -> Entry {
+        Entry {
+            slot,
+            generation: self.slots.get(slot as usize).map_or(0, |c| c.generation),
+        }
+    }
+
+    pub(crate) fn slots(&self) -> Vec<u32> {
+        self.slots
+            .iter()
+            .map(|(slot, _)| u32::try_from(slot).unwrap_or(u32::MAX))
+            .collect()
+    }
+}

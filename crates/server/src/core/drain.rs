@@ -1,0 +1,82 @@
+//! Graceful shutdown: everybody is told to come back, in paced batches; what does not end by itself is closed at the deadline.
+
+use taut_gate::Close;
+use taut_hub::Farewell;
+
+use super::Core;
+use crate::talk::Talk;
+
+/// Conns told per turn; a turn of a draining core lasts at least a millisecond.
+const BATCH: usize = 256;
+
+/// A core on its way out.
+#[derive(Debug)]
+pub(crate) struct Drain {
+    /// Who has not been told.
+    waiting: Vec<u32>,
+    deadline_ms: u64,
+}
+
+impl Core {
+    /// Goes on with the shutdown, if there is one; true when this core is done.
+    pub(super) fn drained(&mut self) -> bool {
+        if self.drain.is_none() {
+            if !self.stop.is_stopping() {
+                return false;
+            }
+            tracing::debug!(core = self.id, conns = self.conns.len(), "draining");
+            self.drain = Some(Drain {
+                waiting: self.conns.slots(),
+                deadline_ms: self.now.mono_ms + self.limits.drain_ms_max,
+            });
+        }
+        let Some(mut drain) = self.drain.take() else {
+            return false;
+        };
+        let mut later = Vec::new();
+        for _ in 0..BATCH {
+            let Some(slot) = drain.waiting.pop() else {
+                break;
+            };
+            if !self.tell(slot) {
+                later.push(slot);
+            }
+        }
+        drain.waiting.extend(later);
+        let late = self.now.mono_ms >= drain.deadline_ms || self.stop.is_urgent();
+        self.drain = Some(drain);
+        self.conns.len() == 0 || late
+    }
+
+    /// Tells a Conn to come back; false when it must finish something first.
+    fn tell(&mut self, slot: u32) -> bool {
+        let Some(id) = self.conns.id(slot) else {
+            return true;
+        };
+        let Some(conn) = self.conns.at(slot) else {
+            return true;
+        };
+        let http = match conn.talk {
+            Talk::Undecided => {
+                self.remove(slot, Farewell::Said);
+                return true;
+            }
+            Talk::Http(_) => true,
+            _ => false,
+        };
+        if !http {
+            self.close(id, Close::Restart, None);
+            return true;
+        }
+        self.last_request(id);
+        if self.is_waiting(id) {
+            self.end_wait(id);
+            true
+        } else if self.is_between_requests(id) {
+            self.close_after_output(id);
+            true
+        } else {
+            false
+        }
+    }
+}

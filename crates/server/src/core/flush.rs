@@ -1,0 +1,425 @@
+//! The end of a turn: every dirty room is walked and every dirty Conn written, everything pending for it in one call.
+//!
+//! A member that is caught up but for this turn's messages gets a slice of the room's window: the fast path. Everybody else (several rooms, its own
+//! messages among them, catching up, a Format of its own) reads by cursor through [`Shard::next`](taut_hub::Shard::next), in bounded pieces.
+
+use mio::Interest;
+use taut_gate::{Close, Format};
+use taut_hub::{ConnId, Farewell, LagPolicy, Member, Membership, Next, Position, RoomId};
+
+use super::{Core, Wrote};
+use crate::talk::Talk;
+
+/// Bytes one gather brings together. Also the most that a Conn which stops reading can hold of room messages, beside one message.
+const GATHER_BYTES: usize = 16 << 10;
+/// Gathers one Conn may have in one turn; then the others come first.
+const GATHERS_PER_TURN: usize = 8;
+
+impl Core {
+    /// Flushes everything that this turn made dirty.
+    pub(super) fn flush(&mut self) {
+        let rooms = std::mem::take(&mut self.dirty_rooms);
+        for room in &rooms {
+            self.walk(*room);
+        }
+        // What is touched from here on belongs to the next turn: a long reader must not hold this one up.
+        for slot in std::mem::take(&mut self.dirty) {
+            self.flush_conn(slot);
+        }
+        for room in std::mem::take(&mut self.owed) {
+            self.serve_relays(room);
+        }
+        for room in rooms {
+            self.serve_relays(room);
+            self.shard.flushed(room);
+        }
+    }
+
+    /// Writes a room's pending messages to its members.
+    fn walk(&mut self, id: RoomId) {
+        let Some(room) = self.shard.room(id) else {
+            return;
+        };
+        self.windows.begin(room);
+        let head = room.log().head();
+        let count = room.members().len();
+        let mut gone = Vec::new();
+        let mut marked = false;
+        for index in 0..count {
+            let Some(room) = self.shard.room(id) else {
+                return;
+            };
+            let Some(member) = room.members().get(index).copied() else {
+                break;
+            };
+            if member.cursor >= head && !member.catching_up {
+                continue;
+            }
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            if !self.is_walked(id, index, member, &mut marked) {
+                continue;
+            }
+            if self.write_window(id, index, member, head).is_err() {
+                gone.push(member.conn);
+            }
+        }
+        if marked {
+            self.mark_senders(id, false);
+        }
+        for conn in gone {
+            self.remove(conn.slot, Farewell::Vanished);
+        }
+    }
+
+    /// Whether a member takes the fast path; otherwise whatever else it needs has been noted.
+    fn is_walked(&mut self, id: RoomId, index: u32, member: Member, marked: &mut bool) -> bool {
+        let Some(room) = self.shard.room(id) else {
+            return false;
+        };
+        let Some(conn) = self.conns.find(member.conn) else {
+            return false;
+        };
+        if conn.flags.blocked || conn.flags.closing || conn.flags.held {
+            if room.overdue(index) && !conn.flags.closing {
+                self.close(member.conn, Close::Slow, None);
+            }
+            return false;
+        }
+        let direct = conn.rooms == 1
+            && conn.format.shared_index().is_some()
+            && member.is_direct(room.log())
+            && self.windows.covers(room, member.cursor);
+        if direct && !*marked {
+            *marked = true;
+            self.mark_senders(id, true);
+        }
+        let speaks = self
+            .conns
+            .find(member.conn)
+            .is_some_and(|conn| conn.flags.sender);
+        if direct && !speaks {
+            return true;
+        }
+        self.touch(member.conn.slot);
+        false
+    }
+
+    /// Marks the local Conns that said something of what is in the window: they read around it.
+    fn mark_senders(&mut self, id: RoomId, mark: bool) {
+        let Some(room) = self.shard.room(id) else {
+            return;
+        };
+        if room.policy().echo {
+            return;
+        }
+        let Some(start) = self.windows.start() else {
+            return;
+        };
+        for message in room.log().after(start) {
+            if let Some(origin) = message.origin
+                && origin.core == self.id
+                && let Some(conn) = self.conns.find(origin.conn)
+            {
+                conn.flags.sender = mark;
+            }
+        }
+    }
+
+    fn write_window(
+        &mut self,
+        id: RoomId,
+        index: u32,
+        member: Member,
+        head: u64,
+    ) -> std::io::Result<()> {
+        let (Some(room), Some(conn)) = (self.shard.room(id), self.conns.find(member.conn)) else {
+            return Ok(());
+        };
+        let Some(format) = conn.format.shared_index() else {
+            return Ok(());
+        };
+        let bytes =
+            self.windows
+                .behind(member.cursor, format, conn.format, room, &mut self.encoder);
+        match conn.write(bytes)? {
+            Wrote::All => {
+                if let Some(room) = self.shard.room_mut(id) {
+                    room.sent(index, head);
+                }
+            }
+            Wrote::Part(written) => {
+                let (offset, rest) = self.windows.cut(member.cursor, format, written);
+                if !rest.is_empty() {
+                    conn.answers().extend_from_slice(rest);
+                }
+                if let Some(room) = self.shard.room_mut(id) {
+                    room.sent(index, offset);
+                }
+                self.watch_writes(member.conn);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands other cores what they are owed, as far as the links have space.
+    fn serve_relays(&mut self, id: RoomId) {
+        let Some(room) = self.shard.room(id) else {
+            return;
+        };
+        let cores: Vec<u16> = room.relays_behind().collect();
+        for core in cores {
+            loop {
+                if !self.links.has_space(core) {
+                    if !self.owed.contains(&id) {
+                        self.owed.push(id);
+                    }
+                    break;
+                }
+                match self.shard.next_for_relay(id, core) {
+                    Some(message) => self.links.send(core, message),
+                    None => break,
+                }
+            }
+        }
+    }
+
+    /// Writes a Conn's answers and whatever its rooms have for it.
+    pub(super) fn flush_conn(&mut self, slot: u32) {
+        let Some(id) = self.conns.id(slot) else {
+            return;
+        };
+        let Some(conn) = self.conns.at(slot) else {
+            return;
+        };
+        conn.flags.dirty = false;
+        if conn.flags.blocked {
+            return;
+        }
+        let mut gathered = std::mem::take(&mut self.gathered);
+        for _ in 0..GATHERS_PER_TURN {
+            gathered.clear();
+            let more = self.gather(id, &mut gathered);
+            if !self.write_gathered(id, &gathered) || !more {
+                self.gathered = gathered;
+                self.after_write(id);
+                return;
+            }
+        }
+        self.gathered = gathered;
+        self.touch(slot);
+    }
+
+    /// Brings together what the Conn's rooms have for it; true when there is more.
+    fn gather(&mut self, id: ConnId, out: &mut Vec<u8>) -> bool {
+        let Some(conn) = self.conns.find(id) else {
+            return false;
+        };
+        let format = conn.format;
+        if conn.flags.held || conn.flags.closing || conn.flags.lingering || format == Format::None {
+            return false;
+        }
+        let memberships = self.shard.memberships(id).to_vec();
+        if format == Format::Poll {
+            let pending = memberships
+                .iter()
+                .any(|membership| self.is_behind(*membership));
+            if pending {
+                self.end_wait(id);
+            }
+            return false;
+        }
+        for membership in memberships {
+            while out.len() < GATHER_BYTES {
+                match self.next_unit(id, membership, format, out) {
+                    Progress::Went => {}
+                    Progress::Caught => break,
+                    Progress::Ended => return false,
+                }
+            }
+            if out.len() >= GATHER_BYTES {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn is_behind(&self, membership: Membership) -> bool {
+        self.shard.room(membership.room).is_some_and(|room| {
+            room.members()
+                .get(membership.index as usize)
+                .is_some_and(|member| member.cursor < room.log().head())
+        })
+    }
+
+    /// One message, or one gap, of one room.
+    fn next_unit(
+        &mut self,
+        id: ConnId,
+        membership: Membership,
+        format: Format,
+        out: &mut Vec<u8>,
+    ) -> Progress {
+        let Membership { room, index } = membership;
+        let mut outputs = Vec::new();
+        let next = self.shard.next(room, index, self.now, &mut outputs);
+        for output in outputs {
+            self.settle(output);
+        }
+        match next {
+            Next::Caught | Next::Pending => Progress::Caught,
+            Next::Disconnect => {
+                self.close(id, Close::Slow, None);
+                Progress::Ended
+            }
+            Next::Gap { after, at } => self.say_gap(id, room, after, at, out),
+            Next::Message(message) => {
+                let Some(found) = self.shard.room_mut(room) else {
+                    return Progress::Caught;
+                };
+                found.sent(index, message.offset);
+                let own = message
+                    .origin
+                    .is_some_and(|origin| origin.core == self.id && origin.conn == id);
+                if own && !found.policy().echo {
+                    return Progress::Went;
+                }
+                let Some(found) = self.shard.room(room) else {
+                    return Progress::Caught;
+                };
+                if format == Format::Events {
+                    let mut unit = Vec::new();
+                    self.encoder.encode(format, found, &message, &mut unit);
+                    let at = found.position(message.offset);
+                    let unit = String::from_utf8_lossy(&unit);
+                    if let Some(conn) = self.conns.find(id)
+                        && let Talk::Stream(stream) = &mut conn.talk
+                    {
+                        stream.event(out, room, at, message.event.as_deref(), &unit);
+                    }
+                } else {
+                    self.encoder.encode(format, found, &message, out);
+                }
+                Progress::Went
+            }
+        }
+    }
+
+    /// Says a gap in the Conn's own way.
+    fn say_gap(
+        &mut self,
+        id: ConnId,
+        room: RoomId,
+        after: Position,
+        at: Position,
+        out: &mut Vec<u8>,
+    ) -> Progress {
+        let resumes = self
+            .shard
+            .room(room)
+            .is_some_and(|room| room.policy().lag.policy == LagPolicy::Resume);
+        let name = self.shard.room(room).map(|room| room.name().clone());
+        let Some(conn) = self.conns.find(id) else {
+            return Progress::Ended;
+        };
+        match &mut conn.talk {
+            // A payload has no place to say it in. Where the room's policy is to drop, nobody was promised more.
+            Talk::Payload(..) if resumes => {
+                self.close(id, Close::Gap, None);
+                return Progress::Ended;
+            }
+            Talk::Stream(stream) => stream.gap(out, room, after, at),
+            Talk::Text(_) => taut_gate::text::encode_gap(out),
+            Talk::Lines(_) => {
+                taut_gate::native::encode_gap(out, name.as_ref(), after, at);
+                out.push(b'\n');
+            }
+            Talk::Native(socket, _) => {
+                let mut unit = Vec::new();
+                taut_gate::native::encode_gap(&mut unit, name.as_ref(), after, at);
+                socket.text_frame(out, &unit);
+            }
+            _ => {}
+        }
+        Progress::Went
+    }
+
+    /// A gap that another core told of, ahead of what it sent.
+    pub(super) fn say_gap_now(&mut self, id: ConnId, room: RoomId, after: Position, at: Position) {
+        let mut unit = Vec::new();
+        self.say_gap(id, room, after, at, &mut unit);
+        if let Some(conn) = self.conns.find(id)
+            && !unit.is_empty()
+        {
+            conn.answers().extend_from_slice(&unit);
+            self.touch(id.slot);
+        }
+    }
+
+    /// Writes; false when the Conn takes no more now, or is gone.
+    fn write_gathered(&mut self, id: ConnId, gathered: &[u8]) -> bool {
+        let Some(conn) = self.conns.find(id) else {
+            return false;
+        };
+        match conn.write(gathered) {
+            Ok(Wrote::All) => true,
+            Ok(Wrote::Part(written)) => {
+                // The cursors stand behind these bytes already, so they are kept: at most one gather.
+                conn.answers().extend_from_slice(&gathered[written..]);
+                self.watch_writes(id);
+                false
+            }
+            Err(_) => {
+                self.remove(id.slot, Farewell::Vanished);
+                false
+            }
+        }
+    }
+
+    /// After everything is out: ends a Conn that was to end, and hears one again that did not listen.
+    fn after_write(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        if conn.output.is_some() || conn.flags.blocked {
+            return;
+        }
+        if conn.flags.closing {
+            self.finish(id);
+        } else if std::mem::take(&mut conn.flags.choked) {
+            self.ready_again(id.slot);
+        }
+    }
+
+    /// Asks to be told when the socket takes more, and how long it may not.
+    fn watch_writes(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        conn.flags.stalling = true;
+        if !std::mem::replace(&mut conn.flags.watches_writes, true) {
+            let both = Interest::READABLE | Interest::WRITABLE;
+            if self.register(id.slot, both, true).is_err() {
+                self.remove(id.slot, Farewell::Vanished);
+                return;
+            }
+        }
+        let stall_ms = self
+            .shard
+            .memberships(id)
+            .iter()
+            .filter_map(|membership| self.shard.room(membership.room))
+            .map(|room| room.policy().lag.stall_ms_max)
+            .min();
+        self.set_alarm(id.slot, stall_ms.unwrap_or(STALL_MS_DEFAULT));
+    }
+}
+
+/// How long a Conn in no room may leave its answers untaken before it is looked at, in milliseconds.
+const STALL_MS_DEFAULT: u64 = 10_000;
+
+/// What one step of a gather came to.
+enum Progress {
+    Went,
+    Caught,
+    Ended,
+}

@@ -1,0 +1,300 @@
+//! A core: one thread, its epoll loop, its Conns and its Shard. No lock, no channel per Conn.
+//!
+//! The turn: (1) wake; (2) take in newcomers and what other cores sent; (3) each ready Conn decodes what has arrived, bounded, and the Shard
+//! handles each input; (4) deadlines; (5) flush every dirty room and Conn once; (6) wake the other cores that got something.
+//! Data flows one way: sockets → `receive` → [`talk`](crate::talk) → Shard → `settle` → `flush` → sockets.
+
+mod conn;
+mod deadline;
+mod drain;
+mod flush;
+mod link;
+mod receive;
+mod settle;
+mod wheel;
+mod window;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use mio::{Events, Interest, Poll, Token};
+use rtrb::Consumer;
+use taut_gate::Encoder;
+use taut_gate::http::{Responder, Site};
+use taut_hub::{Input, Now, Output, RoomId, Shard};
+use taut_wire::ws;
+
+pub(crate) use conn::{Conns, Stream, Wrote};
+pub(crate) use drain::Drain;
+pub(crate) use link::{Alert, Links};
+pub(crate) use settle::ticket_of;
+pub(crate) use wheel::Wheel;
+
+use crate::acceptor::Newcomer;
+use crate::config::Limits;
+use crate::error::Fault;
+use crate::stop::Stop;
+use conn::wrapped;
+use window::Windows;
+
+/// The token of the core's [`Alert`].
+pub(crate) const ALERT: Token = Token(usize::MAX);
+/// Bytes one read may bring. One buffer per core serves all its Conns.
+const READ_BYTES: usize = 128 << 10;
+/// Events one turn looks at; the rest come in the next one.
+const EVENTS_PER_TURN: usize = 1_024;
+/// Link messages one turn handles, so that a busy neighbour does not starve the sockets.
+const LINKS_PER_TURN: usize = 8_192;
+
+/// See the [module](self).
+pub(crate) struct Core {
+    pub(crate) id: u16,
+    pub(crate) cores: u16,
+    pub(crate) poll: Poll,
+    pub(crate) alert: Arc<Alert>,
+    pub(crate) intake: Consumer<Newcomer>,
+    pub(crate) count: Arc<AtomicUsize>,
+    pub(crate) stop: Arc<Stop>,
+    pub(crate) site: Arc<Site>,
+    pub(crate) limits: Limits,
+    pub(crate) shard: Shard,
+    pub(crate) conns: Conns,
+    pub(crate) links: Links,
+    pub(crate) wheel: Wheel,
+    pub(crate) now: Now,
+    pub(crate) responder: Responder,
+    pub(crate) encoder: Encoder,
+    pub(crate) inflater: ws::deflate::Inflater,
+    /// Guests named so far; numbers their names.
+    pub(crate) guests: u64,
+    started: Instant,
+    outputs: Vec<Output>,
+    read_buffer: Vec<u8>,
+    /// Conns that have more to read than a turn's bound let through, or were paused and may go on.
+    ready: Vec<u32>,
+    /// Conns with own output, or with several rooms, to flush this turn.
+    dirty: Vec<u32>,
+    /// Rooms with something to deliver this turn.
+    dirty_rooms: Vec<RoomId>,
+    /// Rooms whose relays could not be served for want of space in a ring.
+    owed: Vec<RoomId>,
+    windows: Windows,
+    /// Bytes gathered for one Conn; kept for the next one.
+    gathered: Vec<u8>,
+    /// Alarms that went off this turn; kept for the next one.
+    fired: Vec<(wheel::Entry, u32)>,
+    drain: Option<Drain>,
+}
+
+/// What a core is made of.
+pub(crate) struct Parts {
+    pub(crate) id: u16,
+    pub(crate) cores: u16,
+    pub(crate) poll: Poll,
+    pub(crate) alert: Arc<Alert>,
+    pub(crate) intake: Consumer<Newcomer>,
+    pub(crate) count: Arc<AtomicUsize>,
+    pub(crate) stop: Arc<Stop>,
+    pub(crate) site: Arc<Site>,
+    pub(crate) limits: Limits,
+    pub(crate) shard: Shard,
+    pub(crate) links: Links,
+}
+
+impl Core {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            id: parts.id,
+            cores: parts.cores,
+            poll: parts.poll,
+            alert: parts.alert,
+            intake: parts.intake,
+            count: parts.count,
+            stop: parts.stop,
+            site: parts.site,
+            limits: parts.limits,
+            shard: parts.shard,
+            links: parts.links,
+            conns: Conns::default(),
+            wheel: Wheel::new(),
+            now: Now {
+                mono_ms: 0,
+                unix_ms: unix_ms(),
+            },
+            responder: Responder::new(),
+            encoder: Encoder::new(),
+            inflater: ws::deflate::Inflater::new(),
+            guests: 0,
+            started: Instant::now(),
+            outputs: Vec::new(),
+            read_buffer: vec![0; READ_BYTES],
+            ready: Vec::new(),
+            dirty: Vec::new(),
+            dirty_rooms: Vec::new(),
+            owed: Vec::new(),
+            windows: Windows::default(),
+            gathered: Vec::new(),
+            fired: Vec::new(),
+            drain: None,
+        }
+    }
+
+    /// Turns until the server has drained.
+    pub(crate) fn run(mut self) -> Result<(), Fault> {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        loop {
+            let timeout = self.timeout();
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => {
+                    return Err(Fault::Poll {
+                        thread: format!("core {}", self.id),
+                        source,
+                    });
+                }
+                Ok(()) => {}
+            }
+            self.look_at_clock();
+            self.alert.lower();
+            self.take_in();
+            self.hear_links();
+            self.receive_ready();
+            for event in &events {
+                if event.token() != ALERT {
+                    self.receive_event(event);
+                }
+            }
+            self.meet_deadlines();
+            if self.drained() {
+                return Ok(());
+            }
+            self.flush();
+            self.links.flush();
+        }
+    }
+
+    /// Hands one input to the Shard and carries out what it says, so that answers keep the order of the questions.
+    pub(crate) fn hub(&mut self, input: Input) {
+        let mut outputs = std::mem::take(&mut self.outputs);
+        self.shard.handle(input, self.now, &mut outputs);
+        for output in outputs.drain(..) {
+            self.settle(output);
+        }
+        self.outputs = outputs;
+    }
+
+    /// Puts a Conn on the list to be flushed this turn.
+    pub(crate) fn touch(&mut self, slot: u32) {
+        if let Some(conn) = self.conns.at(slot)
+            && !conn.flags.dirty
+        {
+            conn.flags.dirty = true;
+            self.dirty.push(slot);
+        }
+    }
+
+    /// Puts a Conn on the list to be read in the next round although no event comes for it.
+    pub(crate) fn ready_again(&mut self, slot: u32) {
+        if let Some(conn) = self.conns.at(slot)
+            && !conn.flags.ready
+        {
+            conn.flags.ready = true;
+            self.ready.push(slot);
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if !self.ready.is_empty() || !self.dirty.is_empty() || !self.dirty_rooms.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        if !self.owed.is_empty() || self.links.has_backlog() || self.drain.is_some() {
+            // Another core has to make room first; nothing tells us when it has.
+            return Some(Duration::from_millis(1));
+        }
+        let now_ms = self.elapsed_ms();
+        let shard = self.shard.deadline_ms().map(|at| at.saturating_sub(now_ms));
+        let wheel = self.wheel.wait_ms(now_ms);
+        // Rounded up by the granularity of epoll, so that a deadline is past when we wake for it.
+        shard
+            .into_iter()
+            .chain(wheel)
+            .min()
+            .map(|wait_ms| Duration::from_millis(wait_ms.saturating_add(1)))
+    }
+
+    fn look_at_clock(&mut self) {
+        self.now = Now {
+            mono_ms: self.elapsed_ms(),
+            unix_ms: unix_ms(),
+        };
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Takes in the sockets that the acceptor handed over.
+    fn take_in(&mut self) {
+        while let Ok(newcomer) = self.intake.pop() {
+            if self.drain.is_some() {
+                self.count.fetch_sub(1, Ordering::Relaxed);
+                continue;
+            }
+            self.welcome(newcomer);
+        }
+    }
+
+    fn hear_links(&mut self) {
+        for _ in 0..LINKS_PER_TURN {
+            let Some((from, message)) = self.links.receive() else {
+                return;
+            };
+            self.hub(Input::Link { from, message });
+        }
+        // More may wait than this turn took.
+        self.alert.raise();
+    }
+
+    /// Registers a Conn for what it waits for.
+    pub(crate) fn register(
+        &mut self,
+        slot: u32,
+        interest: Interest,
+        again: bool,
+    ) -> io::Result<()> {
+        let Some(conn) = self.conns.at(slot) else {
+            return Ok(());
+        };
+        let token = Token(slot as usize);
+        let registry = self.poll.registry();
+        match &mut conn.stream {
+            Stream::Tcp(stream) if again => registry.reregister(stream, token, interest),
+            Stream::Tcp(stream) => registry.register(stream, token, interest),
+        }
+    }
+
+    /// Takes a Conn out of everything and closes its socket.
+    pub(crate) fn remove(&mut self, slot: u32, farewell: taut_hub::Farewell) {
+        let Some(id) = self.conns.id(slot) else {
+            return;
+        };
+        if self.conns.at(slot).is_some_and(|conn| conn.flags.opened) {
+            self.hub(Input::Close { conn: id, farewell });
+        }
+        // Dropping the socket takes it off the poll.
+        if self.conns.remove(slot).is_some() {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            tracing::debug!(conn = %taut_gate::conn_id(self.id, id), ?farewell, "closed");
+        }
+    }
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+}

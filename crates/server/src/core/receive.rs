@@ -1,0 +1,317 @@
+//! From a socket's readiness to whole units: one read buffer per core, and a Conn keeps only what is no whole unit yet.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use mio::Interest;
+use taut_gate::Close;
+use taut_hub::{ConnId, Farewell, Input};
+
+use super::{Core, READ_BYTES, Stream, wrapped};
+use crate::acceptor::Newcomer;
+use crate::config::Speaks;
+use crate::talk::{Step, Talk};
+
+/// Reads a Conn may have in one turn; then the others come first.
+const READS_PER_TURN: usize = 4;
+
+impl Core {
+    /// Takes in a socket from the acceptor.
+    pub(super) fn welcome(&mut self, newcomer: Newcomer) {
+        if let Err(error) = prepare(&newcomer.stream) {
+            tracing::debug!(%error, "a connection ended before it was served");
+            self.count
+                .fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+            return;
+        }
+        let stream = Stream::Tcp(newcomer.stream);
+        let talk = Talk::begin(newcomer.speaks);
+        let id = self.conns.insert(stream, talk, self.now.mono_ms);
+        if let Err(error) = self.register(id.slot, Interest::READABLE, false) {
+            tracing::warn!(%error, "a connection could not be watched and is closed");
+            self.remove(id.slot, Farewell::Vanished);
+            return;
+        }
+        self.set_alarm(id.slot, self.limits.untouched_ms_max);
+        if newcomer.speaks == Speaks::Text {
+            self.greet(id);
+        }
+    }
+
+    /// One event of the poll.
+    pub(super) fn receive_event(&mut self, event: &mio::event::Event) {
+        let Ok(slot) = u32::try_from(event.token().0) else {
+            return;
+        };
+        let Some(id) = self.conns.id(slot) else {
+            return;
+        };
+        if event.is_writable()
+            && let Some(conn) = self.conns.at(slot)
+            && conn.flags.blocked
+        {
+            conn.flags.blocked = false;
+            conn.flags.stalling = false;
+            self.touch(slot);
+        }
+        if event.is_error() && !event.is_readable() {
+            self.remove(slot, Farewell::Vanished);
+        } else if event.is_readable() || event.is_read_closed() {
+            self.receive(id, event.is_read_closed());
+        }
+    }
+
+    /// Conns that a bound or a pause left with something to do.
+    pub(super) fn receive_ready(&mut self) {
+        if self.ready.is_empty() || self.links.is_congested() {
+            return;
+        }
+        for slot in std::mem::take(&mut self.ready) {
+            let Some(conn) = self.conns.at(slot) else {
+                continue;
+            };
+            conn.flags.ready = false;
+            if let Some(id) = self.conns.id(slot) {
+                self.receive(id, true);
+            }
+        }
+    }
+
+    /// Reads and decodes, bounded. `to_the_end`: a short read proves nothing, go on until the kernel has no more.
+    pub(crate) fn receive(&mut self, id: ConnId, to_the_end: bool) {
+        if self.links.is_congested() {
+            self.ready_again(id.slot);
+            return;
+        }
+        if !self.decode_remainder(id) {
+            return;
+        }
+        let mut buffer = std::mem::take(&mut self.read_buffer);
+        let mut finished = false;
+        for _ in 0..READS_PER_TURN {
+            match self.read(id, &mut buffer) {
+                None => {
+                    finished = true;
+                    break;
+                }
+                Some(count) => {
+                    self.decode_fresh(id, &mut buffer[..count]);
+                    if count < READ_BYTES && !to_the_end {
+                        finished = true;
+                        break;
+                    }
+                }
+            }
+        }
+        self.read_buffer = buffer;
+        if !finished {
+            self.ready_again(id.slot);
+        }
+    }
+
+    /// One read; `None` when there is nothing now or ever again, or when the Conn must not be read.
+    fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<usize> {
+        let now_ms = self.now.mono_ms;
+        let conn = self.conns.find(id)?;
+        if conn.flags.paused || conn.flags.choked || conn.flags.ended {
+            return None;
+        }
+        loop {
+            match conn.stream.read(buffer) {
+                Ok(0) => {
+                    conn.flags.ended = true;
+                    self.end_of_input(id);
+                    return None;
+                }
+                Ok(count) => {
+                    conn.heard_ms = wrapped(now_ms);
+                    conn.flags.pinged = false;
+                    return Some(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(_) => {
+                    self.remove(id.slot, Farewell::Vanished);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Decodes bytes just read, behind the remainder where there is one.
+    fn decode_fresh(&mut self, id: ConnId, data: &mut [u8]) {
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        if let Some(mut input) = conn.input.take() {
+            input.extend_from_slice(data);
+            self.decode_input(id, input);
+            return;
+        }
+        let consumed = self.decode(id, data);
+        let rest = &data[consumed..];
+        if !rest.is_empty()
+            && let Some(conn) = self.conns.find(id)
+        {
+            conn.input = Some(Box::new(rest.to_vec()));
+        }
+    }
+
+    /// Decodes what a pause left behind; false when the Conn must not go on.
+    fn decode_remainder(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.find(id) else {
+            return false;
+        };
+        if conn.flags.paused || conn.flags.choked {
+            return false;
+        }
+        if let Some(input) = conn.input.take() {
+            self.decode_input(id, input);
+        }
+        let Some(conn) = self.conns.find(id) else {
+            return false;
+        };
+        let waits = conn.flags.paused || conn.flags.choked;
+        if conn.flags.ended && !waits {
+            // The end came while the Conn was paused; now its last words have been heard.
+            self.end_of_input(id);
+            return false;
+        }
+        !waits
+    }
+
+    fn decode_input(&mut self, id: ConnId, mut input: Box<Vec<u8>>) {
+        let consumed = self.decode(id, &mut input);
+        if let Some(conn) = self.conns.find(id) {
+            input.drain(..consumed);
+            conn.input = (!input.is_empty()).then_some(input);
+        }
+    }
+
+    /// Decodes unit by unit; says how many bytes are done with.
+    fn decode(&mut self, id: ConnId, data: &mut [u8]) -> usize {
+        let mut consumed = 0;
+        while consumed < data.len() {
+            let Some(conn) = self.conns.find(id) else {
+                return data.len();
+            };
+            if conn.flags.lingering || conn.flags.closing {
+                return data.len();
+            }
+            if conn.waiting_bytes() > self.limits.answers_bytes_max {
+                // It asks without listening: it is heard again when it has taken its answers.
+                conn.flags.choked = true;
+            }
+            if conn.flags.paused || conn.flags.choked {
+                break;
+            }
+            match self.talk(id, &mut data[consumed..]) {
+                Step::Took(count) => consumed += count,
+                Step::More => break,
+                Step::End(close, text) => {
+                    self.close(id, close, text.as_deref());
+                    return data.len();
+                }
+            }
+        }
+        consumed
+    }
+
+    /// The peer said FIN.
+    fn end_of_input(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        if conn.flags.paused || conn.flags.choked {
+            return;
+        }
+        if conn.flags.lingering {
+            self.remove(id.slot, Farewell::Said);
+            return;
+        }
+        let rest = conn.input.take().unwrap_or_default();
+        self.talk_end(id, &rest);
+    }
+
+    /// Lets a paused Conn go on.
+    pub(crate) fn resume_input(&mut self, slot: u32) {
+        if let Some(conn) = self.conns.at(slot)
+            && conn.flags.paused
+        {
+            conn.flags.paused = false;
+            self.ready_again(slot);
+        }
+    }
+
+    /// Ends a Conn as its protocol says farewell, and logs why when it was its own fault.
+    pub(crate) fn close(&mut self, id: ConnId, close: Close, text: Option<&str>) {
+        if let Close::Violation(_) = close {
+            tracing::info!(conn = %taut_gate::conn_id(self.id, id), violation = text.unwrap_or_default(), "a peer broke its protocol");
+        }
+        let seed = id.slot;
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        if conn.flags.closing || conn.flags.lingering {
+            return;
+        }
+        let mut talk = std::mem::replace(&mut conn.talk, Talk::Done);
+        talk.farewell(conn.answers(), close, text, seed);
+        conn.talk = talk;
+        self.close_after_output(id);
+    }
+
+    /// Stops hearing and serving a Conn; its socket closes when its output is out. It leaves its rooms at once.
+    pub(crate) fn close_after_output(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        conn.flags.closing = true;
+        conn.flags.paused = false;
+        conn.input = None;
+        if std::mem::take(&mut conn.flags.opened) {
+            self.hub(Input::Close {
+                conn: id,
+                farewell: Farewell::Said,
+            });
+        }
+        self.touch(id.slot);
+    }
+
+    /// The Conn's display name, made up when it has none.
+    pub(crate) fn name_of(&mut self, id: ConnId) -> Arc<str> {
+        let number = self.guests * u64::from(self.cores) + u64::from(self.id);
+        let Some(conn) = self.conns.find(id) else {
+            return "guest".into();
+        };
+        if let Some(name) = &conn.name {
+            return Arc::clone(name);
+        }
+        let name: Arc<str> = format!("guest-{}", number + 1).into();
+        conn.name = Some(Arc::clone(&name));
+        self.guests += 1;
+        name
+    }
+
+    /// Tells the hub of a Conn before its first command.
+    pub(crate) fn open(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.find(id)
+            && !conn.flags.opened
+        {
+            conn.flags.opened = true;
+            self.hub(Input::Open { conn: id });
+        }
+    }
+}
+
+/// What every socket gets: no delay for small writes, and probes that find a peer which vanished without a word.
+fn prepare(stream: &mio::net::TcpStream) -> io::Result<()> {
+    let socket = socket2::SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(
+        &socket2::TcpKeepalive::new()
+            .with_time(std::time::Duration::from_secs(25))
+            .with_interval(std::time::Duration::from_secs(10))
+            .with_retries(3),
+    )
+}

@@ -1,0 +1,227 @@
+//! What the Shard says, carried out: answers in each Conn's own dialect, rooms to walk, links to feed.
+
+use taut_gate::{Close, native, text};
+use taut_hub::{CloseReason, ConnId, Output, PresenceChange, RoomId, Ticket};
+
+use super::Core;
+use crate::talk::Talk;
+
+impl Core {
+    /// Carries out one output.
+    pub(crate) fn settle(&mut self, output: Output) {
+        match output {
+            Output::Deliver { room } => self.dirty_rooms.push(room),
+            Output::Link { to, message } => self.links.send(to, message),
+            Output::Presence { room, change } => self.say_presence(room, &change),
+            Output::Gap {
+                conn,
+                room,
+                after,
+                at,
+            } => self.say_gap_now(conn, room, after, at),
+            Output::Close {
+                conn,
+                reason: CloseReason::Slow,
+            } => self.close(conn, Close::Slow, None),
+            Output::Joined { conn, .. }
+            | Output::Left { conn, .. }
+            | Output::Published { conn, .. }
+            | Output::History { conn, .. }
+            | Output::Who { conn, .. }
+            | Output::Refused { conn, .. } => {
+                self.count_rooms(conn);
+                self.answer_conn(conn, output);
+            }
+        }
+    }
+
+    fn count_rooms(&mut self, id: ConnId) {
+        let rooms = self.shard.memberships(id).len();
+        if let Some(conn) = self.conns.find(id) {
+            conn.rooms = u16::try_from(rooms).unwrap_or(u16::MAX);
+        }
+    }
+
+    fn answer_conn(&mut self, id: ConnId, output: Output) {
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        match &conn.talk {
+            Talk::Lines(_) | Talk::Native(..) => self.answer_native(id, output),
+            Talk::Text(_) => self.answer_text(id, output),
+            Talk::Payload(..) => self.answer_payload(id, output),
+            Talk::Http(_) => self.answer_http(id, output),
+            Talk::Stream(_) => self.answer_stream(id, output),
+            Talk::Undecided | Talk::Done => {}
+        }
+    }
+
+    fn answer_native(&mut self, id: ConnId, output: Output) {
+        let Some(reference) = self.native_reference(id, &output) else {
+            return;
+        };
+        let reference = reference.as_deref();
+        match output {
+            Output::Joined {
+                room,
+                at,
+                recovery,
+                roster,
+                ..
+            } => {
+                let Some(name) = self.shard.room(room).map(|room| room.name().clone()) else {
+                    return;
+                };
+                self.say_native(id, |out| {
+                    native::encode_joined(out, reference, &name, at, recovery, roster.as_ref());
+                });
+            }
+            Output::Left { room, .. } => {
+                self.say_native(id, |out| native::encode_left(out, reference, &room));
+            }
+            // A publish without `ref` asks for no answer.
+            Output::Published { at, duplicate, .. } => {
+                if reference.is_some() {
+                    self.say_native(id, |out| {
+                        native::encode_published(out, reference, at, duplicate);
+                    });
+                }
+            }
+            Output::History { page, .. } => {
+                self.say_native(id, |out| native::encode_history(out, reference, &page));
+            }
+            Output::Who { room, roster, .. } => {
+                self.say_native(id, |out| native::encode_who(out, reference, &room, &roster));
+            }
+            Output::Refused { refusal, .. } => {
+                self.say_native(id, |out| native::encode_refused(out, reference, &refusal));
+            }
+            _ => {}
+        }
+    }
+
+    fn answer_text(&mut self, id: ConnId, output: Output) {
+        if let Some(ticket) = ticket_of(&output)
+            && let Some(conn) = self.conns.find(id)
+            && let Talk::Text(state) = &mut conn.talk
+        {
+            state.settle(ticket);
+        }
+        match output {
+            Output::Joined { room, roster, .. } => {
+                let Some(name) = self.shard.room(room).map(|room| room.name().clone()) else {
+                    return;
+                };
+                let display = self.name_of(id);
+                self.say_text(id, |out| {
+                    text::encode_joined(out, &name, &display, roster.as_ref());
+                });
+            }
+            Output::History { page, .. } => {
+                self.say_text(id, |out| text::encode_history(out, &page));
+            }
+            Output::Who { room, roster, .. } => {
+                self.say_text(id, |out| text::encode_who(out, &room, &roster));
+            }
+            Output::Refused { refusal, .. } => {
+                self.say_text(id, |out| text::encode_refused(out, &refusal));
+            }
+            _ => {}
+        }
+        self.end_if_done(id);
+    }
+
+    /// A payload-only door cannot say no and live.
+    fn answer_payload(&mut self, id: ConnId, output: Output) {
+        match output {
+            Output::Refused { refusal, .. } => {
+                tracing::info!(conn = %taut_gate::conn_id(self.id, id), %refusal, "refused on a payload-only WebSocket, which ends");
+                self.close(id, Close::Refused, Some(refusal.code()));
+            }
+            Output::Joined {
+                recovery: taut_hub::Recovery::From(_),
+                ..
+            } => self.close(id, Close::Gap, None),
+            Output::Joined { .. } => self.touch(id.slot),
+            _ => {}
+        }
+    }
+
+    fn answer_http(&mut self, id: ConnId, output: Output) {
+        match output {
+            Output::Published { at, duplicate, .. } => {
+                self.answer(id, |responder, out, reply| {
+                    responder.published(out, reply, at, duplicate);
+                });
+            }
+            Output::History { page, .. } => self.http_history(id, &page),
+            Output::Who { room, roster, .. } => self.answer(id, |responder, out, reply| {
+                responder.who(out, reply, &room, &roster);
+            }),
+            Output::Refused {
+                ticket, refusal, ..
+            } => self.http_refused(id, ticket, &refusal),
+            Output::Joined { .. } => self.touch(id.slot),
+            _ => {}
+        }
+    }
+
+    fn answer_stream(&mut self, id: ConnId, output: Output) {
+        match output {
+            Output::Joined {
+                ticket,
+                room,
+                after,
+                recovery,
+                ..
+            } => self.stream_joined(id, ticket, room, after, recovery),
+            Output::Refused { refusal, .. } => self.stream_refused(id, &refusal),
+            _ => {}
+        }
+    }
+
+    /// Tells the members who asked who came and went.
+    fn say_presence(&mut self, id: RoomId, change: &PresenceChange) {
+        let Some(room) = self.shard.room(id) else {
+            return;
+        };
+        let name = room.name().clone();
+        let watchers: Vec<ConnId> = room
+            .members()
+            .iter()
+            .filter(|member| member.presence)
+            .map(|member| member.conn)
+            .collect();
+        let mut unit = Vec::new();
+        native::encode_presence(&mut unit, &name, change);
+        let mut lines = Vec::new();
+        text::encode_presence(&mut lines, change);
+        for conn in watchers {
+            if is_only_about(self.id, conn, change) {
+                continue;
+            }
+            self.say_native(conn, |out| out.extend_from_slice(&unit));
+            self.say_text(conn, |out| out.extend_from_slice(&lines));
+        }
+    }
+}
+
+/// Whether a change says nothing but that this Conn itself came.
+fn is_only_about(core: u16, conn: ConnId, change: &PresenceChange) -> bool {
+    let own =
+        |present: &taut_hub::Present| present.origin.core == core && present.origin.conn == conn;
+    !change.joined.is_empty() && change.left.is_empty() && change.joined.iter().all(own)
+}
+
+/// The ticket of an answer.
+pub(crate) fn ticket_of(output: &Output) -> Option<Ticket> {
+    match output {
+        Output::Joined { ticket, .. }
+        | Output::Left { ticket, .. }
+        | Output::Published { ticket, .. }
+        | Output::History { ticket, .. }
+        | Output::Who { ticket, .. }
+        | Output::Refused { ticket, .. } => Some(*ticket),
+        _ => None,
+    }
+}

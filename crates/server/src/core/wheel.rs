@@ -1,0 +1,164 @@
+//! One timer wheel per core: every Conn has at most one deadline, and setting it costs no allocation per Conn.
+//!
+//! Invariant: an entry is *live* only while the Conn's `armed_tick` is the tick of the slot it lies in. Pushing a deadline out
+//! therefore costs nothing (the entry fires early, finds the later deadline and is laid again); pulling it in lays a second
+//! entry and lets the first one die unnoticed.
+
+/// Milliseconds a tick lasts: the coarsest error any deadline of a Conn may have.
+pub(crate) const TICK_MS: u64 = 250;
+/// Slots of the wheel, a power of two; with [`TICK_MS`] its horizon is 256 s. Later deadlines are laid again on the way.
+const SLOTS: usize = 1024;
+
+/// A Conn's place on the wheel, kept in the Conn. Ticks count from 1; 0 is never.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Alarm {
+    /// When the Conn wants to be looked at.
+    due_tick: u32,
+    /// The slot that holds its live entry.
+    armed_tick: u32,
+}
+
+/// Who lies on the wheel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    slots: Vec<Vec<Entry>>,
+    now_tick: u32,
+    laid: usize,
+}
+
+impl Wheel {
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: (0..SLOTS).map(|_| Vec::new()).collect(),
+            now_tick: 1,
+            laid: 0,
+        }
+    }
+
+    /// Sets the Conn's deadline to `delay_ms` from now, replacing the one it had.
+    pub(crate) fn arm(&mut self, alarm: &mut Alarm, entry: Entry, delay_ms: u64) {
+        let ticks = u32::try_from(delay_ms.div_ceil(TICK_MS)).unwrap_or(u32::MAX / 2);
+        alarm.due_tick = self.now_tick.saturating_add(ticks.max(1));
+        if alarm.armed_tick == 0 || alarm.due_tick < alarm.armed_tick {
+            self.lay(alarm, entry);
+        }
+    }
+
+    /// Takes the Conn's deadline away.
+    pub(crate) fn disarm(alarm: &mut Alarm) {
+        alarm.due_tick = 0;
+    }
+
+    /// Milliseconds until the next tick matters, counted from `now_ms`; `None` while nothing is laid.
+    pub(crate) fn wait_ms(&self, now_ms: u64) -> Option<u64> {
+        (self.laid > 0).then(|| {
+            let next = u64::from(self.now_tick) * TICK_MS;
+            next.saturating_sub(now_ms)
+        })
+    }
+
+    /// Advances to `now_ms` and moves the entries of the ticks passed into `fired`, live or not: see [`Wheel::is_due`].
+    pub(crate) fn advance(&mut self, now_ms: u64, fired: &mut Vec<(Entry, u32)>) {
+        let target = u32::try_from(now_ms / TICK_MS)
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        let mut steps = 0;
+        while self.now_tick < target {
+            // After a long sleep one round over all slots is enough.
+            if steps == SLOTS {
+                self.now_tick = target;
+                break;
+            }
+            let tick = self.now_tick;
+            let slot = &mut self.slots[tick as usize % SLOTS];
+            self.laid -= slot.len();
+            fired.extend(slot.drain(..).map(|entry| (entry, tick)));
+            self.now_tick += 1;
+            steps += 1;
+        }
+    }
+
+    /// Whether the entry fired at `tick` means that this Conn's deadline has come; lays it again when the deadline moved out.
+    pub(crate) fn is_due(&mut self, alarm: &mut Alarm, entry: Entry, tick: u32) -> bool {
+        if alarm.armed_tick != tick {
+            return false;
+        }
+        alarm.armed_tick = 0;
+        if alarm.due_tick == 0 {
+            return false;
+        }
+        if alarm.due_tick < self.now_tick {
+            alarm.due_tick = 0;
+            return true;
+        }
+        self.lay(alarm, entry);
+        false
+    }
+
+    fn lay(&mut self, alarm: &mut Alarm, entry: Entry) {
+        let horizon = self.now_tick.saturating_add(SLOTS as u32 - 1);
+        alarm.armed_tick = alarm.due_tick.clamp(self.now_tick, horizon);
+        self.slots[alarm.armed_tick as usize % SLOTS].push(entry);
+        self.laid += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANA: Entry = Entry {
+        slot: 7,
+        generation: 1,
+    };
+
+    fn fires_at(wheel: &mut Wheel, alarm: &mut Alarm, from_ms: u64, until_ms: u64) -> Option<u64> {
+        let mut fired = Vec::new();
+        for now_ms in (from_ms..until_ms).step_by(50) {
+            wheel.advance(now_ms, &mut fired);
+            for (entry, tick) in std::mem::take(&mut fired) {
+                if wheel.is_due(alarm, entry, tick) {
+                    return Some(now_ms);
+                }
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn a_deadline_fires_once_and_not_early() {
+        let (mut wheel, mut alarm) = (Wheel::new(), Alarm::default());
+        wheel.arm(&mut alarm, ANA, 10_000);
+        let at = fires_at(&mut wheel, &mut alarm, 0, 20_000).unwrap_or_default();
+        assert!((10_000..=10_500).contains(&at), "fired at {at}");
+        assert_eq!(fires_at(&mut wheel, &mut alarm, at, 40_000), None);
+        assert_eq!(wheel.wait_ms(40_000), None);
+    }
+
+    #[test]
+    fn a_deadline_beyond_the_horizon_still_fires_in_time() {
+        let (mut wheel, mut alarm) = (Wheel::new(), Alarm::default());
+        wheel.arm(&mut alarm, ANA, 600_000);
+        let at = fires_at(&mut wheel, &mut alarm, 0, 700_000).unwrap_or_default();
+        assert!((600_000..=600_500).contains(&at), "fired at {at}");
+    }
+
+    #[test]
+    fn pulling_in_and_pushing_out_both_hold() {
+        let (mut wheel, mut alarm) = (Wheel::new(), Alarm::default());
+        wheel.arm(&mut alarm, ANA, 60_000);
+        wheel.arm(&mut alarm, ANA, 5_000);
+        wheel.arm(&mut alarm, ANA, 30_000);
+        let at = fires_at(&mut wheel, &mut alarm, 0, 100_000).unwrap_or_default();
+        assert!((30_000..=30_500).contains(&at), "fired at {at}");
+        Wheel::disarm(&mut alarm);
+        assert_eq!(fires_at(&mut wheel, &mut alarm, at, 200_000), None);
+    }
+}

@@ -1,0 +1,248 @@
+//! Starting: every address bound, every thread made, before the first connection is taken.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::JoinHandle;
+
+use mio::Poll;
+use rtrb::RingBuffer;
+use taut_gate::http::Site;
+use taut_hub::{Epoch, Shard, ShardSettings};
+
+use crate::acceptor::{self, Acceptor, INTAKE_SOCKETS, Intake};
+use crate::config::{Config, is_loopback};
+use crate::core::{self, Alert, Core, Links, Parts};
+use crate::error::{Fault, StartError};
+use crate::listen;
+use crate::stop::{Stop, Stopper};
+
+/// The most cores a server uses.
+const CORES_MAX: usize = 64;
+/// File descriptors kept for everything that is no connection.
+const RESERVED_FILES: usize = 64;
+
+/// A server that is bound and not yet running.
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    acceptor: Acceptor,
+    cores: Vec<Core>,
+    stop: Arc<Stop>,
+}
+
+impl Server {
+    /// Binds every address and makes every core ready; nothing is accepted before [`Server::run`].
+    ///
+    /// # Errors
+    /// See [`StartError`]; each says what to do.
+    pub fn bind(config: Config) -> Result<Self, StartError> {
+        let bound = listen::bind_all(&config)?;
+        let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
+        let site = Arc::new(Site {
+            loopback_only: addresses.iter().all(is_loopback),
+            hosts: config.hosts.clone(),
+            origins: config.origins.clone(),
+            wait_ms_max: config.limits.wait_ms_max,
+            compression: config.compression,
+        });
+        let count = cores_of(config.cores);
+        let polls = (0..=count)
+            .map(|_| Poll::new())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|source| system("an event queue cannot be made", source))?;
+        let mut alerts = Vec::with_capacity(polls.len());
+        for (index, poll) in polls.iter().enumerate() {
+            let token = if index == count {
+                acceptor::ALERT
+            } else {
+                core::ALERT
+            };
+            let waker = mio::Waker::new(poll.registry(), token)
+                .map_err(|source| system("a thread cannot be made wakeable", source))?;
+            alerts.push(Alert::new(waker));
+        }
+        let stop = Arc::new(Stop::default());
+        stop.wakes(alerts.clone());
+        let (cores, intakes, poll) = make_cores(&config, &site, &stop, polls, &alerts[..count])?;
+        let acceptor = Acceptor {
+            poll,
+            bound,
+            intakes,
+            conns_max: conns_max(config.limits.conns_max),
+            stop: Arc::clone(&stop),
+            spare: acceptor::open_spare(),
+            refused: 0,
+        };
+        Ok(Self {
+            addresses,
+            acceptor,
+            cores,
+            stop,
+        })
+    }
+
+    /// The addresses as bound: port 0 has become a real one.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Ends the server from another thread.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.stop))
+    }
+
+    /// Serves until [`Stopper::stop`] is called and everybody has been told to come back.
+    ///
+    /// # Errors
+    /// A [`Fault`] when a thread failed; the others are ended too.
+    pub fn run(self) -> Result<(), Fault> {
+        let stopper = self.stopper();
+        let mut threads = Vec::with_capacity(self.cores.len() + 1);
+        let acceptor = self.acceptor;
+        threads.push(spawn("acceptor".to_owned(), &stopper, move || {
+            acceptor.run()
+        })?);
+        for core in self.cores {
+            let name = format!("core-{}", core.id);
+            threads.push(spawn(name, &stopper, move || core.run())?);
+        }
+        let mut outcome = Ok(());
+        for (name, thread) in threads {
+            let ended = thread
+                .join()
+                .unwrap_or_else(|_| Err(Fault::Panicked { thread: name }));
+            outcome = outcome.and(ended);
+        }
+        outcome
+    }
+}
+
+type Thread = (String, JoinHandle<Result<(), Fault>>);
+
+/// Starts a thread that takes the whole server down with it: half a server helps nobody.
+fn spawn(
+    name: String,
+    stopper: &Stopper,
+    run: impl FnOnce() -> Result<(), Fault> + Send + 'static,
+) -> Result<Thread, Fault> {
+    let guard = StopWithMe(stopper.clone());
+    let thread = std::thread::Builder::new()
+        .name(format!("taut-{name}"))
+        .spawn(move || {
+            let _guard = guard;
+            run()
+        })
+        .map_err(|source| {
+            stopper.stop();
+            Fault::Poll {
+                thread: name.clone(),
+                source,
+            }
+        })?;
+    Ok((name, thread))
+}
+
+/// Stops the server when its thread ends, also by a panic.
+struct StopWithMe(Stopper);
+
+impl Drop for StopWithMe {
+    fn drop(&mut self) {
+        if !self.0.0.is_stopping() {
+            self.0.stop();
+        }
+    }
+}
+
+type Cores = (Vec<Core>, Vec<Intake>, Poll);
+
+/// Makes the cores; gives back the poll that is the acceptor's.
+fn make_cores(
+    config: &Config,
+    site: &Arc<Site>,
+    stop: &Arc<Stop>,
+    mut polls: Vec<Poll>,
+    alerts: &[Arc<Alert>],
+) -> Result<Cores, StartError> {
+    let no_poll = || {
+        system(
+            "an event queue is missing",
+            std::io::Error::other("no poll"),
+        )
+    };
+    let acceptors = polls.pop().ok_or_else(no_poll)?;
+    let mut seed = [0; 12];
+    getrandom::fill(&mut seed).map_err(|error| {
+        system(
+            "no random numbers",
+            std::io::Error::other(error.to_string()),
+        )
+    })?;
+    let [e0, e1, e2, e3, key @ ..] = seed;
+    // Epoch 0 is nobody's.
+    let epoch = Epoch(u32::from_le_bytes([e0, e1, e2, e3]).max(1));
+    let count = u16::try_from(alerts.len()).unwrap_or(u16::MAX);
+    let mut cores = Vec::with_capacity(alerts.len());
+    let mut intakes = Vec::with_capacity(alerts.len());
+    let links = Links::mesh(alerts);
+    for (id, ((poll, links), alert)) in (0..count).zip(polls.into_iter().zip(links).zip(alerts)) {
+        let (ring, intake) = RingBuffer::new(INTAKE_SOCKETS);
+        let conns = Arc::new(AtomicUsize::new(0));
+        intakes.push(Intake {
+            ring,
+            alert: Arc::clone(alert),
+            conns: Arc::clone(&conns),
+        });
+        let mut limits = config.hub;
+        limits.history_bytes_max = limits.history_bytes_max.div_ceil(u64::from(count));
+        cores.push(Core::new(Parts {
+            id,
+            cores: count,
+            poll,
+            alert: Arc::clone(alert),
+            intake,
+            count: conns,
+            stop: Arc::clone(stop),
+            site: Arc::clone(site),
+            limits: config.limits.clone(),
+            shard: Shard::new(ShardSettings {
+                core: id,
+                cores: count,
+                seed: u64::from_le_bytes(key),
+                epoch,
+                policies: Arc::clone(&config.policies),
+                limits,
+            }),
+            links,
+        }));
+    }
+    Ok((cores, intakes, acceptors))
+}
+
+fn cores_of(asked: usize) -> usize {
+    let cores = match asked {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        asked => asked,
+    };
+    cores.clamp(1, CORES_MAX)
+}
+
+/// How many Conns may be open: as configured, or what the open-file limit leaves.
+fn conns_max(asked: usize) -> usize {
+    if asked > 0 {
+        return asked;
+    }
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    match limit.current {
+        Some(files) => usize::try_from(files)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(RESERVED_FILES)
+            .max(1),
+        None => usize::MAX,
+    }
+}
+
+fn system(what: &'static str, source: std::io::Error) -> StartError {
+    StartError::System { what, source }
+}

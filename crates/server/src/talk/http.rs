@@ -1,0 +1,540 @@
+//! HTTP/1.x, request by request on one kept-alive connection: pages, POSTs, reads and polls; streams and WebSockets end it.
+
+use std::sync::Arc;
+
+use taut_gate::Format;
+use taut_gate::http::{self as gate_http, Action, Poll, Problem, Publish, Reply, Routed};
+use taut_hub::{ConnId, Draft, Input, Join, Page, Start, Ticket};
+use taut_wire::http::{self, BodyDecoder, Framing, Version};
+
+use super::{Session, Socket, Step, Talk};
+use crate::core::Core;
+use crate::page;
+
+/// Bytes of a request head.
+const HEAD: http::Limits = http::Limits {
+    head_bytes_max: 16 << 10,
+    headers_max: 100,
+    target_bytes_max: 8 << 10,
+};
+/// The ticket of an HTTP request: there is never more than one at a time.
+const THE_REQUEST: Ticket = Ticket(1);
+/// The ticket of the membership that a waiting poll holds.
+const THE_WAIT: Ticket = Ticket(2);
+
+/// Where a connection stands within a request.
+#[derive(Debug, Default)]
+pub(crate) struct HttpTalk {
+    phase: Phase,
+    reply: Reply,
+    /// Whether its first request has come: the later ones have their own clock.
+    served: bool,
+}
+
+#[derive(Debug, Default)]
+enum Phase {
+    /// A head comes next.
+    #[default]
+    Head,
+    /// A body comes in; what it is for.
+    Body {
+        decoder: BodyDecoder,
+        purpose: Purpose,
+        bytes: Vec<u8>,
+    },
+    /// The hub is asked.
+    Asked { poll: Option<Poll> },
+    /// A poll waits for a message.
+    Waiting(Poll),
+}
+
+#[derive(Debug)]
+enum Purpose {
+    Publish(Box<Publish>),
+    /// The body of a request that does something else: read and thrown away.
+    Discard,
+}
+
+impl Core {
+    /// One step: a head, or a part of a body.
+    pub(super) fn http(&mut self, id: ConnId, data: &[u8]) -> Step {
+        let Some(conn) = self.conns.find(id) else {
+            return Step::More;
+        };
+        let Talk::Http(talk) = &mut conn.talk else {
+            return Step::More;
+        };
+        match &mut talk.phase {
+            Phase::Head => self.head(id, data),
+            Phase::Body { .. } => self.body(id, data),
+            // Paused: what is pipelined behind the request waits.
+            Phase::Asked { .. } | Phase::Waiting(_) => Step::More,
+        }
+    }
+
+    fn head(&mut self, id: ConnId, data: &[u8]) -> Step {
+        let parsed = http::parse_request(data, &HEAD);
+        let (request, length) = match parsed {
+            Ok(Some(parsed)) => parsed,
+            Ok(None) => {
+                self.time_request(id);
+                return Step::More;
+            }
+            Err(error) => return self.http_violation(id, &error),
+        };
+        let Routed {
+            action,
+            origin,
+            head_only,
+        } = gate_http::route(&request, &self.site);
+        let reply = Reply {
+            keep_alive: request.keep_alive,
+            http10: request.version == Version::Http10,
+            head_only,
+            origin,
+        };
+        let framing = request.framing;
+        let expects = request.expects_continue;
+        self.time_request(id);
+        if let Some(talk) = self.http_talk(id) {
+            talk.reply = reply;
+        }
+        self.begin(id, action, framing, expects);
+        Step::Took(length)
+    }
+
+    /// The head is read: what has a body waits for it, the rest is done at once.
+    fn begin(&mut self, id: ConnId, action: Action, framing: Framing, expects: bool) {
+        let bodyless = matches!(framing, Framing::None | Framing::Length(0));
+        match action {
+            Action::Publish(publish) => {
+                self.expect_body(id, Purpose::Publish(Box::new(publish)), framing, expects);
+            }
+            Action::Refuse(problem) => {
+                tracing::debug!(code = problem.code, detail = %problem.detail, "refused a request");
+                if problem.code == "host-refused" || problem.code == "origin-refused" {
+                    tracing::warn!(conn = %taut_gate::conn_id(self.id, id), "{}", problem.detail);
+                }
+                if !bodyless && let Some(talk) = self.http_talk(id) {
+                    // Its body is not worth reading; closing keeps it from being taken for a request.
+                    talk.reply.keep_alive = false;
+                }
+                self.answer_problem(id, &problem);
+            }
+            Action::Socket(_) | Action::Stream(_) if !bodyless => {
+                if let Some(talk) = self.http_talk(id) {
+                    talk.reply.keep_alive = false;
+                }
+                let problem = Problem::new(
+                    400,
+                    "unexpected-body",
+                    "a request for a stream or WebSocket has no body",
+                );
+                self.answer_problem(id, &problem);
+            }
+            action if bodyless => self.act(id, action),
+            action => {
+                self.expect_body(id, Purpose::Discard, framing, false);
+                self.act(id, action);
+            }
+        }
+    }
+
+    fn expect_body(&mut self, id: ConnId, purpose: Purpose, framing: Framing, expects: bool) {
+        let bytes_max = self.limits.message_bytes_max;
+        let decoder = match BodyDecoder::new(framing, bytes_max as u64) {
+            Ok(decoder) => decoder,
+            Err(error) => {
+                // Say so now rather than after the client has sent it all.
+                self.http_violation_now(id, &error);
+                return;
+            }
+        };
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        if expects {
+            conn.answers()
+                .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        if let Talk::Http(talk) = &mut conn.talk {
+            talk.phase = Phase::Body {
+                decoder,
+                purpose,
+                bytes: Vec::new(),
+            };
+        }
+        if expects {
+            self.touch(id.slot);
+        }
+        self.finish_body(id);
+    }
+
+    fn body(&mut self, id: ConnId, data: &[u8]) -> Step {
+        let Some(talk) = self.http_talk(id) else {
+            return Step::More;
+        };
+        let Phase::Body { decoder, bytes, .. } = &mut talk.phase else {
+            return Step::More;
+        };
+        match decoder.decode(data) {
+            Err(error) => self.http_violation(id, &error),
+            Ok(step) => {
+                bytes.extend_from_slice(step.data);
+                let consumed = step.consumed;
+                if consumed == 0 && !step.done {
+                    return Step::More;
+                }
+                self.finish_body(id);
+                Step::Took(consumed)
+            }
+        }
+    }
+
+    /// Goes on when the body is whole.
+    fn finish_body(&mut self, id: ConnId) {
+        let Some(talk) = self.http_talk(id) else {
+            return;
+        };
+        if !matches!(&talk.phase, Phase::Body { decoder, .. } if decoder.is_done()) {
+            return;
+        }
+        let phase = std::mem::take(&mut talk.phase);
+        if let Phase::Body {
+            purpose: Purpose::Publish(publish),
+            bytes,
+            ..
+        } = phase
+        {
+            self.publish(id, *publish, bytes);
+        }
+    }
+
+    fn publish(&mut self, id: ConnId, publish: Publish, bytes: Vec<u8>) {
+        let body = match publish.kind.body(bytes) {
+            Ok(body) => body,
+            Err(problem) => return self.answer_problem(id, &problem),
+        };
+        let from = publish.name.unwrap_or_else(|| Arc::from("guest"));
+        self.ask_hub(id, None, |conn, door| Input::Publish {
+            conn,
+            ticket: THE_REQUEST,
+            room: publish.room,
+            draft: Draft {
+                event: publish.event,
+                key: publish.key,
+                id: publish.id,
+                from,
+                door,
+                body,
+            },
+        });
+    }
+
+    /// Everything that needs no body.
+    fn act(&mut self, id: ConnId, action: Action) {
+        match action {
+            Action::Page => self.answer(id, |responder, out, reply| {
+                responder.page(out, reply, page::HTML);
+            }),
+            Action::Icon => self.answer(id, |responder, out, reply| {
+                responder.icon(out, reply, page::ICON);
+            }),
+            Action::Preflight { allow } => self.answer(id, |responder, out, reply| {
+                responder.preflight(out, reply, allow);
+            }),
+            Action::Read(poll) => self.read_room(id, poll),
+            Action::Who(room) => self.ask_hub(id, None, |conn, _| Input::Who {
+                conn,
+                ticket: THE_REQUEST,
+                room,
+            }),
+            Action::Stream(streams) => self.stream(id, streams),
+            Action::Socket(socket) => self.upgrade(id, socket),
+            Action::Refuse(problem) => self.answer_problem(id, &problem),
+            // Handled where its body is.
+            Action::Publish(_) => {}
+        }
+    }
+
+    fn stream(&mut self, id: ConnId, streams: gate_http::Streams) {
+        let Some(talk) = self.http_talk(id) else {
+            return;
+        };
+        let reply = talk.reply.clone();
+        let mut head = Vec::new();
+        self.responder()
+            .stream_head(&mut head, &reply, streams.streaming);
+        if reply.head_only {
+            return self.answer(id, |_, out, _| out.extend_from_slice(&head));
+        }
+        self.begin_stream(id, streams, !reply.http10, head);
+    }
+
+    fn upgrade(&mut self, id: ConnId, socket: gate_http::Socket) {
+        self.open(id);
+        if let Some(conn) = self.conns.find(id)
+            && socket.name.is_some()
+        {
+            conn.name = socket.name;
+        }
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        taut_wire::ws::handshake::encode_answer(conn.answers(), &socket.answer);
+        let state = Socket {
+            deflate: socket.answer.deflate.is_some(),
+            ..Socket::default()
+        };
+        // Shared frames are made with the largest window; a peer that asked for a smaller one is sent plain ones.
+        let shares = socket
+            .answer
+            .deflate
+            .is_some_and(|params| params.window_bits == taut_gate::WINDOW_BITS);
+        conn.format = Format::socket(socket.native, shares);
+        conn.talk = match (&socket.room, socket.native) {
+            (Some(room), false) => Talk::Payload(state, room.clone()),
+            _ => Talk::Native(state, Box::<Session>::default()),
+        };
+        self.set_alarm(id.slot, self.limits.ping_ms);
+        self.touch(id.slot);
+        let Some(room) = socket.room else {
+            return;
+        };
+        let name = self.name_of(id);
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        let join = Join {
+            name,
+            door: conn.door(),
+            start: socket.start,
+            presence: socket.native && socket.presence,
+        };
+        if socket.native {
+            self.command(id, taut_gate::Command::Join { room, join }, None);
+        } else {
+            self.hub(Input::Join {
+                conn: id,
+                ticket: THE_REQUEST,
+                room,
+                join,
+            });
+        }
+    }
+
+    fn read_room(&mut self, id: ConnId, poll: Poll) {
+        let (room, start, limit) = (poll.room.clone(), poll.start, poll.limit);
+        self.ask_hub(id, Some(poll), |conn, _| Input::Read {
+            conn,
+            ticket: THE_REQUEST,
+            room,
+            start,
+            limit,
+        });
+    }
+
+    /// Asks the hub and pauses until it has answered, which is at once where this core is the room's home.
+    fn ask_hub(
+        &mut self,
+        id: ConnId,
+        poll: Option<Poll>,
+        question: impl FnOnce(ConnId, taut_hub::Door) -> Input,
+    ) {
+        self.open(id);
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        let door = conn.door();
+        conn.flags.paused = true;
+        if let Talk::Http(talk) = &mut conn.talk {
+            talk.phase = Phase::Asked { poll };
+        }
+        self.set_alarm_off(id.slot);
+        self.hub(question(id, door));
+    }
+
+    /// The hub's page for a read: the answer, or the beginning of a wait.
+    pub(crate) fn http_history(&mut self, id: ConnId, page: &Page) {
+        let Some(talk) = self.http_talk(id) else {
+            return;
+        };
+        let waits = match &talk.phase {
+            Phase::Asked { poll: Some(poll) } => {
+                poll.wait_ms > 0
+                    && page.messages.is_empty()
+                    && page.recovery == taut_hub::Recovery::Complete
+            }
+            _ => false,
+        };
+        if !waits {
+            return self.answer(id, |responder, out, reply| {
+                responder.history(out, reply, page)
+            });
+        }
+        if let Phase::Asked {
+            poll: Some(mut poll),
+        } = std::mem::take(&mut talk.phase)
+        {
+            poll.start = Start::After(page.at);
+            self.wait(id, poll);
+        }
+    }
+
+    /// Becomes a member that is told of the next message and then reads again.
+    fn wait(&mut self, id: ConnId, poll: Poll) {
+        let name = match &poll.name {
+            Some(name) => Arc::clone(name),
+            None => self.name_of(id),
+        };
+        let join = Join {
+            name,
+            door: taut_hub::Door("http"),
+            start: poll.start,
+            presence: false,
+        };
+        let (room, wait_ms) = (poll.room.clone(), poll.wait_ms);
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        conn.format = Format::Poll;
+        if let Talk::Http(talk) = &mut conn.talk {
+            talk.phase = Phase::Waiting(poll);
+        }
+        self.set_alarm(id.slot, wait_ms);
+        self.hub(Input::Join {
+            conn: id,
+            ticket: THE_WAIT,
+            room,
+            join,
+        });
+    }
+
+    /// A message has come, or the time is up: leave, and answer with whatever there is.
+    pub(crate) fn end_wait(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        conn.format = Format::None;
+        let Talk::Http(talk) = &mut conn.talk else {
+            return;
+        };
+        let Phase::Waiting(mut poll) = std::mem::take(&mut talk.phase) else {
+            return;
+        };
+        poll.wait_ms = 0;
+        self.hub(Input::Leave {
+            conn: id,
+            ticket: THE_WAIT,
+            room: poll.room.clone(),
+        });
+        self.read_room(id, poll);
+    }
+
+    /// Writes the answer to the request under way and turns to the next one.
+    pub(crate) fn answer(
+        &mut self,
+        id: ConnId,
+        write: impl FnOnce(&mut gate_http::Responder, &mut Vec<u8>, &Reply),
+    ) {
+        let Some(talk) = self.http_talk(id) else {
+            return;
+        };
+        let reply = talk.reply.clone();
+        // A body that is being thrown away goes on being read.
+        if !matches!(talk.phase, Phase::Body { .. }) {
+            talk.phase = Phase::Head;
+        }
+        talk.served = true;
+        let mut answer = Vec::new();
+        write(self.responder(), &mut answer, &reply);
+        let keep_alive_ms = self.limits.keep_alive_ms_max;
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        conn.answers().extend_from_slice(&answer);
+        if reply.keep_alive && !conn.flags.ended {
+            self.touch(id.slot);
+            self.set_alarm(id.slot, keep_alive_ms);
+            self.resume_input(id.slot);
+        } else {
+            self.close_after_output(id);
+        }
+    }
+
+    pub(crate) fn answer_problem(&mut self, id: ConnId, problem: &Problem) {
+        self.answer(id, |responder, out, reply| {
+            responder.problem(out, reply, problem);
+        });
+    }
+
+    /// A request that breaks HTTP gets its status, and the connection ends: nothing after it can be trusted.
+    fn http_violation(&mut self, id: ConnId, error: &http::Violation) -> Step {
+        self.http_violation_now(id, error);
+        Step::More
+    }
+
+    fn http_violation_now(&mut self, id: ConnId, error: &http::Violation) {
+        tracing::info!(
+            conn = %taut_gate::conn_id(self.id, id),
+            status = error.status,
+            violation = %error.violation,
+            "a peer broke HTTP"
+        );
+        if let Some(talk) = self.http_talk(id) {
+            talk.reply.keep_alive = false;
+            talk.phase = Phase::Head;
+        }
+        let problem = Problem::new(error.status, "bad-request", error.violation.to_string());
+        self.answer_problem(id, &problem);
+    }
+
+    /// Whether the Conn waits in a poll.
+    pub(crate) fn is_waiting(&mut self, id: ConnId) -> bool {
+        self.http_talk(id)
+            .is_some_and(|talk| matches!(talk.phase, Phase::Waiting(_)))
+    }
+
+    /// Whether the Conn is between two requests.
+    pub(crate) fn is_between_requests(&mut self, id: ConnId) -> bool {
+        let unread = self.conns.find(id).is_some_and(|conn| conn.input.is_some());
+        !unread
+            && self
+                .http_talk(id)
+                .is_some_and(|talk| matches!(talk.phase, Phase::Head))
+    }
+
+    /// The clock of a request starts at its first byte, also on a connection kept alive.
+    fn time_request(&mut self, id: ConnId) {
+        let Some(talk) = self.http_talk(id) else {
+            return;
+        };
+        if std::mem::take(&mut talk.served) {
+            self.set_alarm(id.slot, self.limits.handshake_ms_max);
+        }
+    }
+
+    fn http_talk(&mut self, id: ConnId) -> Option<&mut HttpTalk> {
+        match &mut self.conns.find(id)?.talk {
+            Talk::Http(talk) => Some(talk),
+            _ => None,
+        }
+    }
+
+    /// The hub said no: to the request, or to the wait that it turned into.
+    pub(crate) fn http_refused(&mut self, id: ConnId, ticket: Ticket, refusal: &taut_hub::Refusal) {
+        // The wait's own leave may be refused when its join was; the read behind it answers.
+        if ticket == THE_WAIT && !self.is_waiting(id) {
+            return;
+        }
+        let problem = gate_http::refused(refusal);
+        self.answer_problem(id, &problem);
+    }
+
+    /// The connection ends with the answer to the request under way.
+    pub(crate) fn last_request(&mut self, id: ConnId) {
+        if let Some(talk) = self.http_talk(id) {
+            talk.reply.keep_alive = false;
+        }
+    }
+}

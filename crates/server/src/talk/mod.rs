@@ -1,0 +1,189 @@
+//! What each Conn speaks: one file per carrier and dialect, from its bytes to hub commands.
+
+mod http;
+mod lines;
+mod native;
+mod payload;
+mod sniff;
+mod streaming;
+mod text;
+
+use taut_gate::Close;
+use taut_gate::http::Responder;
+use taut_hub::{ConnId, Door, RoomName};
+use taut_wire::ws;
+
+use crate::config::Speaks;
+use crate::core::Core;
+
+pub(crate) use http::HttpTalk;
+pub(crate) use native::Session;
+pub(crate) use streaming::StreamTalk;
+pub(crate) use text::TextTalk;
+
+/// What a Conn speaks at the moment. It begins undecided and may change: HTTP becomes a WebSocket or a stream.
+#[derive(Debug)]
+pub(crate) enum Talk {
+    /// Its first bytes will say.
+    Undecided,
+    /// HTTP/1.x, request by request.
+    Http(Box<HttpTalk>),
+    /// The answer to a GET that streams; nothing more is read.
+    Stream(Box<StreamTalk>),
+    /// Native JSON, a line each.
+    Lines(Box<Session>),
+    /// A person at `nc`.
+    Text(Box<TextTalk>),
+    /// A WebSocket that carries payload only, and the room it is in.
+    Payload(Socket, RoomName),
+    /// A WebSocket that carries native JSON.
+    Native(Socket, Box<Session>),
+    /// It has said its farewell.
+    Done,
+}
+
+/// A WebSocket's own state.
+#[derive(Debug, Default)]
+pub(crate) struct Socket {
+    pub(crate) decoder: ws::Decoder,
+    pub(crate) deflate: bool,
+    /// We have said Close; the peer's own ends the connection.
+    pub(crate) closed: bool,
+}
+
+/// What one step of decoding came to.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// One unit, or a part that is absorbed: this many bytes.
+    Took(usize),
+    /// More bytes are needed.
+    More,
+    /// The Conn ends, and why.
+    End(Close, Option<String>),
+}
+
+impl Step {
+    /// A Violation that ends the Conn.
+    pub(crate) fn violation(violation: &taut_wire::Violation) -> Self {
+        Self::End(
+            Close::Violation(ws::CloseCode::PROTOCOL),
+            Some(violation.to_string()),
+        )
+    }
+}
+
+impl Talk {
+    pub(crate) fn begin(speaks: Speaks) -> Self {
+        match speaks {
+            Speaks::Anything => Self::Undecided,
+            Speaks::Text => Self::Text(Box::default()),
+        }
+    }
+
+    pub(crate) fn door(&self) -> Door {
+        Door(match self {
+            Self::Undecided | Self::Done => "none",
+            Self::Http(_) => "http",
+            Self::Stream(stream) => stream.door(),
+            Self::Lines(_) => "json",
+            Self::Text(_) => "text",
+            Self::Payload(..) | Self::Native(..) => "websocket",
+        })
+    }
+
+    /// Says farewell in the Conn's own protocol. `text` is what a Violation was about; it goes out where the protocol can carry it.
+    pub(crate) fn farewell(
+        &mut self,
+        out: &mut Vec<u8>,
+        close: Close,
+        text: Option<&str>,
+        seed: u32,
+    ) {
+        match self {
+            // HTTP says its own problem before it closes; the others have nothing to say it in.
+            Self::Undecided | Self::Http(_) | Self::Done => {}
+            Self::Stream(stream) => stream.farewell(out, close, seed),
+            Self::Lines(_) => {
+                native::farewell(out, close, text, seed);
+                out.push(b'\n');
+            }
+            Self::Text(_) => taut_gate::text::farewell(out, close, text),
+            Self::Payload(socket, _) => socket.farewell(out, close, text),
+            Self::Native(socket, _) => {
+                if !matches!(close, Close::Asked) {
+                    let mut bye = Vec::new();
+                    native::farewell(&mut bye, close, text, seed);
+                    socket.text_frame(out, &bye);
+                }
+                socket.farewell(out, close, text);
+            }
+        }
+    }
+}
+
+impl Socket {
+    /// One text frame of our own. Answers are not worth compressing.
+    pub(crate) fn text_frame(&self, out: &mut Vec<u8>, payload: &[u8]) {
+        ws::encode_frame(out, true, false, ws::Opcode::Text, payload, None);
+    }
+
+    fn farewell(&mut self, out: &mut Vec<u8>, close: Close, text: Option<&str>) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        let words = close.words();
+        ws::encode_close(out, words.code, text.unwrap_or(words.word), None);
+    }
+}
+
+impl Core {
+    /// Decodes one unit of whatever the Conn speaks.
+    pub(crate) fn talk(&mut self, id: ConnId, data: &mut [u8]) -> Step {
+        let Some(conn) = self.conns.find(id) else {
+            return Step::Took(data.len());
+        };
+        match conn.talk {
+            Talk::Undecided => self.sniff(id, data, false),
+            Talk::Http(_) => self.http(id, data),
+            Talk::Lines(_) => self.json_line(id, data),
+            Talk::Text(_) => self.text_line(id, data),
+            Talk::Payload(..) | Talk::Native(..) => self.frame(id, data),
+            // A client that streams has nothing to say any more.
+            Talk::Stream(_) | Talk::Done => Step::Took(data.len()),
+        }
+    }
+
+    /// The peer said FIN; `rest` is what it left unfinished.
+    pub(crate) fn talk_end(&mut self, id: ConnId, rest: &[u8]) {
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        match conn.talk {
+            Talk::Undecided => self.sniff_end(id, rest),
+            Talk::Lines(_) => self.json_end(id, rest),
+            Talk::Text(_) => self.text_end(id, rest),
+            // A client that ends an HTTP or WebSocket connection has gone; a farewell under way may still arrive.
+            Talk::Http(_) | Talk::Stream(_) | Talk::Payload(..) | Talk::Native(..) | Talk::Done => {
+                self.leave(id);
+            }
+        }
+    }
+
+    /// The peer is gone, unless answers to it are still on their way out.
+    fn leave(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        if conn.output.is_some() {
+            self.close_after_output(id);
+        } else {
+            self.remove(id.slot, taut_hub::Farewell::Vanished);
+        }
+    }
+
+    /// The head of HTTP answers, with the date of this turn.
+    pub(crate) fn responder(&mut self) -> &mut Responder {
+        self.responder.look_at_clock(self.now.unix_ms / 1_000);
+        &mut self.responder
+    }
+}

@@ -1,0 +1,147 @@
+//! WebSocket frames, of payload only or of native JSON.
+
+use bytes::Bytes;
+use taut_gate::Close;
+use taut_hub::{Body, ConnId, Draft, Input, Ticket};
+use taut_wire::ws::{self, CloseCode, Event};
+
+use super::{Step, Talk};
+use crate::core::Core;
+
+/// A publish that nobody waits for: only a refusal comes back.
+pub(super) const UNASKED: Ticket = Ticket(0);
+
+/// One event of the codec, borrowed no longer than needed.
+enum Unit<'a> {
+    Nothing,
+    Text(std::borrow::Cow<'a, str>),
+    Binary(std::borrow::Cow<'a, [u8]>),
+    Closed(Option<CloseCode>),
+}
+
+impl Core {
+    /// One frame, or a part of one.
+    pub(super) fn frame(&mut self, id: ConnId, data: &mut [u8]) -> Step {
+        let message_bytes_max = self.limits.message_bytes_max;
+        let Some(conn) = self.conns.find(id) else {
+            return Step::More;
+        };
+        let (Talk::Payload(socket, _) | Talk::Native(socket, _)) = &mut conn.talk else {
+            return Step::More;
+        };
+        let settings = ws::Settings {
+            role: ws::Role::Server,
+            message_bytes_max,
+            deflate: socket.deflate,
+        };
+        let decoded = match socket.decoder.decode(&settings, data, &mut self.inflater) {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                return Step::End(
+                    Close::Violation(error.code),
+                    Some(error.violation.to_string()),
+                );
+            }
+        };
+        let consumed = decoded.consumed;
+        let unit = match decoded.event {
+            None if consumed == 0 => return Step::More,
+            None | Some(Event::Pong(_)) => Unit::Nothing,
+            Some(Event::Ping(payload)) => {
+                ws::encode_frame(
+                    conn.answers(),
+                    true,
+                    false,
+                    ws::Opcode::Pong,
+                    &payload,
+                    None,
+                );
+                self.touch(id.slot);
+                Unit::Nothing
+            }
+            Some(Event::Text(text)) => Unit::Text(text),
+            Some(Event::Binary(bytes)) => Unit::Binary(bytes),
+            Some(Event::Close(frame)) => Unit::Closed(frame.map(|frame| frame.code)),
+        };
+        match unit {
+            Unit::Nothing => {}
+            Unit::Closed(code) => return self.peer_closed(id, code),
+            Unit::Text(text) => self.message(id, &text, None),
+            Unit::Binary(bytes) => self.message(id, "", Some(&bytes)),
+        }
+        Step::Took(consumed)
+    }
+
+    /// A whole message: a native unit, or the payload of a publish to the Conn's room.
+    fn message(&mut self, id: ConnId, text: &str, binary: Option<&[u8]>) {
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        if matches!(conn.talk, Talk::Native(..)) {
+            match binary {
+                None => self.native_unit(id, text.as_bytes()),
+                Some(_) => self.close(
+                    id,
+                    Close::Violation(CloseCode::UNSUPPORTED),
+                    Some("native JSON goes in text frames; send binary as \"base64\""),
+                ),
+            }
+            return;
+        }
+        let Talk::Payload(_, room) = &conn.talk else {
+            return;
+        };
+        let room = room.clone();
+        self.publish_payload(id, room, text, binary);
+    }
+
+    /// Publishes what came in a frame.
+    fn publish_payload(
+        &mut self,
+        id: ConnId,
+        room: taut_hub::RoomName,
+        text: &str,
+        binary: Option<&[u8]>,
+    ) {
+        let from = self.name_of(id);
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        let body = match binary {
+            Some(bytes) => Body::Binary(Bytes::copy_from_slice(bytes)),
+            None => Body::Text(Bytes::copy_from_slice(text.as_bytes())),
+        };
+        let draft = Draft {
+            event: None,
+            key: None,
+            id: None,
+            from,
+            door: conn.door(),
+            body,
+        };
+        self.hub(Input::Publish {
+            conn: id,
+            ticket: UNASKED,
+            room,
+            draft,
+        });
+    }
+
+    /// The peer said Close: we answer with the same code (RFC 6455 §5.5.1), unless ours went first, and the server closes the socket.
+    fn peer_closed(&mut self, id: ConnId, code: Option<CloseCode>) -> Step {
+        let Some(conn) = self.conns.find(id) else {
+            return Step::More;
+        };
+        let mut frame = Vec::new();
+        if let Talk::Payload(socket, _) | Talk::Native(socket, _) = &mut conn.talk
+            && !std::mem::replace(&mut socket.closed, true)
+        {
+            match code {
+                Some(code) => ws::encode_close(&mut frame, code, "", None),
+                None => ws::encode_frame(&mut frame, true, false, ws::Opcode::Close, &[], None),
+            }
+        }
+        conn.answers().extend_from_slice(&frame);
+        Step::End(Close::Asked, None)
+    }
+}

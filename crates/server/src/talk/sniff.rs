@@ -1,0 +1,85 @@
+//! One port: a connection's first bytes say what it speaks.
+
+use taut_gate::{Close, Format};
+use taut_hub::{ConnId, Farewell};
+use taut_wire::sniff::{self, Sniffed};
+
+use super::{HttpTalk, Step, Talk};
+use crate::core::Core;
+
+impl Core {
+    /// Decides, without consuming anything but what belongs to no protocol.
+    pub(super) fn sniff(&mut self, id: ConnId, data: &[u8], ended: bool) -> Step {
+        let first = self
+            .conns
+            .find(id)
+            .is_some_and(|conn| !std::mem::replace(&mut conn.flags.touched, true));
+        if first {
+            self.set_alarm(id.slot, self.limits.handshake_ms_max);
+        }
+        let (talk, format) = match sniff::sniff(data, ended) {
+            Sniffed::More => return Step::More,
+            Sniffed::Http => (Talk::Http(Box::new(HttpTalk::default())), Format::None),
+            Sniffed::Json => (Talk::Lines(Box::default()), Format::Lines),
+            Sniffed::Text => {
+                self.become_text(id);
+                return Step::Took(0);
+            }
+            Sniffed::Tls => {
+                return self.no_door(
+                    id,
+                    &sniff::tls_refusal(),
+                    "TLS: this server has no certificate; use http://, ws:// or plain TCP",
+                );
+            }
+            Sniffed::Mqtt { version } => {
+                return self.no_door(
+                    id,
+                    &sniff::mqtt_refusal(version),
+                    "MQTT: this door is not open yet; use a WebSocket, HTTP or JSON lines",
+                );
+            }
+            Sniffed::Http2Preface => {
+                return self.no_door(
+                    id,
+                    &sniff::http2_refusal(),
+                    "HTTP/2 without TLS: use HTTP/1.1",
+                );
+            }
+            Sniffed::TooLong => {
+                self.become_text(id);
+                return Step::End(
+                    Close::Violation(taut_wire::ws::CloseCode::TOO_BIG),
+                    Some("the first line is longer than 64 KiB".to_owned()),
+                );
+            }
+        };
+        if let Some(conn) = self.conns.find(id) {
+            conn.talk = talk;
+            conn.format = format;
+        }
+        Step::Took(0)
+    }
+
+    /// EOF before the first line was whole: it ends that line.
+    pub(super) fn sniff_end(&mut self, id: ConnId, rest: &[u8]) {
+        if rest.is_empty() {
+            self.remove(id.slot, Farewell::Said);
+            return;
+        }
+        match self.sniff(id, rest, true) {
+            Step::Took(_) => self.talk_end(id, rest),
+            Step::More => self.remove(id.slot, Farewell::Said),
+            Step::End(close, text) => self.close(id, close, text.as_deref()),
+        }
+    }
+
+    /// Refuses a protocol in its own words.
+    fn no_door(&mut self, id: ConnId, refusal: &[u8], why: &str) -> Step {
+        tracing::info!(conn = %taut_gate::conn_id(self.id, id), "refused {why}");
+        if let Some(conn) = self.conns.find(id) {
+            conn.answers().extend_from_slice(refusal);
+        }
+        Step::End(Close::Refused, None)
+    }
+}
