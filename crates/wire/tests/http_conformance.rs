@@ -352,4 +352,9 @@ fn a_head_has_as_many_fields_and_bytes_as_the_limits_say_and_no_more() {
             .status,
         431
     );
+    let long = with_fields(&format!("Host: a\r\nX: {}\r\n", "y".repeat(70_000)));
+    assert_eq!(http::parse_request(&long, &absurd).unwrap_err().status, 431);
+    let long = with_fields(&format!("Host: a\r\nX: {}\r\nY: z\r\n", "y".repeat(65_400)));
+    let (request, _) = http::parse_request(&long, &absurd).unwrap().unwrap();
+    assert_eq!(request.headers.first("y"), Some("z"));
 }

@@ -21,8 +21,8 @@ impl Framing {
     pub(super) fn read(headers: &Headers<'_>, version: Version) -> Result<Option<Self>, Violation> {
         let mut length = None;
         let mut chunked = false;
-        for (name, value) in headers.iter() {
-            if name.eq_ignore_ascii_case("content-length") {
+        for (name, value) in headers.fields() {
+            if name.eq_ignore_ascii_case(b"content-length") {
                 if length.is_some() {
                     return Err(Violation::bad(
                         "RFC 9112 §6.3",
@@ -30,7 +30,7 @@ impl Framing {
                     ));
                 }
                 length = Some(parse_length(value)?);
-            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+            } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
                 if chunked {
                     return Err(Violation::bad(
                         "RFC 9112 §6.1",

@@ -1,19 +1,22 @@
 //! What requests and responses have in common: lines, and where the head ends.
 
-use memchr::{memchr2_iter, memmem};
+use memchr::{memchr, memchr2_iter, memmem};
 
 use super::{Headers, Violation};
 
 /// How much of a head is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a head with its first and its empty line; more is a 431.
+    /// Bytes of a head with its first and its empty line; more is a 431. Above 65,535 it has no effect.
     pub head_bytes_max: usize,
     /// Header fields; more is a 431. Above [`HEADERS_MAX`](super::HEADERS_MAX) it has no effect.
     pub headers_max: usize,
     /// Bytes of a request's target; more is a 414.
     pub target_bytes_max: usize,
 }
+
+/// Bytes of a head at most, whatever [`Limits::head_bytes_max`] says: header fields are kept as 16-bit places.
+pub(super) const HEAD_BYTES_MAX: usize = 65_535;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -79,7 +82,8 @@ pub(super) fn find_end(
     begin: usize,
     limits: &Limits,
 ) -> Result<Option<usize>, Violation> {
-    let window = &input[..input.len().min(limits.head_bytes_max)];
+    let head_bytes_max = limits.head_bytes_max.min(HEAD_BYTES_MAX);
+    let window = &input[..input.len().min(head_bytes_max)];
     let mut line_begin = begin;
     for at in memchr2_iter(b'\r', b'\n', &window[begin.min(window.len())..]).map(|at| at + begin) {
         if window[at] == b'\r' {
@@ -102,25 +106,23 @@ pub(super) fn find_end(
         }
         line_begin = at + 1;
     }
-    if input.len() >= limits.head_bytes_max {
+    if input.len() >= head_bytes_max {
         return Err(Violation::new(
             431,
             "RFC 6585 §5",
-            format!("the head is longer than {} bytes", limits.head_bytes_max),
+            format!("the head is longer than {head_bytes_max} bytes"),
         ));
     }
     Ok(None)
 }
 
 /// The first line of a whole head and the fields below it.
-pub(super) fn parse_lines<'b>(
-    head: &'b [u8],
-    limits: &Limits,
-) -> Result<(&'b [u8], &'b [u8]), Violation> {
-    debug_assert!(head.len() <= limits.head_bytes_max);
-    let end = memmem::find(head, b"\r\n")
-        .ok_or_else(|| Violation::bad("RFC 9112 §2.1", "the head has no line"))?;
-    Ok((&head[..end], &head[end + 2..]))
+pub(super) fn parse_lines(head: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
+    // A head has no CR but in its line ends.
+    match memchr(b'\r', head) {
+        Some(end) if head.len() >= end + 2 => Ok((&head[..end], &head[end + 2..])),
+        _ => Err(Violation::bad("RFC 9112 §2.1", "the head has no line")),
+    }
 }
 
 /// The fields of a whole head.
@@ -128,15 +130,12 @@ pub(super) fn parse_fields<'b>(
     fields: &'b [u8],
     limits: &Limits,
 ) -> Result<Headers<'b>, Violation> {
-    match Headers::parse(fields, limits.headers_max) {
-        Ok(httparse::Status::Complete(headers)) => Ok(headers),
-        Err(httparse::Error::TooManyHeaders) => Err(Violation::new(
-            431,
-            "RFC 6585 §5",
-            "the head has too many header fields",
-        )),
-        Ok(httparse::Status::Partial) | Err(_) => Err(explain(fields)),
-    }
+    Headers::parse(fields, limits.headers_max).map_err(|error| match error {
+        httparse::Error::TooManyHeaders => {
+            Violation::new(431, "RFC 6585 §5", "the head has too many header fields")
+        }
+        _ => explain(fields),
+    })
 }
 
 /// Which rule the first bad field line breaks.
@@ -154,7 +153,7 @@ fn explain(fields: &[u8]) -> Violation {
                 "a header line begins with white space (obsolete line folding)",
             );
         }
-        let Some(colon) = memchr::memchr(b':', line) else {
+        let Some(colon) = memchr(b':', line) else {
             if line.is_empty() {
                 break;
             }

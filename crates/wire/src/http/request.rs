@@ -42,7 +42,7 @@ pub fn parse_request<'b>(
     let Some(end) = head::find_end(input, begin, limits)? else {
         return Ok(None);
     };
-    let (line, fields) = head::parse_lines(&input[begin..end], limits)?;
+    let (line, fields) = head::parse_lines(&input[begin..end])?;
     let (method, target, version) = parse_request_line(line)?;
     let headers = head::parse_fields(fields, limits)?;
     let framing = Framing::read(&headers, version)?;
@@ -196,8 +196,8 @@ impl<'b> Target<'b> {
 /// The one Host field that HTTP/1.1 must have; two are refused even when they are alike (RFC 9112 §3.2).
 fn find_host<'b>(headers: &Headers<'b>, version: Version) -> Result<Option<Host<'b>>, Violation> {
     let mut found = None;
-    for (name, value) in headers.iter() {
-        if name.eq_ignore_ascii_case("host") {
+    for (name, value) in headers.fields() {
+        if name.eq_ignore_ascii_case(b"host") {
             if found.is_some() {
                 return Err(Violation::bad(
                     "RFC 9112 §3.2",

@@ -34,7 +34,7 @@ pub fn parse_response<'b>(
     let Some(end) = head::find_end(input, 0, limits)? else {
         return Ok(None);
     };
-    let (line, fields) = head::parse_lines(&input[..end], limits)?;
+    let (line, fields) = head::parse_lines(&input[..end])?;
     let (version, status, reason) = parse_status_line(line)?;
     let headers = head::parse_fields(fields, limits)?;
     let announced = Framing::read(&headers, version)?;
