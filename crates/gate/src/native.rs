@@ -75,9 +75,9 @@ pub fn command<'a>(
         } => Command::Publish {
             room: room(&name)?,
             draft: Draft {
-                event: event.filter(|event| event != "message").map(arc),
-                key: key.map(arc),
-                id: id.map(arc),
+                event: arc(event.filter(|event| event != "message")),
+                key: arc(key),
+                id: arc(id),
                 from: named(display.as_deref())?,
                 door: speaker.door,
                 body: own(body),
@@ -113,8 +113,8 @@ fn start(since: Option<&str>, rewind: Option<u32>, otherwise: Start) -> Start {
     }
 }
 
-fn arc(text: std::borrow::Cow<'_, str>) -> Arc<str> {
-    Arc::from(&*text)
+fn arc(text: Option<std::borrow::Cow<'_, str>>) -> Option<Arc<str>> {
+    text.map(|text| Arc::from(&*text))
 }
 
 fn own(body: native::Body<'_>) -> Body {

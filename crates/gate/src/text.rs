@@ -40,7 +40,7 @@ pub fn encode_joined(out: &mut Vec<u8>, room: &RoomName, name: &str, roster: Opt
 pub fn encode_history(out: &mut Vec<u8>, page: &Page) {
     if page.messages.is_empty() {
         line(out, |out| {
-            text::encode_notice(out, "nothing has been said here")
+            text::encode_notice(out, "nothing has been said here");
         });
     }
     for message in &page.messages {
@@ -61,7 +61,7 @@ pub fn encode_history(out: &mut Vec<u8>, page: &Page) {
 pub fn encode_who(out: &mut Vec<u8>, room: &RoomName, roster: &Roster) {
     let members: Vec<_> = roster.members.iter().map(member).collect();
     line(out, |out| {
-        text::encode_who(out, room.as_str(), roster.count, &members)
+        text::encode_who(out, room.as_str(), roster.count, &members);
     });
 }
 
@@ -79,7 +79,7 @@ pub fn encode_presence(out: &mut Vec<u8>, change: &PresenceChange) {
 /// A new name.
 pub fn encode_renamed(out: &mut Vec<u8>, name: &str) {
     line(out, |out| {
-        text::encode_notice(out, &format!("you are {name} now"))
+        text::encode_notice(out, &format!("you are {name} now"));
     });
 }
 

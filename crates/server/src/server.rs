@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 use mio::Poll;
 use rtrb::RingBuffer;
 use taut_gate::http::Site;
-use taut_hub::{Epoch, Shard, ShardSettings};
+use taut_hub::{Epoch, Policies, Shard, ShardSettings};
 
 use crate::acceptor::{self, Acceptor, INTAKE_SOCKETS, Intake};
-use crate::config::{Config, is_loopback};
+use crate::config::{Config, Limits, is_loopback};
 use crate::core::{self, Alert, Core, Links, Parts};
 use crate::error::{Fault, StartError};
 use crate::listen;
@@ -40,8 +40,8 @@ impl Server {
         let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
         let site = Arc::new(Site {
             loopback_only: addresses.iter().all(is_loopback),
-            hosts: config.hosts.clone(),
-            origins: config.origins.clone(),
+            hosts: config.hosts,
+            origins: config.origins,
             wait_ms_max: config.limits.wait_ms_max,
             compression: config.compression,
         });
@@ -63,12 +63,20 @@ impl Server {
         }
         let stop = Arc::new(Stop::default());
         stop.wakes(alerts.clone());
-        let (cores, intakes, poll) = make_cores(&config, &site, &stop, polls, &alerts[..count])?;
+        let conns_max = conns_max(config.limits.conns_max);
+        let shared = Shared {
+            site,
+            stop: Arc::clone(&stop),
+            limits: config.limits,
+            hub: config.hub,
+            policies: config.policies,
+        };
+        let (cores, intakes, poll) = make_cores(&shared, polls, &alerts[..count])?;
         let acceptor = Acceptor {
             poll,
             bound,
             intakes,
-            conns_max: conns_max(config.limits.conns_max),
+            conns_max,
             stop: Arc::clone(&stop),
             spare: acceptor::open_spare(),
             refused: 0,
@@ -112,7 +120,7 @@ impl Server {
         for (name, thread) in threads {
             let ended = thread
                 .join()
-                .unwrap_or_else(|_| Err(Fault::Panicked { thread: name }));
+                .unwrap_or(Err(Fault::Panicked { thread: name }));
             outcome = outcome.and(ended);
         }
         outcome
@@ -157,11 +165,18 @@ impl Drop for StopWithMe {
 
 type Cores = (Vec<Core>, Vec<Intake>, Poll);
 
+/// What every core gets its copy of.
+struct Shared {
+    site: Arc<Site>,
+    stop: Arc<Stop>,
+    limits: Limits,
+    hub: taut_hub::Limits,
+    policies: Arc<Policies>,
+}
+
 /// Makes the cores; gives back the poll that is the acceptor's.
 fn make_cores(
-    config: &Config,
-    site: &Arc<Site>,
-    stop: &Arc<Stop>,
+    shared: &Shared,
     mut polls: Vec<Poll>,
     alerts: &[Arc<Alert>],
 ) -> Result<Cores, StartError> {
@@ -194,7 +209,7 @@ fn make_cores(
             alert: Arc::clone(alert),
             conns: Arc::clone(&conns),
         });
-        let mut limits = config.hub;
+        let mut limits = shared.hub;
         limits.history_bytes_max = limits.history_bytes_max.div_ceil(u64::from(count));
         cores.push(Core::new(Parts {
             id,
@@ -203,15 +218,15 @@ fn make_cores(
             alert: Arc::clone(alert),
             intake,
             count: conns,
-            stop: Arc::clone(stop),
-            site: Arc::clone(site),
-            limits: config.limits.clone(),
+            stop: Arc::clone(&shared.stop),
+            site: Arc::clone(&shared.site),
+            limits: shared.limits.clone(),
             shard: Shard::new(ShardSettings {
                 core: id,
                 cores: count,
                 seed: u64::from_le_bytes(key),
                 epoch,
-                policies: Arc::clone(&config.policies),
+                policies: Arc::clone(&shared.policies),
                 limits,
             }),
             links,

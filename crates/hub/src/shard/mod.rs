@@ -164,6 +164,12 @@ impl Shard {
         self.conns.memberships(conn)
     }
 
+    /// Whether members of a room may ask who is present.
+    #[must_use]
+    pub fn allows_presence(&self, name: &RoomName) -> bool {
+        self.policies.for_room(name).presence
+    }
+
     /// How many rooms there are, homes and relays together.
     #[must_use]
     pub fn rooms_len(&self) -> usize {
@@ -205,15 +211,15 @@ impl Shard {
             });
             return;
         }
-        if self.home_of(&room) != self.core {
-            if let Err(refusal) = self.begin_relay(&room) {
-                out.push(Output::Refused {
-                    conn,
-                    ticket,
-                    refusal,
-                });
-                return;
-            }
+        if self.home_of(&room) != self.core
+            && let Err(refusal) = self.begin_relay(&room)
+        {
+            out.push(Output::Refused {
+                conn,
+                ticket,
+                refusal,
+            });
+            return;
         }
         if let Some(entry) = self.conns.find(conn) {
             entry.joining.push(room.clone());

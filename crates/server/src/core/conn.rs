@@ -68,8 +68,8 @@ pub(crate) struct Conn {
     pub(crate) rooms: u16,
     /// Own answers, or the rest of a frame under way; `None` while nothing waits.
     pub(crate) output: Option<Box<Output>>,
-    /// What has arrived and is no whole unit yet.
-    pub(crate) input: Option<Box<Vec<u8>>>,
+    /// What has arrived and is no whole unit yet; empty without allocation while nothing has.
+    pub(crate) input: Vec<u8>,
     pub(crate) talk: Talk,
     /// What the others see as `from`; made up at the first need.
     pub(crate) name: Option<Arc<str>>,
@@ -146,7 +146,7 @@ impl Conn {
             flags: Flags::default(),
             rooms: 0,
             output: None,
-            input: None,
+            input: Vec::new(),
             talk,
             name: None,
             alarm: Alarm::default(),
@@ -209,7 +209,7 @@ impl Conn {
 
 /// The core's clock as a Conn keeps it.
 pub(crate) fn wrapped(now_ms: u64) -> u32 {
-    (now_ms & u64::from(u32::MAX)) as u32
+    u32::try_from(now_ms & u64::from(u32::MAX)).unwrap_or_default()
 }
 
 /// All Conns of a core, by slot. A slot's generation counts up at every reuse, so that a late answer never meets a stranger.

@@ -143,7 +143,8 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        if let Some(mut input) = conn.input.take() {
+        if !conn.input.is_empty() {
+            let mut input = std::mem::take(&mut conn.input);
             input.extend_from_slice(data);
             self.decode_input(id, input);
             return;
@@ -153,7 +154,7 @@ impl Core {
         if !rest.is_empty()
             && let Some(conn) = self.conns.find(id)
         {
-            conn.input = Some(Box::new(rest.to_vec()));
+            conn.input = rest.to_vec();
         }
     }
 
@@ -165,7 +166,8 @@ impl Core {
         if conn.flags.paused || conn.flags.choked {
             return false;
         }
-        if let Some(input) = conn.input.take() {
+        if !conn.input.is_empty() {
+            let input = std::mem::take(&mut conn.input);
             self.decode_input(id, input);
         }
         let Some(conn) = self.conns.find(id) else {
@@ -180,11 +182,11 @@ impl Core {
         !waits
     }
 
-    fn decode_input(&mut self, id: ConnId, mut input: Box<Vec<u8>>) {
+    fn decode_input(&mut self, id: ConnId, mut input: Vec<u8>) {
         let consumed = self.decode(id, &mut input);
         if let Some(conn) = self.conns.find(id) {
             input.drain(..consumed);
-            conn.input = (!input.is_empty()).then_some(input);
+            conn.input = if input.is_empty() { Vec::new() } else { input };
         }
     }
 
@@ -229,7 +231,7 @@ impl Core {
             self.remove(id.slot, Farewell::Said);
             return;
         }
-        let rest = conn.input.take().unwrap_or_default();
+        let rest = std::mem::take(&mut conn.input);
         self.talk_end(id, &rest);
     }
 
@@ -268,7 +270,7 @@ impl Core {
         };
         conn.flags.closing = true;
         conn.flags.paused = false;
-        conn.input = None;
+        conn.input = Vec::new();
         if std::mem::take(&mut conn.flags.opened) {
             self.hub(Input::Close {
                 conn: id,

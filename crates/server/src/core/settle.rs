@@ -80,13 +80,10 @@ impl Core {
                 self.say_native(id, |out| native::encode_left(out, reference, &room));
             }
             // A publish without `ref` asks for no answer.
-            Output::Published { at, duplicate, .. } => {
-                if reference.is_some() {
-                    self.say_native(id, |out| {
-                        native::encode_published(out, reference, at, duplicate);
-                    });
-                }
-            }
+            Output::Published { .. } if reference.is_none() => {}
+            Output::Published { at, duplicate, .. } => self.say_native(id, |out| {
+                native::encode_published(out, reference, at, duplicate);
+            }),
             Output::History { page, .. } => {
                 self.say_native(id, |out| native::encode_history(out, reference, &page));
             }

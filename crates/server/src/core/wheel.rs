@@ -7,7 +7,7 @@
 /// Milliseconds a tick lasts: the coarsest error any deadline of a Conn may have.
 pub(crate) const TICK_MS: u64 = 250;
 /// Slots of the wheel, a power of two; with [`TICK_MS`] its horizon is 256 s. Later deadlines are laid again on the way.
-const SLOTS: usize = 1024;
+const SLOTS: u32 = 1024;
 
 /// A Conn's place on the wheel, kept in the Conn. Ticks count from 1; 0 is never.
 #[derive(Debug, Clone, Copy, Default)]
@@ -77,7 +77,7 @@ impl Wheel {
                 break;
             }
             let tick = self.now_tick;
-            let slot = &mut self.slots[tick as usize % SLOTS];
+            let slot = &mut self.slots[(tick % SLOTS) as usize];
             self.laid -= slot.len();
             fired.extend(slot.drain(..).map(|entry| (entry, tick)));
             self.now_tick += 1;
@@ -103,9 +103,9 @@ impl Wheel {
     }
 
     fn lay(&mut self, alarm: &mut Alarm, entry: Entry) {
-        let horizon = self.now_tick.saturating_add(SLOTS as u32 - 1);
+        let horizon = self.now_tick.saturating_add(SLOTS - 1);
         alarm.armed_tick = alarm.due_tick.clamp(self.now_tick, horizon);
-        self.slots[alarm.armed_tick as usize % SLOTS].push(entry);
+        self.slots[(alarm.armed_tick % SLOTS) as usize].push(entry);
         self.laid += 1;
     }
 }

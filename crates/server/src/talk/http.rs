@@ -36,23 +36,16 @@ enum Phase {
     /// A head comes next.
     #[default]
     Head,
-    /// A body comes in; what it is for.
+    /// The body of a POST comes in.
     Body {
         decoder: BodyDecoder,
-        purpose: Purpose,
+        publish: Box<Publish>,
         bytes: Vec<u8>,
     },
     /// The hub is asked.
     Asked { poll: Option<Poll> },
     /// A poll waits for a message.
     Waiting(Poll),
-}
-
-#[derive(Debug)]
-enum Purpose {
-    Publish(Box<Publish>),
-    /// The body of a request that does something else: read and thrown away.
-    Discard,
 }
 
 impl Core {
@@ -107,40 +100,27 @@ impl Core {
     fn begin(&mut self, id: ConnId, action: Action, framing: Framing, expects: bool) {
         let bodyless = matches!(framing, Framing::None | Framing::Length(0));
         match action {
-            Action::Publish(publish) => {
-                self.expect_body(id, Purpose::Publish(Box::new(publish)), framing, expects);
-            }
+            Action::Publish(publish) => self.expect_body(id, publish, framing, expects),
             Action::Refuse(problem) => {
-                tracing::debug!(code = problem.code, detail = %problem.detail, "refused a request");
                 if problem.code == "host-refused" || problem.code == "origin-refused" {
                     tracing::warn!(conn = %taut_gate::conn_id(self.id, id), "{}", problem.detail);
                 }
-                if !bodyless && let Some(talk) = self.http_talk(id) {
+                if !bodyless {
                     // Its body is not worth reading; closing keeps it from being taken for a request.
-                    talk.reply.keep_alive = false;
+                    self.last_request(id);
                 }
-                self.answer_problem(id, &problem);
-            }
-            Action::Socket(_) | Action::Stream(_) if !bodyless => {
-                if let Some(talk) = self.http_talk(id) {
-                    talk.reply.keep_alive = false;
-                }
-                let problem = Problem::new(
-                    400,
-                    "unexpected-body",
-                    "a request for a stream or WebSocket has no body",
-                );
                 self.answer_problem(id, &problem);
             }
             action if bodyless => self.act(id, action),
-            action => {
-                self.expect_body(id, Purpose::Discard, framing, false);
-                self.act(id, action);
+            _ => {
+                self.last_request(id);
+                let detail = "only POST has a body here; send this request without one";
+                self.answer_problem(id, &Problem::new(400, "unexpected-body", detail));
             }
         }
     }
 
-    fn expect_body(&mut self, id: ConnId, purpose: Purpose, framing: Framing, expects: bool) {
+    fn expect_body(&mut self, id: ConnId, publish: Publish, framing: Framing, expects: bool) {
         let bytes_max = self.limits.message_bytes_max;
         let decoder = match BodyDecoder::new(framing, bytes_max as u64) {
             Ok(decoder) => decoder,
@@ -160,7 +140,7 @@ impl Core {
         if let Talk::Http(talk) = &mut conn.talk {
             talk.phase = Phase::Body {
                 decoder,
-                purpose,
+                publish: Box::new(publish),
                 bytes: Vec::new(),
             };
         }
@@ -200,12 +180,7 @@ impl Core {
             return;
         }
         let phase = std::mem::take(&mut talk.phase);
-        if let Phase::Body {
-            purpose: Purpose::Publish(publish),
-            bytes,
-            ..
-        } = phase
-        {
+        if let Phase::Body { publish, bytes, .. } = phase {
             self.publish(id, *publish, bytes);
         }
     }
@@ -369,7 +344,7 @@ impl Core {
         };
         if !waits {
             return self.answer(id, |responder, out, reply| {
-                responder.history(out, reply, page)
+                responder.history(out, reply, page);
             });
         }
         if let Phase::Asked {
@@ -441,10 +416,7 @@ impl Core {
             return;
         };
         let reply = talk.reply.clone();
-        // A body that is being thrown away goes on being read.
-        if !matches!(talk.phase, Phase::Body { .. }) {
-            talk.phase = Phase::Head;
-        }
+        talk.phase = Phase::Head;
         talk.served = true;
         let mut answer = Vec::new();
         write(self.responder(), &mut answer, &reply);
@@ -497,7 +469,10 @@ impl Core {
 
     /// Whether the Conn is between two requests.
     pub(crate) fn is_between_requests(&mut self, id: ConnId) -> bool {
-        let unread = self.conns.find(id).is_some_and(|conn| conn.input.is_some());
+        let unread = self
+            .conns
+            .find(id)
+            .is_some_and(|conn| !conn.input.is_empty());
         !unread
             && self
                 .http_talk(id)

@@ -85,7 +85,7 @@ impl Talk {
             Self::Undecided | Self::Done => "none",
             Self::Http(_) => "http",
             Self::Stream(stream) => stream.door(),
-            Self::Lines(_) => "json",
+            Self::Lines(_) => "lines",
             Self::Text(_) => "text",
             Self::Payload(..) | Self::Native(..) => "websocket",
         })

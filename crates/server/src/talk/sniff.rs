@@ -4,7 +4,7 @@ use taut_gate::{Close, Format};
 use taut_hub::{ConnId, Farewell};
 use taut_wire::sniff::{self, Sniffed};
 
-use super::{HttpTalk, Step, Talk};
+use super::{Step, Talk};
 use crate::core::Core;
 
 impl Core {
@@ -19,7 +19,7 @@ impl Core {
         }
         let (talk, format) = match sniff::sniff(data, ended) {
             Sniffed::More => return Step::More,
-            Sniffed::Http => (Talk::Http(Box::new(HttpTalk::default())), Format::None),
+            Sniffed::Http => (Talk::Http(Box::default()), Format::None),
             Sniffed::Json => (Talk::Lines(Box::default()), Format::Lines),
             Sniffed::Text => {
                 self.become_text(id);
@@ -35,7 +35,7 @@ impl Core {
             Sniffed::Mqtt { version } => {
                 return self.no_door(
                     id,
-                    &sniff::mqtt_refusal(version),
+                    sniff::mqtt_refusal(version),
                     "MQTT: this door is not open yet; use a WebSocket, HTTP or JSON lines",
                 );
             }

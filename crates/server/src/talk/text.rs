@@ -112,7 +112,7 @@ impl Core {
         };
         match line {
             Line::Nothing => {}
-            Line::Say(said) => self.say_line(id, &said),
+            Line::Say(said) => self.say_line(id, said),
             Line::Join(name) => match RoomName::parse(name) {
                 Ok(room) => self.enter(id, room),
                 Err(error) => self.say_text(id, |out| text::encode_error(out, &error.to_string())),
@@ -141,6 +141,7 @@ impl Core {
         self.go_out(id);
         self.open(id);
         let name = self.name_of(id);
+        let presence = self.shard.allows_presence(&room);
         let Some(conn) = self.conns.find(id) else {
             return;
         };
@@ -158,7 +159,7 @@ impl Core {
                 name,
                 door,
                 start: Start::Now,
-                presence: true,
+                presence,
             },
         });
     }
