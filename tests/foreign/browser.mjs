@@ -1,7 +1,6 @@
 // Headless Chromium on the room's page, talking with nc. `node browser.mjs PORT [FOLDER]`; screenshots go to the folder.
-import net from "node:net";
 import { chromium } from "playwright-core";
-import { assert, http, main, nc, port, post, scenario, within } from "./scenarios.mjs";
+import { assert, http, main, nc, port, post, relay, scenario, within } from "./scenarios.mjs";
 
 const folder = process.argv[3];
 const browser = await chromium.launch({
@@ -89,27 +88,19 @@ scenario("a visitor sees what was said before", async (room) => {
 });
 
 scenario("a cut connection resumes: nothing is missing, nothing stands twice, what was typed goes out", async (room) => {
-  const pairs = new Set();
-  const relay = net.createServer((client) => {
-    const upstream = net.connect(port, "127.0.0.1");
-    for (const [one, other] of [[client, upstream], [upstream, client]]) { one.pipe(other); one.on("error", () => other.destroy()); one.on("close", () => other.destroy()); }
-    pairs.add(client);
-  });
-  await new Promise((resolve) => relay.listen(0, "127.0.0.1", resolve));
-  const relayed = relay.address().port;
-  const { page, texts } = await visit(`/r/${room}`, { base: `http://127.0.0.1:${relayed}` });
+  const between = await relay();
+  const { page, texts } = await visit(`/r/${room}`, { base: `http://127.0.0.1:${between.port}` });
   await post(room, "before");
   await says(page, "before");
   await speak(page, "mine");
   await page.waitForSelector("#messages .mine:not(.pending)");
-  relay.close();
-  for (const client of pairs) client.destroy();
+  between.close();
   await page.waitForSelector("#state[data-state=closed]");
   await post(room, "missed one");
   await post(room, "missed two");
   await speak(page, "typed while away");
   assert.equal(await page.$$eval("#messages .pending", (all) => all.length), 1);
-  await new Promise((resolve) => relay.listen(relayed, "127.0.0.1", resolve));
+  await between.reopen();
   await page.waitForSelector("#state[data-state=open]", { timeout: 40_000 });
   await says(page, "missed two");
   await page.waitForFunction(() => document.querySelectorAll("#messages .pending").length === 0);
@@ -119,8 +110,7 @@ scenario("a cut connection resumes: nothing is missing, nothing stands twice, wh
   const kept = (await (await fetch(`${http}/r/${room}?history`)).json()).messages.map((message) => message.data);
   assert.deepEqual(kept, ["before", "mine", "missed one", "missed two", "typed while away", "after"]);
   await page.close();
-  relay.close();
-  for (const client of pairs) client.destroy();
+  between.close();
 });
 
 scenario("a name is remembered, and one that the server would refuse is tidied", async (room) => {
@@ -150,6 +140,25 @@ scenario("the console of the page can open every door", async (room) => {
   assert.equal(await within(heard), "heard x");
   assert.deepEqual(errors, []);
   await page.close();
+});
+
+scenario("a browser's EventSource that was cut before the first message misses nothing", async (room) => {
+  const between = await relay(), page = await browser.newPage();
+  await page.goto(`http://127.0.0.1:${between.port}/`);
+  await page.evaluate((room) => new Promise((resolve) => {
+    globalThis.heard = [];
+    const source = new EventSource(`/r/${room}`);
+    source.onmessage = (message) => heard.push(message.data);
+    source.onopen = () => setTimeout(resolve, 200);
+  }), room);
+  between.cut();
+  await post(room, "while you were away");
+  await page.waitForFunction(() => heard.length > 0);
+  await post(room, "and then");
+  await page.waitForFunction(() => heard.length > 1);
+  assert.deepEqual(await page.evaluate(() => heard), ["while you were away", "and then"]);
+  await page.close();
+  between.close();
 });
 
 scenario("the page asks nobody else for anything", async (room) => {
@@ -194,3 +203,4 @@ scenario("the lines to paste name this room", async (room) => {
 
 await main();
 await browser.close();
+process.exit();

@@ -108,8 +108,8 @@ class Response:
 
     def header(self, name):
         values = [value for key, value in self.headers if key.lower() == name.lower()]
-        assert len(values) <= 1, f"{name} stands there {len(values)} times"
-        return values[0] if values else None
+        assert len(values) <= 1 or name.lower() == "vary", f"{name} stands there {len(values)} times"
+        return ", ".join(values) if values else None
 
     def json(self):
         return json.loads(self.body)

@@ -1,6 +1,7 @@
 // The few words that the scenarios in this folder share. `test_node.py` runs a script once and reads a line of JSON for each scenario.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import net from "node:net";
 
 export { assert };
 export const port = Number(process.argv[2]);
@@ -58,4 +59,27 @@ export function nc() {
     },
     close() { process.kill(); },
   };
+}
+
+// A relay between a client and the server that can be cut, and closed and opened again on the same port.
+export async function relay() {
+  const clients = new Set();
+  const server = net.createServer((client) => {
+    const upstream = net.connect(port, "127.0.0.1");
+    for (const [one, other] of [[client, upstream], [upstream, client]]) {
+      one.pipe(other);
+      one.on("error", () => other.destroy());
+      one.on("close", () => other.destroy());
+    }
+    clients.add(client);
+  });
+  const open = (at) => new Promise((resolve) => server.listen(at, "127.0.0.1", resolve));
+  await open(0);
+  const between = {
+    port: server.address().port,
+    cut() { for (const client of clients) client.destroy(); clients.clear(); },
+    close() { server.close(); between.cut(); },
+    reopen() { return open(between.port); },
+  };
+  return between;
 }

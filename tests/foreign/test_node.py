@@ -23,7 +23,7 @@ def results(server):
 
     def result(script, name):
         if script not in ran:
-            done = subprocess.run(["node", str(HERE / script), str(server.port), str(pictures)], cwd=HERE, capture_output=True, text=True, timeout=300, check=False)
+            done = subprocess.run(["node", str(HERE / script), str(server.port), str(pictures)], cwd=HERE, capture_output=True, text=True, timeout=240, check=False)
             lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
             ran[script] = ({line["name"]: line for line in lines}, done)
         verdicts, done = ran[script]

@@ -92,7 +92,7 @@ def test_a_listener_is_a_member(server, room, closing):
 
 
 def test_comments_keep_the_stream_alive(start, room, closing):
-    server = start("[limits]\nping_ms = 200\n")
+    server = start("[limits]\nping_ms = 1000\n")
     stream = closing.add(EventStream(server, f"/r/{room}"))
     stream.raw.until(b"\n:")
     stream.raw.until(b"\n:")

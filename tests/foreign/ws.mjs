@@ -90,3 +90,4 @@ scenario("a page of another site is refused", async () => {
 });
 
 await main();
+process.exit();
