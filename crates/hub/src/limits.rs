@@ -1,6 +1,6 @@
 //! Every number that bounds a shard, with its unit and its reason.
 
-/// The bounds of one shard. All of them are per shard: a server with several cores divides what it means for the whole.
+/// The bounds of one shard, which is one core. A server with several cores divides `history_bytes_max`; the others hold for each core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Rooms that may exist at a time, homes and relays together. A new one evicts the least used room without
@@ -28,7 +28,8 @@ pub struct Limits {
     pub presence_at_once_max: u32,
     /// From `presence_at_once_max` members on presence is said in batches, at most one in so many milliseconds.
     pub presence_interval_ms: u64,
-    /// Vanished members per room whose leave waits for its grace. Above that a leave is announced at once.
+    /// Vanished members per room whose leave waits for its grace. Above that a leave is announced at once. Who comes back is looked for
+    /// among them one by one, which bounds the number.
     pub ghosts_max: u32,
     /// Messages that one pull of a relay's reader brings at most.
     pub chunk_messages_max: u32,
@@ -40,8 +41,6 @@ pub struct Limits {
     pub page_bytes_max: u64,
     /// Messages that conflation leaves a reader at most: the newest.
     pub conflated_max: u32,
-    /// Requests for one room that wait behind the same Conn's join of it. Above that they are refused.
-    pub waits_max: u32,
     /// Rooms that one tick looks after; the rest is due at the next.
     pub tick_rooms_max: u32,
 }
@@ -55,18 +54,17 @@ impl Default for Limits {
             eviction_steps_max: 64,
             ids_per_room_max: 10_000,
             id_window_ms: 5 * 60 * 1_000,
-            label_bytes_max: 256,
+            label_bytes_max: 255,
             roster_listed_max: 1_000,
             presence_listed_max: 64,
             presence_at_once_max: 20,
             presence_interval_ms: 250,
-            ghosts_max: 10_000,
+            ghosts_max: 1_000,
             chunk_messages_max: 64,
             chunk_bytes_max: 64 << 10,
             page_messages_max: 1_000,
             page_bytes_max: 1 << 20,
             conflated_max: 256,
-            waits_max: 8,
             tick_rooms_max: 1_024,
         }
     }

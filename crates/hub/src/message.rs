@@ -68,7 +68,7 @@ pub struct Message {
     pub door: Door,
     /// The content.
     pub body: Body,
-    /// The Conn that said it, so that the server can leave it out of the fan-out.
+    /// The member that said it, so that the server can leave it out of the fan-out; `None` when it was said from outside the room.
     pub origin: Option<Origin>,
     /// When the home numbered it, on the home's monotonic clock in milliseconds: history ages by this one.
     pub born_ms: u64,

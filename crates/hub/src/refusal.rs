@@ -62,12 +62,6 @@ pub enum Refusal {
         /// The room.
         room: RoomName,
     },
-    /// Too many requests wait behind a join that is under way.
-    #[error("too many requests wait for the join of {room} to be answered; wait for its answer")]
-    Busy {
-        /// The room.
-        room: RoomName,
-    },
 }
 
 impl Refusal {
@@ -83,7 +77,6 @@ impl Refusal {
             Refusal::NotJoined { .. } => "not-joined",
             Refusal::ReservedName { .. } => "reserved-name",
             Refusal::PresenceOff { .. } => "presence-off",
-            Refusal::Busy { .. } => "busy",
         }
     }
 
@@ -92,7 +85,6 @@ impl Refusal {
     pub fn retry_ms(&self) -> Option<u64> {
         match self {
             Refusal::TooManyRooms { .. } => Some(10_000),
-            Refusal::Busy { .. } => Some(1_000),
             _ => None,
         }
     }

@@ -43,7 +43,7 @@ impl Site {
             403,
             "host-refused",
             format!(
-                "this server answers to localhost, not to `{}`; to allow it set hosts = [\"{}\"] (--host)",
+                "this server answers to localhost, not to `{}`; to allow it set hosts = [\"{}\"] (--hosts)",
                 host.name, host.name
             ),
         ))
@@ -62,7 +62,7 @@ impl Site {
             403,
             "origin-refused",
             format!(
-                "pages of `{origin}` may not use this server; to allow them set origins = [\"{origin}\"] (--origin)"
+                "pages of `{origin}` may not use this server; to allow them set origins = [\"{origin}\"] (--origins)"
             ),
         ))
     }

@@ -77,6 +77,11 @@ impl Presence {
         u32::try_from(self.present.len()).unwrap_or(u32::MAX)
     }
 
+    /// Whether a Conn is here.
+    pub(crate) fn holds(&self, origin: Origin) -> bool {
+        self.present.contains_key(&origin)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.present.is_empty() && self.ghosts.is_empty()
     }

@@ -216,6 +216,8 @@ impl Shard {
             }
             home.ids.remember(id, draft, offset, now.mono_ms, ids_max);
         }
+        // Only a member is left out of its own message: who speaks from outside may come in later and read it.
+        let member = matches!(&room.role, Role::Home(home) if home.presence.holds(origin));
         let cost = draft.cost_bytes();
         room.log.append(Arc::new(Message {
             offset,
@@ -226,7 +228,7 @@ impl Shard {
             from: Arc::clone(&draft.from),
             door: draft.door,
             body: draft.body.clone(),
-            origin: Some(origin),
+            origin: member.then_some(origin),
             born_ms: now.mono_ms,
             end_bytes: room.log.end_bytes() + cost,
         }));

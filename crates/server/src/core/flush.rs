@@ -243,6 +243,21 @@ impl Core {
         false
     }
 
+    /// What the rooms hold for a Conn that is about to end goes out before its farewell, as far as one gather brings it.
+    pub(super) fn say_the_rest(&mut self, id: ConnId) {
+        if self.conns.find(id).is_none_or(|conn| conn.flags.blocked) {
+            return;
+        }
+        let mut rest = Vec::new();
+        self.gather(id, &mut rest);
+        if let Some(conn) = self.conns.find(id)
+            && !rest.is_empty()
+            && !conn.flags.closing
+        {
+            conn.answers().extend_from_slice(&rest);
+        }
+    }
+
     fn is_behind(&self, membership: Membership) -> bool {
         self.shard.room(membership.room).is_some_and(|room| {
             room.members()

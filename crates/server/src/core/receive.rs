@@ -257,6 +257,13 @@ impl Core {
         if conn.flags.closing || conn.flags.lingering {
             return;
         }
+        self.say_the_rest(id);
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        if conn.flags.closing {
+            return;
+        }
         let mut talk = std::mem::replace(&mut conn.talk, Talk::Done);
         talk.farewell(conn.answers(), close, text, seed);
         conn.talk = talk;

@@ -95,6 +95,7 @@ impl Core {
             }
             _ => {}
         }
+        self.end_if_done(id);
     }
 
     fn answer_text(&mut self, id: ConnId, output: Output) {
@@ -203,11 +204,11 @@ impl Core {
     }
 }
 
-/// Whether a change says nothing but that this Conn itself came.
+/// Whether a change says nothing but that this Conn itself came, or took another name.
 fn is_only_about(core: u16, conn: ConnId, change: &PresenceChange) -> bool {
     let own =
         |present: &taut_hub::Present| present.origin.core == core && present.origin.conn == conn;
-    !change.joined.is_empty() && change.left.is_empty() && change.joined.iter().all(own)
+    !change.joined.is_empty() && change.joined.iter().chain(&change.left).all(own)
 }
 
 /// The ticket of an answer.

@@ -454,10 +454,15 @@ impl Core {
             "a peer broke HTTP"
         );
         if let Some(talk) = self.http_talk(id) {
-            talk.reply.keep_alive = false;
+            // Nothing of the request before it holds for this answer.
+            talk.reply = Reply::last();
             talk.phase = Phase::Head;
         }
-        let problem = Problem::new(error.status, "bad-request", error.violation.to_string());
+        let code = match error.status {
+            413 => "message-too-large",
+            _ => "bad-request",
+        };
+        let problem = Problem::new(error.status, code, error.violation.to_string());
         self.answer_problem(id, &problem);
     }
 

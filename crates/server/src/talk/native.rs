@@ -165,13 +165,8 @@ impl Core {
             return None;
         };
         let reference = session.settle(ticket);
-        let few = session.pending.len() < PENDING_MAX / 2;
-        let done = session.pending.is_empty();
-        if few {
+        if session.pending.len() < PENDING_MAX / 2 {
             self.resume_input(id.slot);
-        }
-        if done {
-            self.end_if_done(id);
         }
         reference
     }

@@ -10,10 +10,12 @@ use crate::core::Core;
 impl Core {
     /// Decides, without consuming anything but what belongs to no protocol.
     pub(super) fn sniff(&mut self, id: ConnId, data: &[u8], ended: bool) -> Step {
-        let first = self
-            .conns
-            .find(id)
-            .is_some_and(|conn| !std::mem::replace(&mut conn.flags.touched, true));
+        let blank = data.iter().all(u8::is_ascii_whitespace);
+        let first = !blank
+            && self
+                .conns
+                .find(id)
+                .is_some_and(|conn| !std::mem::replace(&mut conn.flags.touched, true));
         if first {
             self.set_alarm(id.slot, self.limits.handshake_ms_max);
         }

@@ -63,7 +63,7 @@ impl StreamTalk {
         }
         self.frame(out, &unit);
         if self.chunked {
-            out.extend_from_slice(b"0\r\n\r\n");
+            taut_wire::http::encode_last_chunk(out);
         }
     }
 

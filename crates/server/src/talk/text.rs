@@ -58,9 +58,9 @@ impl Core {
 
     /// A `text://` listener speaks first.
     pub(crate) fn greet(&mut self, id: ConnId) {
-        self.become_text(id);
         let name = self.name_of(id);
         self.say_text(id, |out| text::encode_greeting(out, &name));
+        self.become_text(id);
     }
 
     /// One line.

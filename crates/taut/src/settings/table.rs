@@ -319,7 +319,7 @@ pub(crate) static TABLE: &[Setting] = &[
     },
     Setting {
         name: "hub.label_bytes_max",
-        kind: Kind::Bytes(bounds(16..=4_096)),
+        kind: Kind::Bytes(bounds(16..=255)),
         doc: "The longest event name, key, id or display name",
         place: |values| Place::U32(&mut values.config.hub.label_bytes_max),
     },
@@ -349,7 +349,7 @@ pub(crate) static TABLE: &[Setting] = &[
     },
     Setting {
         name: "hub.ghosts_max",
-        kind: Kind::Count(bounds(0..=10_000_000)),
+        kind: Kind::Count(bounds(0..=100_000)),
         doc: "Vanished members per room whose leave waits for its grace",
         place: |values| Place::U32(&mut values.config.hub.ghosts_max),
     },
@@ -382,12 +382,6 @@ pub(crate) static TABLE: &[Setting] = &[
         kind: Kind::Count(bounds(1..=1_000_000)),
         doc: "Messages that conflation leaves a slow reader",
         place: |values| Place::U32(&mut values.config.hub.conflated_max),
-    },
-    Setting {
-        name: "hub.waits_max",
-        kind: Kind::Count(bounds(1..=65_536)),
-        doc: "Requests for one room that wait behind a connection's own join of it",
-        place: |values| Place::U32(&mut values.config.hub.waits_max),
     },
     Setting {
         name: "hub.tick_rooms_max",

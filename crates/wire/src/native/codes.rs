@@ -50,7 +50,6 @@ pub const ERRORS: &[ErrorCode] = &[
     refusal("fault", 500),
     refusal("unknown-method", 501),
     refusal("too-many-rooms", 503),
-    refusal("busy", 503),
     refusal("full", 503),
     refusal("restart", 503),
 ];
