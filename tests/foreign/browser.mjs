@@ -129,14 +129,14 @@ scenario("a name is remembered, and one that the server would refuse is tidied",
 
 scenario("the console of the page can open every door", async (room) => {
   const { page, errors } = await visit("/", { base: `http://localhost:${port}` });
-  const heard = page.evaluate(({ port, room }) => new Promise((resolve, reject) => {
-    const socket = new WebSocket(`ws://localhost:${port}/r/${room}`);
-    socket.onmessage = (message) => resolve(message.data);
-    socket.onerror = reject;
-    const source = new EventSource(`/r/${room}/sse`);
-    socket.onopen = () => { source.onopen = () => fetch(`/r/${room}/sse`, { method: "POST", body: "x" }); };
-    source.onmessage = (message) => { source.close(); fetch(`http://localhost:${port}/r/${room}`, { method: "POST", body: `heard ${message.data}` }); };
-  }), { port, room });
+  const heard = page.evaluate(async ({ port, room }) => {
+    const socket = new WebSocket(`ws://localhost:${port}/r/${room}`), source = new EventSource(`/r/${room}/sse`);
+    const say = (where, body) => fetch(`http://localhost:${port}/r/${where}`, { method: "POST", body });
+    await Promise.all([new Promise((resolve) => { socket.onopen = resolve; }), new Promise((resolve) => { source.onopen = resolve; })]);
+    source.onmessage = (message) => { source.close(); say(room, `heard ${message.data}`); };
+    say(`${room}/sse`, "x");
+    return new Promise((resolve) => { socket.onmessage = (message) => resolve(message.data); });
+  }, { port, room });
   assert.equal(await within(heard), "heard x");
   assert.deepEqual(errors, []);
   await page.close();
