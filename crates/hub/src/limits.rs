@@ -1,14 +1,14 @@
 //! Every number that bounds a shard, with its unit and its reason.
 
-/// The bounds of one shard, which is one core. A server with several cores divides `history_bytes_max`; the others hold for each core.
+/// The bounds of one shard, which is one core. A server with several cores divides `rooms_max` and `history_bytes_max`; the others are per room or Conn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Rooms that may exist at a time, homes and relays together. A new one evicts the least used room without
+    /// Rooms that may have their home here at a time. A new one evicts the least used room without
     /// members; where every room has members, it is refused. Bounds what invented names can cost: about 1 KiB each.
     pub rooms_max: u32,
     /// Rooms that one Conn may be in. Bounds the work of closing it.
     pub rooms_per_conn_max: u32,
-    /// What all rooms together remember, in bytes: logs and idempotency tables. Above it the least used rooms forget
+    /// What all logs together hold, in bytes. Above it the least used rooms forget
     /// their oldest, and a reader that still needed it is told of the gap.
     pub history_bytes_max: u64,
     /// How many rooms one publish above the budget looks at for something to forget. Bounds the work of a publish; the

@@ -19,7 +19,7 @@ use crate::stop::{Stop, Stopper};
 
 /// The most cores a server uses.
 const CORES_MAX: usize = 64;
-/// File descriptors kept for everything that is no connection.
+/// File descriptors kept for everything that is no connection; of few a quarter.
 const RESERVED_FILES: usize = 64;
 
 /// A server that is bound and not yet running.
@@ -210,6 +210,7 @@ fn make_cores(
             conns: Arc::clone(&conns),
         });
         let mut limits = shared.hub;
+        limits.rooms_max = limits.rooms_max.div_ceil(u32::from(count));
         limits.history_bytes_max = limits.history_bytes_max.div_ceil(u64::from(count));
         cores.push(Core::new(Parts {
             id,
@@ -250,10 +251,10 @@ fn conns_max(asked: usize) -> usize {
     }
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     match limit.current {
-        Some(files) => usize::try_from(files)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(RESERVED_FILES)
-            .max(1),
+        Some(files) => {
+            let files = usize::try_from(files).unwrap_or(usize::MAX);
+            (files - RESERVED_FILES.min(files / 4)).max(1)
+        }
         None => usize::MAX,
     }
 }

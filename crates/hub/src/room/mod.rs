@@ -34,6 +34,8 @@ pub struct Member {
     pub presence: bool,
     /// It made no progress for too long: the lag policy applies at its next read.
     pub lagging: bool,
+    /// It has not reached the head since it joined: what it asked to be told is no lag.
+    pub fresh: bool,
     /// It reads from a chunk, not from the log; or waits for one.
     pub catching_up: bool,
 }
@@ -134,8 +136,10 @@ impl Room {
 
     /// The message at `offset` has gone to the member's socket, or was its own.
     pub fn sent(&mut self, index: u32, offset: u64) {
+        let head = self.log.head();
         if let Some(member) = self.members.get_mut(index as usize) {
             member.cursor = member.cursor.max(offset);
+            member.fresh &= member.cursor < head;
         }
     }
 
@@ -158,7 +162,7 @@ impl Room {
             && self
                 .members
                 .get(index as usize)
-                .is_some_and(|member| self.is_too_far(member.cursor))
+                .is_some_and(|member| !member.fresh && self.is_too_far(member.cursor))
     }
 
     /// Whether a reader at `cursor` is farther behind than the lag limit. The newest message alone is never too far.
@@ -180,7 +184,8 @@ impl Room {
                     && self.log.cost_bytes() <= history.bytes_max
                     && now_ms.saturating_sub(front.born_ms) <= history.age_ms_max
             });
-            let needed = front.offset > self.lowest && !self.is_too_far(front.offset - 1);
+            // The message that crosses the limit stays, so that a reader before it is seen to be too far.
+            let needed = front.offset > self.lowest && !self.is_too_far(front.offset);
             if kept_for_history || needed {
                 break;
             }

@@ -45,6 +45,8 @@ pub(crate) struct Presence {
     ghosts: VecDeque<(u64, Present)>,
     joined: Vec<Present>,
     left: Vec<Present>,
+    /// A roster was shown since the last batch: somebody may know of a Conn whose coming was not announced.
+    shown: bool,
     /// More changes than a batch may list: only the count is said.
     overflow: bool,
     /// When the last batch went out.
@@ -67,6 +69,7 @@ impl Presence {
             ghosts: VecDeque::new(),
             joined: Vec::new(),
             left: Vec::new(),
+            shown: false,
             overflow: false,
             said_ms: 0,
             watchers: 0,
@@ -188,6 +191,7 @@ impl Presence {
 
     /// What has changed since the last batch.
     pub(crate) fn take_news(&mut self) -> PresenceChange {
+        self.shown = false;
         let mut change = PresenceChange {
             joined: std::mem::take(&mut self.joined),
             left: std::mem::take(&mut self.left),
@@ -201,7 +205,8 @@ impl Presence {
     }
 
     /// The roster as it is, the first names of it listed.
-    pub(crate) fn roster(&self, listed_max: u32) -> Roster {
+    pub(crate) fn roster(&mut self, listed_max: u32) -> Roster {
+        self.shown = true;
         let mut members: Vec<Present> = self
             .present
             .iter()
@@ -231,14 +236,16 @@ impl Presence {
         if self.watchers == 0 {
             return;
         }
-        // Who came and went between two batches was never announced.
+        // Who came and went between two batches was never announced, unless a roster was shown meanwhile.
         if let Some(index) = self
             .joined
             .iter()
             .position(|joined| joined.origin == present.origin && joined.name == present.name)
         {
             self.joined.swap_remove(index);
-            return;
+            if !self.shown {
+                return;
+            }
         }
         self.left.push(present);
         self.bound(listed_max);

@@ -113,6 +113,7 @@ impl Shard {
                 cursor: after,
                 presence,
                 lagging: false,
+                fresh: after < at.offset,
                 catching_up: false,
             });
             room.lowest = room.lowest.min(after);
@@ -161,6 +162,20 @@ impl Shard {
         room.log.append(message);
         self.trim(id);
         self.mark_dirty(id, out);
+    }
+
+    /// The home has lost messages before they could be sent: the members pull, and hear of the gap.
+    pub(super) fn relay_skip(&mut self, name: &RoomName, to: u64, out: &mut Vec<Output>) {
+        let Some(id) = self.rooms.find(name) else {
+            return;
+        };
+        if let Some(room) = self.rooms.at_mut(id)
+            && matches!(&room.role, Role::Relay(relay) if relay.attached)
+            && to > room.log.head()
+        {
+            self.log_bytes -= room.log.reset(to);
+            self.mark_dirty(id, out);
+        }
     }
 
     /// Takes a Conn out of the member array.

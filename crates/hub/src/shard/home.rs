@@ -45,6 +45,9 @@ impl Shard {
             Ask::Publish { draft } => self.publish_home(origin, name, &draft, out),
             Ask::Read { start, limit } => Ok(self.read_home(name, start, limit)),
             Ask::Who => self.who_home(name),
+            Ask::Rename { name: display } if self.check_label("name", &display).is_err() => {
+                return None;
+            }
             Ask::Rename { name: display } => {
                 let listed_max = self.limits.presence_listed_max;
                 if let Some((_, home)) = self.home_by_name(name) {
@@ -329,19 +332,24 @@ impl Shard {
         }
     }
 
-    /// What a relay core is still owed: its next message. The server asks while the link has space; where history has lost some,
-    /// the relay sees a number jump and its readers pull, and are told of the gap.
+    /// What a relay core is still owed: its next message. The server asks while the link has space. Where history has lost some,
+    /// the relay sees a number jump, or a [`LinkMessage::Skip`]; its readers pull, and are told of the gap.
     pub fn next_for_relay(&mut self, room: RoomId, core: u16) -> Option<LinkMessage> {
         let room = self.rooms.at_mut(room)?;
         let Role::Home(home) = &mut room.role else {
             return None;
         };
         let relay = home.relays.iter_mut().find(|relay| relay.core == core)?;
-        let message = Arc::clone(room.log.after(relay.sent).next()?);
-        relay.sent = message.offset;
-        Some(LinkMessage::Deliver {
-            room: room.name().clone(),
-            message,
+        let next = room.log.after(relay.sent).next().map(Arc::clone);
+        let head = room.log.head();
+        if relay.sent >= head {
+            return None;
+        }
+        relay.sent = next.as_ref().map_or(head, |message| message.offset);
+        let room = room.name().clone();
+        Some(match next {
+            Some(message) => LinkMessage::Deliver { room, message },
+            None => LinkMessage::Skip { room, to: head },
         })
     }
 

@@ -211,15 +211,8 @@ impl Shard {
             });
             return;
         }
-        if self.home_of(&room) != self.core
-            && let Err(refusal) = self.begin_relay(&room)
-        {
-            out.push(Output::Refused {
-                conn,
-                ticket,
-                refusal,
-            });
-            return;
+        if self.home_of(&room) != self.core {
+            self.begin_relay(&room);
         }
         if let Some(entry) = self.conns.find(conn) {
             entry.joining.push(room.clone());
@@ -342,6 +335,7 @@ impl Shard {
                 answer,
             } => self.answered(conn, ticket, &room, answer, out),
             LinkMessage::Deliver { room, message } => self.relay_delivery(&room, message, out),
+            LinkMessage::Skip { room, to } => self.relay_skip(&room, to, out),
             LinkMessage::Presence { room, change } => {
                 if let Some(room) = self.rooms.find(&room) {
                     out.push(Output::Presence { room, change });

@@ -184,6 +184,13 @@ pub enum LinkMessage {
         /// The message.
         message: Arc<Message>,
     },
+    /// History has lost the messages up to here before the link had space for them.
+    Skip {
+        /// The room.
+        room: RoomName,
+        /// The offset of the last one lost.
+        to: u64,
+    },
     /// Who came and went, for the receiver's members that asked.
     Presence {
         /// The room.

@@ -66,10 +66,11 @@ impl Shard {
         }
         if member.cursor >= room.log.head() {
             room.members[index as usize].lagging = false;
+            room.members[index as usize].fresh = false;
             return Next::Caught;
         }
         let lagging = std::mem::take(&mut room.members[index as usize].lagging);
-        if lagging || room.is_too_far(member.cursor) {
+        if lagging || (!member.fresh && room.is_too_far(member.cursor)) {
             match room.policy().lag.policy {
                 LagPolicy::Resume => {}
                 LagPolicy::Disconnect => return Next::Disconnect,
@@ -139,8 +140,13 @@ impl Shard {
         }
         let after = member.cursor;
         let (head, conn) = (room.log.head(), member.conn);
-        member.catching_up = true;
-        self.chunks.insert((conn, id), Chunk::Messages(kept));
+        if kept.is_empty() {
+            // This relay's log holds nothing of it: the gap says all.
+            member.cursor = head;
+        } else {
+            member.catching_up = true;
+            self.chunks.insert((conn, id), Chunk::Messages(kept));
+        }
         Next::Gap {
             after: room.position(after),
             at: room.position(head),

@@ -19,6 +19,8 @@ pub(crate) struct Rooms {
     slots: Vec<Option<Box<Room>>>,
     free: Vec<RoomId>,
     names: HashMap<RoomName, RoomId, Keyed>,
+    /// How many of them are homes.
+    homes: u32,
     /// Where the eviction's hand stands.
     hand: u32,
 }
@@ -29,6 +31,7 @@ impl Rooms {
             slots: Vec::new(),
             free: Vec::new(),
             names: HashMap::with_hasher(keyed),
+            homes: 0,
             hand: 0,
         }
     }
@@ -55,6 +58,7 @@ impl Rooms {
             RoomId(u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX))
         });
         self.names.insert(room.name().clone(), id);
+        self.homes += u32::from(matches!(room.role, Role::Home(_)));
         self.slots[id.0 as usize] = Some(Box::new(room));
         id
     }
@@ -62,6 +66,7 @@ impl Rooms {
     fn remove(&mut self, id: RoomId) -> Option<Box<Room>> {
         let room = self.slots.get_mut(id.0 as usize)?.take()?;
         self.names.remove(room.name());
+        self.homes -= u32::from(matches!(room.role, Role::Home(_)));
         self.free.push(id);
         Some(room)
     }
@@ -94,12 +99,12 @@ impl Shard {
         Ok(self.rooms.insert(Room::new(name.clone(), policy, at, role)))
     }
 
-    /// Counts a join of a room whose home is elsewhere, and makes its relay if need be.
-    pub(super) fn begin_relay(&mut self, name: &RoomName) -> Result<(), Refusal> {
+    /// Counts a join of a room whose home is elsewhere, and makes its relay if need be. The home bounds how many there are: where it
+    /// refuses the room, the relay goes again.
+    pub(super) fn begin_relay(&mut self, name: &RoomName) {
         let id = match self.rooms.find(name) {
             Some(id) => id,
             None => {
-                self.make_space()?;
                 let policy = self.policies.for_room(name);
                 let role = Role::Relay(Relay::default());
                 let at = Position::UNKNOWN;
@@ -111,13 +116,12 @@ impl Shard {
         {
             relay.joining += 1;
         }
-        Ok(())
     }
 
     /// Lets a memberless room go when there are as many as there may be.
     fn make_space(&mut self) -> Result<(), Refusal> {
         let max = self.limits.rooms_max;
-        if self.rooms.len() < max as usize {
+        if self.rooms.homes < max {
             return Ok(());
         }
         for _ in 0..EVICTION_LOOKS.max(2 * max.min(EVICTION_LOOKS)) {

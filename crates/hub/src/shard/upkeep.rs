@@ -6,6 +6,9 @@ use crate::room::{Role, RoomId};
 
 use super::{LinkMessage, Output, Shard};
 
+/// How long an overdue room waits for its next look, in milliseconds.
+const OVERDUE_MS: u64 = 250;
+
 impl Shard {
     /// Looks after the rooms whose time has come, a bounded number at once.
     pub(super) fn tick(&mut self, out: &mut Vec<Output>) {
@@ -31,6 +34,7 @@ impl Shard {
             return;
         };
         room.alarm_ms = None;
+        room.look_for_lowest();
         if let Role::Home(home) = &mut room.role {
             home.presence.expire(now_ms, listed_max);
             home.ids.expire(now_ms, window_ms);
@@ -102,7 +106,15 @@ impl Shard {
             .into_iter()
             .flatten()
             .min();
-        let due = due.map(|due| due.max(self.now.mono_ms + 1));
+        // What is overdue is needed by a reader still; it is looked at again, but not in every turn.
+        let now_ms = self.now.mono_ms;
+        let due = due.map(|due| {
+            if due > now_ms {
+                due
+            } else {
+                now_ms + OVERDUE_MS
+            }
+        });
         // An alarm that is early costs one look; moving it at every publish would cost more.
         let Some(due) = due.filter(|due| room.alarm_ms.is_none_or(|set| *due < set)) else {
             return;
@@ -120,7 +132,7 @@ impl Shard {
     }
 
     /// Lets the least used rooms forget while all together remember too much. A room that was touched since the hand last passed is
-    /// spared once; the room `spared`, just published to, always.
+    /// spared once; the room `spared`, just published to, comes last.
     pub(super) fn keep_budget(&mut self, spared: RoomId) {
         for _ in 0..self.limits.eviction_steps_max {
             if self.log_bytes <= self.limits.history_bytes_max {
@@ -137,6 +149,13 @@ impl Shard {
             }
             self.log_bytes -= room.log.reset(room.log.head());
             self.remove_if_empty(id);
+        }
+        // Nobody else has anything left to forget.
+        while self.log_bytes > self.limits.history_bytes_max
+            && let Some(room) = self.rooms.at_mut(spared)
+            && room.log.len() > 1
+        {
+            self.log_bytes -= room.log.forget_front();
         }
     }
 }

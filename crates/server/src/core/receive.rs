@@ -12,6 +12,8 @@ use crate::acceptor::Newcomer;
 use crate::config::Speaks;
 use crate::talk::{Step, Talk};
 
+/// How long a Conn may take to read its last answers and its farewell, in milliseconds.
+const FAREWELL_MS_MAX: u64 = 10_000;
 /// Reads a Conn may have in one turn; then the others come first.
 const READS_PER_TURN: usize = 4;
 
@@ -284,6 +286,8 @@ impl Core {
                 farewell: Farewell::Said,
             });
         }
+        // It may never take its last words.
+        self.set_alarm(id.slot, FAREWELL_MS_MAX);
         self.touch(id.slot);
     }
 

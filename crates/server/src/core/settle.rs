@@ -104,6 +104,9 @@ impl Core {
             && let Talk::Text(state) = &mut conn.talk
         {
             state.settle(ticket);
+            if !state.is_waiting() {
+                self.resume_input(id.slot);
+            }
         }
         match output {
             Output::Joined { room, roster, .. } => {
@@ -178,6 +181,14 @@ impl Core {
         }
     }
 
+    /// Whether more answers wait for a Conn than may.
+    fn is_overfull(&mut self, id: ConnId) -> bool {
+        let bytes_max = self.limits.answers_bytes_max;
+        self.conns
+            .find(id)
+            .is_some_and(|conn| conn.waiting_bytes() > bytes_max)
+    }
+
     /// Tells the members who asked who came and went.
     fn say_presence(&mut self, id: RoomId, change: &PresenceChange) {
         let Some(room) = self.shard.room(id) else {
@@ -196,6 +207,11 @@ impl Core {
         text::encode_presence(&mut lines, change);
         for conn in watchers {
             if is_only_about(self.id, conn, change) {
+                continue;
+            }
+            if self.is_overfull(conn) {
+                // It asked to be told and does not listen; coming back it gets the whole picture anew.
+                self.close(conn, Close::Slow, None);
                 continue;
             }
             self.say_native(conn, |out| out.extend_from_slice(&unit));

@@ -18,6 +18,8 @@ pub(crate) struct Session {
     next_ticket: u32,
     /// Tickets given out and the `ref` that each answer must carry.
     pending: VecDeque<(Ticket, Option<Box<str>>)>,
+    /// A read that another core has not answered. There is one at a time, since each may bring a whole page.
+    reading: Option<Ticket>,
     /// How far the line under way has been searched for its end.
     pub(super) searched: usize,
 }
@@ -27,6 +29,13 @@ impl Session {
         self.next_ticket = self.next_ticket.wrapping_add(1);
         let ticket = Ticket(self.next_ticket);
         self.pending.push_back((ticket, reference));
+        ticket
+    }
+
+    /// A ticket for a question whose answer is large: no more is heard before it has come.
+    fn read(&mut self, reference: Option<Box<str>>) -> Ticket {
+        let ticket = self.ticket(reference);
+        self.reading = Some(ticket);
         ticket
     }
 
@@ -108,18 +117,18 @@ impl Core {
             },
             Command::Read { room, start, limit } => Input::Read {
                 conn: id,
-                ticket: session.ticket(reference),
+                ticket: session.read(reference),
                 room,
                 start,
                 limit,
             },
             Command::Who { room } => Input::Who {
                 conn: id,
-                ticket: session.ticket(reference),
+                ticket: session.read(reference),
                 room,
             },
         };
-        if session.pending.len() >= PENDING_MAX {
+        if session.pending.len() >= PENDING_MAX || session.reading.is_some() {
             conn.flags.paused = true;
         }
         self.hub(input);
@@ -165,7 +174,8 @@ impl Core {
             return None;
         };
         let reference = session.settle(ticket);
-        if session.pending.len() < PENDING_MAX / 2 {
+        session.reading = session.reading.filter(|reading| *reading != ticket);
+        if session.reading.is_none() && session.pending.len() < PENDING_MAX / 2 {
             self.resume_input(id.slot);
         }
         reference

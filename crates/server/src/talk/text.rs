@@ -40,7 +40,7 @@ impl TextTalk {
         }
     }
 
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.waiting > 0
     }
 }
@@ -192,6 +192,8 @@ impl Core {
         match state.room.clone() {
             Some(room) => {
                 let ticket = state.ticket();
+                // An answer may be a whole page: no more is heard before it has come.
+                conn.flags.paused = true;
                 self.hub(question(id, ticket, room));
             }
             None => self.say_text(id, text::encode_nowhere),

@@ -1,0 +1,733 @@
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use taut_hub::{
+    Body, ConnId, Door, Draft, Farewell, Input, Join, LinkMessage, Membership, Message, Next, Now,
+    Origin, Output, Position, RoomId, RoomName, Shard, Start,
+};
+
+use crate::check::{Broken, Sabotage, Truth, View, name_id};
+use crate::random::Random;
+use crate::reader::{Asked, Reader};
+use crate::weather::{ROOMS, Weather};
+
+/// Messages that one reader takes in one turn at most.
+const READS_PER_TURN: usize = 16;
+/// Longer than every age, grace, window and delay of any weather, in milliseconds.
+const QUIET_MS: u64 = 60_000;
+
+/// What a game came to: proof that something was played.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Messages that readers took.
+    pub deliveries: u64,
+    /// Messages acknowledged.
+    pub publishes: u64,
+    /// Gaps said.
+    pub gaps: u64,
+    /// Requests refused.
+    pub refusals: u64,
+    /// Conns that a lag policy ended.
+    pub disconnects: u64,
+}
+
+/// One game: some shards, the links between them, and Conns that come, speak, read, stall and go.
+#[derive(Debug)]
+pub struct World {
+    random: Random,
+    now_ms: u64,
+    weather: Weather,
+    shards: Vec<Shard>,
+    /// By sender and receiver: when each message arrives, in order.
+    links: BTreeMap<(u16, u16), VecDeque<(u64, LinkMessage)>>,
+    readers: Vec<BTreeMap<u32, Reader>>,
+    dirty: Vec<BTreeSet<RoomId>>,
+    truth: Truth,
+    sabotage: Option<Sabotage>,
+    generation: u32,
+    spoken: u64,
+    report: Report,
+}
+
+impl World {
+    /// The game of `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let weather = Weather::of(&mut random);
+        let cores = usize::from(weather.cores);
+        Self {
+            random,
+            now_ms: 1,
+            shards: weather.settings.iter().cloned().map(Shard::new).collect(),
+            weather,
+            links: BTreeMap::new(),
+            readers: (0..cores).map(|_| BTreeMap::new()).collect(),
+            dirty: vec![BTreeSet::new(); cores],
+            truth: Truth::default(),
+            sabotage: None,
+            generation: 0,
+            spoken: 0,
+            report: Report::default(),
+        }
+    }
+
+    /// The same game with a fault between hub and checker.
+    #[must_use]
+    pub fn sabotaged(seed: u64, sabotage: Sabotage) -> Self {
+        Self {
+            sabotage: Some(sabotage),
+            ..Self::new(seed)
+        }
+    }
+
+    /// Plays `turns` turns, then lets everything come to rest, then lets everybody go.
+    ///
+    /// # Errors
+    /// The first promise that did not hold.
+    pub fn run(mut self, turns: u64) -> Result<Report, Broken> {
+        for _ in 0..turns {
+            self.now_ms += self.random.below(50);
+            for core in 0..self.weather.cores {
+                if !self.random.once_in(3) {
+                    self.act(core)?;
+                }
+                self.turn(core)?;
+            }
+        }
+        self.rest()?;
+        self.check_quiet()?;
+        self.everybody_goes()?;
+        self.rest()?;
+        self.check_empty()?;
+        Ok(self.report)
+    }
+
+    /// Time passes, everybody reads, nothing new happens.
+    fn rest(&mut self) -> Result<(), Broken> {
+        for reader in self.readers.iter_mut().flat_map(BTreeMap::values_mut) {
+            reader.blocked_until_ms = 0;
+            reader.temper = u64::MAX;
+        }
+        let until = self.now_ms + QUIET_MS;
+        while self.now_ms < until {
+            self.now_ms += 100;
+            for core in 0..self.weather.cores {
+                self.turn(core)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One turn of one core: what came over the links, what time brings, and the flush.
+    fn turn(&mut self, core: u16) -> Result<(), Broken> {
+        for from in 0..self.weather.cores {
+            while let Some(message) = self.arrived(from, core) {
+                self.hub(core, Input::Link { from, message })?;
+            }
+        }
+        let due = self.shards[usize::from(core)].deadline_ms();
+        if due.is_some_and(|due| due <= self.now_ms) {
+            self.hub(core, Input::Tick)?;
+        }
+        self.stall(core)?;
+        self.flush(core)
+    }
+
+    fn arrived(&mut self, from: u16, to: u16) -> Option<LinkMessage> {
+        let link = self.links.get_mut(&(from, to))?;
+        let (at, _) = link.front()?;
+        if *at > self.now_ms {
+            return None;
+        }
+        link.pop_front().map(|(_, message)| message)
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            mono_ms: self.now_ms,
+            unix_ms: 1_700_000_000_000 + self.now_ms,
+        }
+    }
+
+    fn hub(&mut self, core: u16, input: Input) -> Result<(), Broken> {
+        let mut outputs = Vec::new();
+        let now = self.now();
+        self.shards[usize::from(core)].handle(input, now, &mut outputs);
+        for output in outputs {
+            self.settle(core, output)?;
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, core: u16, output: Output) -> Result<(), Broken> {
+        match output {
+            Output::Deliver { room } => {
+                self.dirty[usize::from(core)].insert(room);
+            }
+            Output::Link { to, message } => self.send(core, to, message),
+            Output::Presence { room, change } => {
+                for (conn, name) in self.watchers(core, room) {
+                    if let Some(view) = self.view(core, conn, &name) {
+                        view.presence(&change);
+                    }
+                }
+            }
+            Output::Close { conn, .. } => self.disconnect(core, conn)?,
+            Output::Gap {
+                conn,
+                room,
+                after,
+                at,
+            } => self.gap(core, conn, room, after, at)?,
+            Output::Joined {
+                conn,
+                ticket,
+                room,
+                at,
+                after,
+                recovery,
+                roster,
+            } => {
+                let name = self.room_name(core, room)?;
+                let reader = self.alive(core, conn)?;
+                let Some(Asked::Join(asked, start)) = reader.asked.remove(&ticket) else {
+                    return Err(Broken("an answer to a join that nobody asked for".into()));
+                };
+                if asked != name.as_str() {
+                    return Err(Broken(format!("asked for {asked}, got into {name}")));
+                }
+                // Joining again changes nothing in what one hears.
+                if let Entry::Vacant(place) = reader.views.entry(asked) {
+                    place.insert(View::joined(start, at, after, recovery, roster.as_ref())?);
+                }
+            }
+            Output::Left { conn, ticket, room } => {
+                let reader = self.alive(core, conn)?;
+                reader.asked.remove(&ticket);
+                reader.views.remove(room.as_str());
+            }
+            Output::Published {
+                conn,
+                ticket,
+                at,
+                duplicate,
+            } => {
+                let reader = self.alive(core, conn)?;
+                let Some(Asked::Publish(room, body)) = reader.asked.remove(&ticket) else {
+                    return Err(Broken("an acknowledgement that nobody waits for".into()));
+                };
+                self.report.publishes += u64::from(!duplicate);
+                let room = RoomName::parse(&room).map_err(|error| Broken(error.to_string()))?;
+                self.truth.record(&room, at, &body)?;
+            }
+            Output::History { conn, ticket, page } => {
+                let reader = self.alive(core, conn)?;
+                reader.asked.remove(&ticket);
+                for message in &page.messages {
+                    let at = Position {
+                        epoch: page.at.epoch,
+                        offset: message.offset,
+                    };
+                    self.truth.record(&page.room, at, message.body.bytes())?;
+                }
+            }
+            Output::Who { conn, ticket, .. } => {
+                self.alive(core, conn)?.asked.remove(&ticket);
+            }
+            Output::Refused { conn, ticket, .. } => {
+                self.report.refusals += 1;
+                self.alive(core, conn)?.asked.remove(&ticket);
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, from: u16, to: u16, message: LinkMessage) {
+        let arrives = self.now_ms + self.random.below(self.weather.delay_ms_max);
+        let link = self.links.entry((from, to)).or_default();
+        // In order: nothing overtakes what was sent before.
+        let arrives = link.back().map_or(arrives, |(last, _)| arrives.max(*last));
+        link.push_back((arrives, message));
+    }
+
+    /// What the server does at the end of a turn.
+    fn flush(&mut self, core: u16) -> Result<(), Broken> {
+        let rooms = std::mem::take(&mut self.dirty[usize::from(core)]);
+        let slots: Vec<u32> = self.readers[usize::from(core)].keys().copied().collect();
+        for slot in slots {
+            self.read(core, slot)?;
+        }
+        for room in rooms {
+            self.serve_relays(core, room);
+            self.shards[usize::from(core)].flushed(room);
+            self.check_bound(core, room)?;
+        }
+        Ok(())
+    }
+
+    fn serve_relays(&mut self, core: u16, id: RoomId) {
+        let Some(room) = self.shards[usize::from(core)].room(id) else {
+            return;
+        };
+        for to in room.relays_behind().collect::<Vec<_>>() {
+            loop {
+                let waiting = self.links.get(&(core, to)).map_or(0, VecDeque::len);
+                if waiting >= self.weather.link_space {
+                    self.dirty[usize::from(core)].insert(id);
+                    break;
+                }
+                match self.shards[usize::from(core)].next_for_relay(id, to) {
+                    Some(message) => self.send(core, to, message),
+                    None => break,
+                }
+            }
+        }
+    }
+
+    /// One reader takes what its rooms have for it, until it has enough.
+    fn read(&mut self, core: u16, slot: u32) -> Result<(), Broken> {
+        let Some(reader) = self.readers[usize::from(core)].get(&slot) else {
+            return Ok(());
+        };
+        if reader.blocked_until_ms > self.now_ms {
+            return Ok(());
+        }
+        let (conn, temper) = (reader.conn, reader.temper);
+        for membership in self.shards[usize::from(core)].memberships(conn).to_vec() {
+            for _ in 0..READS_PER_TURN {
+                if !self.read_one(core, conn, membership)? {
+                    break;
+                }
+                if self.alive(core, conn).is_err() {
+                    return Ok(());
+                }
+                if temper != u64::MAX && self.random.once_in(temper) {
+                    let until = self.now_ms + self.random.below(3_000);
+                    if let Some(reader) = self.readers[usize::from(core)].get_mut(&slot) {
+                        reader.blocked_until_ms = until;
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One message or gap of one room; false when there is nothing now.
+    fn read_one(&mut self, core: u16, conn: ConnId, at: Membership) -> Result<bool, Broken> {
+        let mut outputs = Vec::new();
+        let now = self.now();
+        let shard = &mut self.shards[usize::from(core)];
+        let next = shard.next(at.room, at.index, now, &mut outputs);
+        for output in outputs {
+            self.settle(core, output)?;
+        }
+        match next {
+            Next::Caught | Next::Pending => Ok(false),
+            Next::Disconnect => self.disconnect(core, conn).map(|()| true),
+            Next::Gap { after, at: to } => self.gap(core, conn, at.room, after, to).map(|()| true),
+            Next::Message(message) => {
+                if let Some(room) = self.shards[usize::from(core)].room_mut(at.room) {
+                    room.sent(at.index, message.offset);
+                }
+                self.take(core, conn, at.room, &message)?;
+                Ok(true)
+            }
+        }
+    }
+
+    fn take(
+        &mut self,
+        core: u16,
+        conn: ConnId,
+        room: RoomId,
+        message: &Arc<Message>,
+    ) -> Result<(), Broken> {
+        let name = self.room_name(core, room)?;
+        let epoch = self.shards[usize::from(core)]
+            .room(room)
+            .map_or(Position::UNKNOWN.epoch, taut_hub::Room::epoch);
+        let strikes = self.sabotage.is_some() && self.random.once_in(50);
+        let mut body = message.body.bytes().to_vec();
+        if strikes && self.sabotage == Some(Sabotage::Forge) {
+            body = b"forged".to_vec();
+        }
+        let at = Position {
+            epoch,
+            offset: message.offset,
+        };
+        self.truth.record(&name, at, &body)?;
+        self.report.deliveries += 1;
+        let sabotage = self.sabotage.filter(|_| strikes);
+        let Some(view) = self.view(core, conn, name.as_str()) else {
+            return Err(Broken(format!(
+                "{name} {at} came to a Conn that is not in it"
+            )));
+        };
+        let told = match sabotage {
+            Some(Sabotage::Lose) => Ok(()),
+            Some(Sabotage::Repeat) => view.message(message).and_then(|()| view.message(message)),
+            _ => view.message(message),
+        };
+        told.map_err(|broken| Broken(format!("core {core}, {conn:?} in {name}: {broken}")))
+    }
+
+    fn gap(
+        &mut self,
+        core: u16,
+        conn: ConnId,
+        room: RoomId,
+        after: Position,
+        at: Position,
+    ) -> Result<(), Broken> {
+        self.report.gaps += 1;
+        let name = self.room_name(core, room)?;
+        let policy = self.shards[usize::from(core)]
+            .room(room)
+            .map_or(taut_hub::LagPolicy::Resume, |room| room.policy().lag.policy);
+        match self.view(core, conn, name.as_str()) {
+            Some(view) => view
+                .gap(after, at, policy)
+                .map_err(|broken| Broken(format!("core {core}, {conn:?} in {name}: {broken}"))),
+            None => Err(Broken(format!(
+                "a gap in {name} was said to a Conn that is not in it"
+            ))),
+        }
+    }
+
+    /// Conns that have taken nothing for too long.
+    fn stall(&mut self, core: u16) -> Result<(), Broken> {
+        let stalled: Vec<ConnId> = self.readers[usize::from(core)]
+            .values()
+            .filter(|reader| reader.blocked_until_ms > self.now_ms + 1_000)
+            .map(|reader| reader.conn)
+            .collect();
+        for conn in stalled {
+            let mut outputs = Vec::new();
+            let now = self.now();
+            self.shards[usize::from(core)].stalled(conn, now, &mut outputs);
+            for output in outputs {
+                self.settle(core, output)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn disconnect(&mut self, core: u16, conn: ConnId) -> Result<(), Broken> {
+        if self.readers[usize::from(core)].remove(&conn.slot).is_some() {
+            self.report.disconnects += 1;
+            let farewell = Farewell::Said;
+            self.hub(core, Input::Close { conn, farewell })?;
+        }
+        Ok(())
+    }
+
+    /// Somebody comes, goes, joins, leaves, speaks or asks.
+    fn act(&mut self, core: u16) -> Result<(), Broken> {
+        let slot = u32::try_from(self.random.below(self.weather.conns_per_core)).unwrap_or(0);
+        let Some(conn) = self.readers[usize::from(core)]
+            .get(&slot)
+            .map(|reader| reader.conn)
+        else {
+            return self.come(core, slot);
+        };
+        let room = (*self.random.pick(&ROOMS).unwrap_or(&"resume")).to_owned();
+        let name = RoomName::parse(&room).map_err(|error| Broken(error.to_string()))?;
+        match self.random.below(20) {
+            0 => self.vanish(core, conn),
+            1..=5 => self.join(core, conn, room, name),
+            6 | 7 => {
+                let ticket = self.alive(core, conn)?.ask(Asked::Leave(room));
+                self.hub(
+                    core,
+                    Input::Leave {
+                        conn,
+                        ticket,
+                        room: name,
+                    },
+                )
+            }
+            8 => {
+                let ticket = self.alive(core, conn)?.ask(Asked::Other);
+                let start = Start::Rewind(5);
+                self.hub(
+                    core,
+                    Input::Read {
+                        conn,
+                        ticket,
+                        room: name,
+                        start,
+                        limit: 10,
+                    },
+                )
+            }
+            9 => {
+                let ticket = self.alive(core, conn)?.ask(Asked::Other);
+                self.hub(
+                    core,
+                    Input::Who {
+                        conn,
+                        ticket,
+                        room: name,
+                    },
+                )
+            }
+            10 => {
+                let display: Arc<str> = format!("n{}", self.random.below(30)).into();
+                self.alive(core, conn)?.name = display.to_string();
+                self.hub(
+                    core,
+                    Input::Rename {
+                        conn,
+                        name: display,
+                    },
+                )
+            }
+            _ => self.publish(core, conn, &room, &name),
+        }
+    }
+
+    fn come(&mut self, core: u16, slot: u32) -> Result<(), Broken> {
+        self.generation += 1;
+        let conn = ConnId {
+            slot,
+            generation: self.generation,
+        };
+        let name = format!("n{}", self.random.below(30));
+        let temper = *self.random.pick(&[u64::MAX, 100, 10, 2]).unwrap_or(&10);
+        self.readers[usize::from(core)].insert(slot, Reader::new(conn, name, temper));
+        self.hub(core, Input::Open { conn })
+    }
+
+    fn vanish(&mut self, core: u16, conn: ConnId) -> Result<(), Broken> {
+        self.readers[usize::from(core)].remove(&conn.slot);
+        let farewell = if self.random.once_in(2) {
+            Farewell::Said
+        } else {
+            Farewell::Vanished
+        };
+        self.hub(core, Input::Close { conn, farewell })
+    }
+
+    fn join(
+        &mut self,
+        core: u16,
+        conn: ConnId,
+        room: String,
+        name: RoomName,
+    ) -> Result<(), Broken> {
+        let start = match self.random.below(4) {
+            0 => Start::Now,
+            1 => Start::Rewind(u32::try_from(self.random.below(30)).unwrap_or(0)),
+            2 => Start::After(Position::UNKNOWN),
+            _ => Start::After(Position {
+                epoch: taut_hub::Epoch(7),
+                offset: self.random.below(60),
+            }),
+        };
+        let presence = self.random.once_in(2);
+        let reader = self.alive(core, conn)?;
+        // A second join may take presence away; the picture of a watcher is checked for the first one only.
+        if reader.views.contains_key(&room) {
+            return Ok(());
+        }
+        if reader.asked.values().any(
+            |asked| matches!(asked, Asked::Join(other, _) | Asked::Leave(other) if *other == room),
+        ) {
+            return Ok(());
+        }
+        let display: Arc<str> = reader.name.as_str().into();
+        let ticket = reader.ask(Asked::Join(room, start));
+        let join = Join {
+            name: display,
+            door: Door("sim"),
+            start,
+            presence,
+        };
+        self.hub(
+            core,
+            Input::Join {
+                conn,
+                ticket,
+                room: name,
+                join,
+            },
+        )
+    }
+
+    fn publish(
+        &mut self,
+        core: u16,
+        conn: ConnId,
+        room: &str,
+        name: &RoomName,
+    ) -> Result<(), Broken> {
+        for _ in 0..1 + self.random.below(8) {
+            self.spoken += 1;
+            let id = self.random.once_in(3).then(|| self.random.below(40));
+            // An idempotent publish says the same under the same id.
+            let text = match id {
+                Some(id) => format!("{room} id {id}"),
+                None => format!("{room} message {}", self.spoken),
+            };
+            let key = self
+                .random
+                .once_in(2)
+                .then(|| format!("k{}", self.random.below(4)).into());
+            let body = Bytes::from(text.clone());
+            let reader = self.alive(core, conn)?;
+            let from: Arc<str> = reader.name.as_str().into();
+            let ticket = reader.ask(Asked::Publish(room.to_owned(), text.into_bytes()));
+            let draft = Draft {
+                event: None,
+                key: if id.is_some() { None } else { key },
+                id: id.map(|id| id.to_string().into()),
+                from,
+                door: Door("sim"),
+                body: Body::Text(body),
+            };
+            self.hub(
+                core,
+                Input::Publish {
+                    conn,
+                    ticket,
+                    room: name.clone(),
+                    draft,
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    fn everybody_goes(&mut self) -> Result<(), Broken> {
+        for core in 0..self.weather.cores {
+            let conns: Vec<ConnId> = self.readers[usize::from(core)]
+                .values()
+                .map(|r| r.conn)
+                .collect();
+            for conn in conns {
+                self.vanish(core, conn)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// At rest every request has been answered, every reader is at the head, every watcher sees who is there.
+    fn check_quiet(&self) -> Result<(), Broken> {
+        let mut present: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for (core, reader) in self.all() {
+            if !reader.asked.is_empty() {
+                return Err(Broken(format!("never answered: {:?}", reader.asked)));
+            }
+            for room in reader.views.keys() {
+                let origin = Origin {
+                    core,
+                    conn: reader.conn,
+                };
+                present
+                    .entry(room)
+                    .or_default()
+                    .insert(name_id(origin, &reader.name));
+            }
+        }
+        for (_, reader) in self.all() {
+            for (room, view) in &reader.views {
+                let head = self.head(room)?;
+                view.converged(head, &present[room.as_str()])
+                    .map_err(|broken| Broken(format!("in {room}: {broken}")))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn all(&self) -> impl Iterator<Item = (u16, &Reader)> {
+        (0..self.weather.cores)
+            .zip(&self.readers)
+            .flat_map(|(core, readers)| readers.values().map(move |reader| (core, reader)))
+    }
+
+    fn head(&self, room: &str) -> Result<u64, Broken> {
+        let name = RoomName::parse(room).map_err(|error| Broken(error.to_string()))?;
+        let home = self.shards.first().map_or(0, |shard| shard.home_of(&name));
+        let shard = &self.shards[usize::from(home)];
+        shard
+            .find(&name)
+            .and_then(|id| shard.room(id))
+            .map(|room| room.log().head())
+            .ok_or_else(|| Broken(format!("{room} has members and no home")))
+    }
+
+    /// When all have gone and time has passed, nothing is left of them.
+    fn check_empty(&self) -> Result<(), Broken> {
+        for (core, shard) in self.shards.iter().enumerate() {
+            if shard.rooms_len() > 0 || shard.log_bytes() > 0 {
+                return Err(Broken(format!(
+                    "core {core} still holds {} rooms and {} bytes",
+                    shard.rooms_len(),
+                    shard.log_bytes()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// A log holds at most its history and what lies within the lag limit.
+    fn check_bound(&self, core: u16, id: RoomId) -> Result<(), Broken> {
+        let Some(room) = self.shards[usize::from(core)].room(id) else {
+            return Ok(());
+        };
+        let policy = room.policy();
+        let most = policy.history.bytes_max.max(policy.lag.bytes_max)
+            + 2 * (u64::from(policy.message_bytes_max) + taut_hub::MESSAGE_OVERHEAD_BYTES + 64);
+        if room.log().cost_bytes() > most {
+            return Err(Broken(format!(
+                "{} holds {} bytes, more than {most}",
+                room.name(),
+                room.log().cost_bytes()
+            )));
+        }
+        Ok(())
+    }
+
+    fn watchers(&self, core: u16, id: RoomId) -> Vec<(ConnId, String)> {
+        self.shards[usize::from(core)]
+            .room(id)
+            .map_or_else(Vec::new, |room| {
+                room.members()
+                    .iter()
+                    .filter(|member| member.presence)
+                    .map(|member| (member.conn, room.name().as_str().to_owned()))
+                    .collect()
+            })
+    }
+
+    fn room_name(&self, core: u16, id: RoomId) -> Result<RoomName, Broken> {
+        self.shards[usize::from(core)]
+            .room(id)
+            .map(|room| room.name().clone())
+            .ok_or_else(|| {
+                Broken(format!(
+                    "core {core} speaks of a room that it does not have"
+                ))
+            })
+    }
+
+    /// The Conn that is answered; nothing may be said to one that has gone.
+    fn alive(&mut self, core: u16, conn: ConnId) -> Result<&mut Reader, Broken> {
+        self.readers[usize::from(core)]
+            .get_mut(&conn.slot)
+            .filter(|reader| reader.conn == conn)
+            .ok_or_else(|| Broken(format!("core {core} speaks to {conn:?}, which is gone")))
+    }
+
+    fn view(&mut self, core: u16, conn: ConnId, room: &str) -> Option<&mut View> {
+        self.readers[usize::from(core)]
+            .get_mut(&conn.slot)
+            .filter(|reader| reader.conn == conn)?
+            .views
+            .get_mut(room)
+    }
+}
