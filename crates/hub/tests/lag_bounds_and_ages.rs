@@ -1,6 +1,7 @@
 //! Faults that a reader of the hub found from outside, each held by the test that showed it: rooms that never aged, lag limits that were never met, names and
 //! logs beyond their bounds. Two shards, the link between them without delay.
 #![allow(
+    clippy::field_reassign_with_default,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -149,7 +150,7 @@ impl Two {
                         .room_mut(m.room)
                         .unwrap()
                         .sent(m.index, x.offset);
-                    v.push(format!("m{}", x.offset))
+                    v.push(format!("m{}", x.offset));
                 }
                 Next::Gap { after, at } => v.push(format!("gap{}-{}", after.offset, at.offset)),
                 Next::Disconnect => {
@@ -174,7 +175,7 @@ impl Two {
             }
             self.now = self.now.max(d);
             self.put(core, Input::Tick);
-            n += 1
+            n += 1;
         }
         self.now = self.now.max(until);
         n
