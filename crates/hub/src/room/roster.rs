@@ -117,6 +117,7 @@ impl Presence {
             }
             Some(old) => {
                 self.watchers -= u32::from(old.watches);
+                self.forget_unheard();
                 if old.name != present.name {
                     let was = Present {
                         name: old.name,
@@ -153,6 +154,7 @@ impl Presence {
     ) -> Option<bool> {
         let entry = self.present.remove(&origin)?;
         self.watchers -= u32::from(entry.watches);
+        self.forget_unheard();
         let present = Present {
             name: entry.name,
             door: entry.door,
@@ -221,6 +223,15 @@ impl Presence {
         Roster {
             count: self.count(),
             members,
+        }
+    }
+
+    /// News that nobody waits for any more would be wrong for who comes later and gets the roster.
+    fn forget_unheard(&mut self) {
+        if self.watchers == 0 {
+            self.joined.clear();
+            self.left.clear();
+            self.overflow = false;
         }
     }
 
