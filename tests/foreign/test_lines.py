@@ -61,9 +61,18 @@ def test_the_end_of_the_stream_ends_the_last_line_and_the_reader_still_hears(ser
 
 def test_after_its_last_line_a_publisher_is_answered_and_let_go(server, room):
     program = Native(server)
-    program.raw.send(f'{{"publish":"{room}","data":"last words"}}').finish()
+    program.raw.send(f'{{"publish":"{room}","data":"last words","ref":1}}').finish()
     assert program.unit()["ok"] == "publish"
     assert program.raw.rest() == b""
+    program.close()
+
+
+def test_a_publish_without_ref_is_answered_only_when_refused(server, room):
+    program = Native(server)
+    program.raw.send(f'{{"publish":"{room}","data":"no answer wanted"}}\n{{"publish":"a//b","data":1}}\n').finish()
+    assert program.unit()["error"] == "bad-room"
+    assert program.raw.rest() == b""
+    assert [message["data"] for message in history(server, room)["messages"]] == ["no answer wanted"]
     program.close()
 
 
