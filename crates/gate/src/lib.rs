@@ -13,4 +13,4 @@ pub mod text;
 pub use close::Close;
 pub use command::{Command, Speaker};
 pub use format::{Encoder, Format, WINDOW_BITS, conn_id};
-pub use name::{DisplayNameError, display_name};
+pub use name::{DISPLAY_NAME_BYTES_MAX, DisplayNameError, display_name};

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 /// Bytes of a display name. Enough for any name, short enough to stand before every message.
-const DISPLAY_NAME_BYTES_MAX: usize = 64;
+pub const DISPLAY_NAME_BYTES_MAX: usize = 64;
 
 /// Why a display name was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -48,7 +48,7 @@ impl Member {
     }
 }
 
-/// See the [module](self).
+/// A room: its log, its local members, and what this shard is to it.
 #[derive(Debug)]
 pub struct Room {
     name: RoomName,

@@ -49,7 +49,7 @@ pub struct ShardSettings {
     pub limits: Limits,
 }
 
-/// See the [module](self).
+/// All rooms of one core. A plain value: what happens goes into [`Shard::handle`], what to do about it comes out.
 #[derive(Debug)]
 pub struct Shard {
     core: u16,

@@ -79,8 +79,6 @@ impl Core {
             Output::Left { room, .. } => {
                 self.say_native(id, |out| native::encode_left(out, reference, &room));
             }
-            // A publish without `ref` asks for no answer.
-            Output::Published { .. } if reference.is_none() => {}
             Output::Published { at, duplicate, .. } => self.say_native(id, |out| {
                 native::encode_published(out, reference, at, duplicate);
             }),
