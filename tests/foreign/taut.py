@@ -11,10 +11,18 @@ ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("TAUT") or Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "taut")
 
 
+given = set()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on, and that was not given before: a test may ask for several before it uses one."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("0.0.0.0", 0))  # free on every address
+            port = probe.getsockname()[1]
+        if port not in given:
+            given.add(port)
+            return port
 
 
 class Server:
