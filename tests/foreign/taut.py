@@ -2,6 +2,7 @@
 
 import os
 import signal
+import random
 import socket
 import subprocess
 import time
@@ -15,14 +16,21 @@ given = set()
 
 
 def free_port():
-    """A port that nobody listens on, and that was not given before: a test may ask for several before it uses one."""
+    """A port that nobody listens on, and that was not given before: a test may ask for several before it uses one.
+
+    From below those that the system gives to clients, or a busy machine would take it again before the server has it.
+    """
     while True:
+        port = random.randrange(12_000, 32_000)
+        if port in given:
+            continue
         with socket.socket() as probe:
-            probe.bind(("0.0.0.0", 0))  # free on every address
-            port = probe.getsockname()[1]
-        if port not in given:
-            given.add(port)
-            return port
+            try:
+                probe.bind(("0.0.0.0", port))  # free on every address
+            except OSError:
+                continue
+        given.add(port)
+        return port
 
 
 class Server:
