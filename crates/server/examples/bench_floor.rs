@@ -1,5 +1,5 @@
 //! The floor under fan-out: a bare program that reads publishes from one socket and writes the same bytes to all members, and does nothing else.
-//! [`bench_fanout`](../bench_fanout/index.html) starts it beside `taut serve`.
+//! `bench_fanout` starts it beside `taut serve`.
 //!
 //! `bench_floor PORT MEMBERS joined|each`: `joined` writes everything that one read brought with one call a member; `each` writes
 //! message by message. It knows no rooms, keeps no history, and its handshake answers every request with the same head.

@@ -11,13 +11,12 @@ pub(crate) struct Reader {
     pub(crate) name: String,
     /// It takes nothing before this time.
     pub(crate) blocked_until_ms: u64,
-    /// Of ten messages it stops reading after about one, or hardly ever.
+    /// It stops reading once in so many messages.
     pub(crate) temper: u64,
     /// What it has been told, by room.
     pub(crate) views: BTreeMap<String, View>,
     /// What it has asked and not been answered.
     pub(crate) asked: BTreeMap<Ticket, Asked>,
-    /// Where it last stood in rooms that it has left, or that another one did.
     pub(crate) next_ticket: u32,
 }
 
