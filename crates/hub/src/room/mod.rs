@@ -65,6 +65,8 @@ pub struct Room {
     pub(crate) alarm_ms: Option<u64>,
     /// No reader within the lag limit stands before this offset.
     pub(crate) lowest: u64,
+    /// How often a member took the place of one that left.
+    pub(crate) moves: u32,
 }
 
 /// What a shard is to a room. Boxed, since most rooms of a large server are small.
@@ -87,6 +89,7 @@ impl Room {
             used: true,
             alarm_ms: None,
             lowest: at.offset,
+            moves: 0,
         }
     }
 
@@ -112,6 +115,12 @@ impl Room {
     #[must_use]
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// Changes whenever a member moves within [`Room::members`], wrapping: a walk that was stopped may have missed it.
+    #[must_use]
+    pub fn moves(&self) -> u32 {
+        self.moves
     }
 
     /// The local members.

@@ -191,6 +191,7 @@ impl Shard {
         };
         entry.remove(id);
         room.members.swap_remove(index as usize);
+        room.moves = room.moves.wrapping_add(1);
         if let Some(moved) = room.members.get(index as usize)
             && let Some(entry) = self.conns.find(moved.conn)
         {

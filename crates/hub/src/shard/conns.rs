@@ -127,6 +127,10 @@ impl Entry {
         if let Some(at) = self.joining.iter().position(|joining| joining == room) {
             self.joining.swap_remove(at);
         }
+        if self.joining.is_empty() {
+            // An idle Conn keeps no allocation for what it once waited for.
+            self.joining = Vec::new();
+        }
     }
 }
 

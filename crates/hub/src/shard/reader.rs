@@ -216,6 +216,14 @@ impl Shard {
         }
     }
 
+    /// A walk over the room's members is over and another one follows at once: what no reader needs any more may go.
+    pub fn walked(&mut self, id: RoomId) {
+        if let Some(room) = self.rooms.at_mut(id) {
+            room.look_for_lowest();
+        }
+        self.trim(id);
+    }
+
     /// A walk over the room's members is over: what no reader needs any more may go. Where some are still behind, the next
     /// message, or their own progress, brings the next walk.
     pub fn flushed(&mut self, id: RoomId) {

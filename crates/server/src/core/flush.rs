@@ -14,14 +14,39 @@ use crate::talk::Talk;
 const GATHER_BYTES: usize = 16 << 10;
 /// Gathers one Conn may have in one turn; then the others come first.
 const GATHERS_PER_TURN: usize = 8;
+/// Members one turn writes to in one room. Then sockets are read again, so that later members get what has come meanwhile in the same write.
+const WRITES_PER_TURN: usize = 128;
+
+/// A walk that goes on in the next turn.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stopped {
+    /// The next member.
+    index: usize,
+    /// The room's head when the walk began: what came later may not have reached the first members.
+    head: u64,
+    /// How often members had changed places by then.
+    moves: u32,
+}
+
+/// How far a walk has come.
+#[derive(Debug, Clone, Copy)]
+enum Walked {
+    /// Every member has had its turn, and nothing came meanwhile.
+    All,
+    /// Every member has had its turn, and the first ones have something new to read.
+    Again,
+    /// It goes on in the next turn.
+    Stopped(Stopped),
+}
 
 impl Core {
     /// Flushes everything that this turn made dirty.
     pub(super) fn flush(&mut self) {
         let rooms = std::mem::take(&mut self.dirty_rooms);
-        for room in &rooms {
-            self.walk(*room);
-        }
+        let walked: Vec<Walked> = rooms
+            .iter()
+            .map(|(room, stopped)| self.walk(*room, *stopped))
+            .collect();
         // What is touched from here on belongs to the next turn: a long reader must not hold this one up.
         for slot in std::mem::take(&mut self.dirty) {
             self.flush_conn(slot);
@@ -29,25 +54,43 @@ impl Core {
         for room in std::mem::take(&mut self.owed) {
             self.serve_relays(room);
         }
-        for room in rooms {
+        for ((room, _), walked) in rooms.into_iter().zip(walked) {
             self.serve_relays(room);
-            self.shard.flushed(room);
+            match walked {
+                Walked::All => self.shard.flushed(room),
+                Walked::Again => {
+                    self.shard.walked(room);
+                    self.dirty_rooms.push((room, None));
+                }
+                Walked::Stopped(at) => self.dirty_rooms.push((room, Some(at))),
+            }
         }
     }
 
-    /// Writes a room's pending messages to its members.
-    fn walk(&mut self, id: RoomId) {
+    /// Writes a room's pending messages to its members, a bounded number of them a turn.
+    fn walk(&mut self, id: RoomId, begun: Option<Stopped>) -> Walked {
         let Some(room) = self.shard.room(id) else {
-            return;
+            return Walked::All;
         };
         self.windows.begin(room);
         let head = room.log().head();
         let count = room.members().len();
         let mut gone = Vec::new();
         let mut marked = false;
-        for index in 0..count {
+        let begun = begun.unwrap_or(Stopped {
+            index: 0,
+            head,
+            moves: room.moves(),
+        });
+        let mut walked = if head > begun.head || room.moves() != begun.moves {
+            Walked::Again
+        } else {
+            Walked::All
+        };
+        let mut writes = 0;
+        for index in begun.index..count {
             let Some(room) = self.shard.room(id) else {
-                return;
+                return Walked::All;
             };
             let Some(member) = room.members().get(index).copied() else {
                 break;
@@ -55,10 +98,15 @@ impl Core {
             if member.cursor >= head && !member.catching_up {
                 continue;
             }
+            if writes == WRITES_PER_TURN {
+                walked = Walked::Stopped(Stopped { index, ..begun });
+                break;
+            }
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             if !self.is_walked(id, index, member, &mut marked) {
                 continue;
             }
+            writes += 1;
             if self.write_window(id, index, member, head).is_err() {
                 gone.push(member.conn);
             }
@@ -69,6 +117,7 @@ impl Core {
         for conn in gone {
             self.remove(conn.slot, Farewell::Vanished);
         }
+        walked
     }
 
     /// Whether a member takes the fast path; otherwise whatever else it needs has been noted.

@@ -76,8 +76,8 @@ pub(crate) struct Core {
     ready: Vec<u32>,
     /// Conns with own output, or with several rooms, to flush this turn.
     dirty: Vec<u32>,
-    /// Rooms with something to deliver this turn.
-    dirty_rooms: Vec<RoomId>,
+    /// Rooms with something to deliver this turn, and where their walk goes on if the last turn stopped it.
+    dirty_rooms: Vec<(RoomId, Option<flush::Stopped>)>,
     /// Rooms whose relays could not be served for want of space in a ring.
     owed: Vec<RoomId>,
     windows: Windows,

@@ -10,7 +10,7 @@ impl Core {
     /// Carries out one output.
     pub(crate) fn settle(&mut self, output: Output) {
         match output {
-            Output::Deliver { room } => self.dirty_rooms.push(room),
+            Output::Deliver { room } => self.dirty_rooms.push((room, None)),
             Output::Link { to, message } => self.links.send(to, message),
             Output::Presence { room, change } => self.say_presence(room, &change),
             Output::Gap {
