@@ -2,6 +2,8 @@
 
 use clap::{Arg, ArgMatches, Args, Command};
 use clap_complete::Shell;
+use taut_console::connect::{self, ConnectArgs};
+use taut_console::listen::{self, ListenArgs};
 
 use crate::settings::flags;
 
@@ -15,6 +17,8 @@ Examples:
   taut pub lobby 'hello'        say it
   tail -f log | taut pub logs   a message per line
   taut who lobby                list who is there
+  taut connect -v ws://HOST/    open any socket, and see what happens
+  taut listen --echo tcp://:7   be an echo server
 
 Exit codes:
   0    it worked
@@ -22,6 +26,11 @@ Exit codes:
   2    the command line or the configuration is wrong
   3    no connection to the server, or it was lost
   4    the server refused
+  5    the peer broke its protocol or speaks another one
+  6    no answer in time
+  7    the peer's certificate is not to be trusted, or TLS failed
+  8    the peer ended in the middle of a frame or a response
+  9    the peer sent more than the limit
   130  Ctrl-C
 
 `taut COMMAND --help` has more examples.";
@@ -199,6 +208,16 @@ pub(crate) fn command() -> Command {
             WhoArgs::augment_args(Command::new("who"))
                 .about("List who is in a room")
                 .after_help(WHO_AFTER),
+        )
+        .subcommand(
+            ConnectArgs::augment_args(Command::new("connect"))
+                .about("Open any socket, and tell what happens")
+                .after_help(connect::AFTER_HELP),
+        )
+        .subcommand(
+            ListenArgs::augment_args(Command::new("listen"))
+                .about("Be a server of one kind of socket, to try, teach and script with")
+                .after_help(listen::AFTER_HELP),
         )
         .subcommand(settings_command(
             "check",

@@ -5,21 +5,8 @@ use std::io;
 use std::process::ExitCode;
 
 use taut_client::Error;
-
-/// What the exit codes mean; part of the interface, shown by `taut --help`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Code {
-    /// It went wrong while running.
-    Failure = 1,
-    /// The command line or the configuration is not understood.
-    Usage = 2,
-    /// No connection to the server, or it was lost.
-    Unreachable = 3,
-    /// The server said no.
-    Refused = 4,
-    /// Ctrl-C.
-    Interrupted = 130,
-}
+pub(crate) use taut_console::Code;
+use taut_console::Ended;
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -112,6 +99,16 @@ pub(crate) fn code_of(error: &Error) -> Code {
         | Error::Lost { .. }
         | Error::NoAnswer { .. } => Code::Unreachable,
         _ => Code::Failure,
+    }
+}
+
+impl From<Ended> for Failure {
+    fn from(ended: Ended) -> Self {
+        Self {
+            code: ended.code,
+            text: ended.text,
+            hint: ended.hint,
+        }
     }
 }
 

@@ -24,6 +24,8 @@ use clap::ArgMatches;
 
 use cli::{CompletionsArgs, PublishArgs, SubscribeArgs, WhoArgs};
 use failure::Failure;
+use taut_console::connect::{self, ConnectArgs};
+use taut_console::listen::{self, ListenArgs};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -50,6 +52,14 @@ fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Some(("pub", matches)) => publish::run(&read::<PublishArgs>(matches)?),
         Some(("sub", matches)) => subscribe::run(&read::<SubscribeArgs>(matches)?),
         Some(("who", matches)) => who::run(&read::<WhoArgs>(matches)?),
+        Some(("connect", matches)) => {
+            let args = read::<ConnectArgs>(matches)?;
+            connection::run(async { Ok(connect::run(args).await?) })
+        }
+        Some(("listen", matches)) => {
+            let args = read::<ListenArgs>(matches)?;
+            connection::run(async { Ok(listen::run(args).await?) })
+        }
         Some(("completions", matches)) => completions(&read::<CompletionsArgs>(matches)?),
         Some((name, _)) => Err(Failure::usage(format!("there is no command `{name}`"))),
     }
