@@ -12,10 +12,9 @@ use std::time::Duration;
 use mio::{Events, Interest, Poll, Token};
 use rtrb::Producer;
 
-use crate::config::Speaks;
-use crate::core::Alert;
+use crate::core::{Alert, Stream};
 use crate::error::Fault;
-use crate::listen::Bound;
+use crate::listen::{Acceptable, Listener, Speaks};
 use crate::stop::Stop;
 
 /// Sockets that may wait for a core to take them in; when all cores' lines are full, the kernel's own line keeps the rest.
@@ -28,7 +27,7 @@ pub(crate) const ALERT: Token = Token(usize::MAX);
 /// A socket on its way to a core.
 #[derive(Debug)]
 pub(crate) struct Newcomer {
-    pub(crate) stream: mio::net::TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) speaks: Speaks,
 }
 
@@ -43,7 +42,7 @@ pub(crate) struct Intake {
 /// See the [module](self).
 pub(crate) struct Acceptor {
     pub(crate) poll: Poll,
-    pub(crate) bound: Vec<Bound>,
+    pub(crate) listeners: Vec<Acceptable>,
     pub(crate) intakes: Vec<Intake>,
     pub(crate) conns_max: usize,
     pub(crate) stop: Arc<Stop>,
@@ -55,11 +54,17 @@ impl Acceptor {
     /// Accepts until the server stops.
     pub(crate) fn run(mut self) -> Result<(), Fault> {
         let mut events = Events::with_capacity(64);
-        for (index, bound) in self.bound.iter_mut().enumerate() {
-            self.poll
-                .registry()
-                .register(&mut bound.listener, Token(index), Interest::READABLE)
-                .map_err(fault)?;
+        for (index, acceptable) in self.listeners.iter_mut().enumerate() {
+            let registry = self.poll.registry();
+            let watched = match &mut acceptable.listener {
+                Listener::Tcp(listener) => {
+                    registry.register(listener, Token(index), Interest::READABLE)
+                }
+                Listener::Unix { listener, .. } => {
+                    registry.register(listener, Token(index), Interest::READABLE)
+                }
+            };
+            watched.map_err(fault)?;
         }
         let mut resting = false;
         while !self.stop.is_stopping() {
@@ -68,7 +73,7 @@ impl Acceptor {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other.map_err(fault)?,
             }
-            resting = (0..self.bound.len())
+            resting = (0..self.listeners.len())
                 .map(|index| self.accept_from(index))
                 .fold(false, |rest, waits| rest | waits);
         }
@@ -81,8 +86,8 @@ impl Acceptor {
             if self.intakes.iter().all(|intake| intake.ring.is_full()) {
                 return true;
             }
-            match self.bound[index].listener.accept() {
-                Ok((stream, _)) => self.hand_over(stream, self.bound[index].speaks),
+            match self.listeners[index].listener.accept() {
+                Ok(stream) => self.hand_over(stream, self.listeners[index].speaks),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(error) if is_out_of_files(&error) => {
                     if !self.turn_away(index, &error) {
@@ -97,7 +102,7 @@ impl Acceptor {
         }
     }
 
-    fn hand_over(&mut self, stream: mio::net::TcpStream, speaks: Speaks) {
+    fn hand_over(&mut self, stream: Stream, speaks: Speaks) {
         let total: usize = self.intakes.iter().map(Intake::count).sum();
         if total >= self.conns_max {
             self.say_refused(
@@ -122,7 +127,7 @@ impl Acceptor {
     /// Takes one waiting connection in with the spare descriptor, only to close it; false when even that failed.
     fn turn_away(&mut self, index: usize, error: &io::Error) -> bool {
         self.spare = None;
-        let taken = self.bound[index].listener.accept().is_ok();
+        let taken = self.listeners[index].listener.accept().is_ok();
         self.spare = open_spare();
         if taken {
             self.say_refused(&format!(

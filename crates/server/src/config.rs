@@ -2,11 +2,11 @@
 //!
 //! Nothing here reads files, flags or the environment: the `taut` binary does, and hands the result in.
 
-use std::net::{IpAddr, SocketAddr};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use taut_hub::Policies;
+
+use crate::listen::Listen;
 
 /// Everything a [`Server`](crate::Server) is told before it starts.
 #[derive(Debug, Clone)]
@@ -29,103 +29,6 @@ pub struct Config {
     pub hub: taut_hub::Limits,
     /// Budgets and clocks of connections.
     pub limits: Limits,
-}
-
-/// One address to listen on, and how connections to it begin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listen {
-    /// An IP address or a host name; a name is resolved when the server binds, and every address of it is bound.
-    pub host: String,
-    /// The port; 0 lets the system choose, and the start lines tell which.
-    pub port: u16,
-    /// What is spoken here.
-    pub speaks: Speaks,
-}
-
-/// What is spoken on a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Speaks {
-    /// The first bytes decide: HTTP, JSON lines or text. The server never speaks first.
-    #[default]
-    Anything,
-    /// Text only (`text://`): the server greets at once.
-    Text,
-}
-
-/// Why a listen address was not understood. The text says what would be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ListenError(String);
-
-impl FromStr for Listen {
-    type Err = ListenError;
-
-    /// Reads `[SCHEME://]HOST:PORT`, `[SCHEME://]PORT` or `:PORT`; the scheme is `tcp` (anything, the default) or `text`.
-    ///
-    /// # Errors
-    /// A [`ListenError`] that says what is wrong and shows a right address.
-    fn from_str(input: &str) -> Result<Self, Self::Err> {
-        let (speaks, address) = match input.split_once("://") {
-            None | Some(("tcp", _)) => (Speaks::Anything, input.trim_start_matches("tcp://")),
-            Some(("text", address)) => (Speaks::Text, address),
-            Some((scheme, _)) => {
-                return Err(ListenError(format!(
-                    "cannot listen on `{input}`: no door for `{scheme}://` here; use HOST:PORT, for example 127.0.0.1:8080, or text://127.0.0.1:7000"
-                )));
-            }
-        };
-        let (host, port) = match address.rsplit_once(':') {
-            Some((host, port)) => (host, port),
-            None => ("", address),
-        };
-        let port = port.parse().map_err(|_| {
-            ListenError(format!(
-                "cannot listen on `{input}`: `{port}` is not a port (0 to 65535); use HOST:PORT, for example 127.0.0.1:8080 or [::1]:8080"
-            ))
-        })?;
-        let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-            Some(inner) => inner,
-            None if host.contains(':') => {
-                return Err(ListenError(format!(
-                    "cannot listen on `{input}`: write an IPv6 address in brackets, for example [::1]:8080"
-                )));
-            }
-            None if host.is_empty() => "127.0.0.1",
-            None => host,
-        };
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-            speaks,
-        })
-    }
-}
-
-impl Listen {
-    /// The two addresses a server opens when it is told none: 127.0.0.1 and ::1, port 8080.
-    ///
-    /// Both, because Node and browsers try ::1 first for `localhost`.
-    #[must_use]
-    pub fn defaults() -> Vec<Self> {
-        ["127.0.0.1", "::1"]
-            .map(|host| Self {
-                host: host.to_owned(),
-                port: 8080,
-                speaks: Speaks::Anything,
-            })
-            .into()
-    }
-}
-
-/// Whether only this machine can reach `address`.
-#[must_use]
-pub fn is_loopback(address: &SocketAddr) -> bool {
-    match address.ip() {
-        IpAddr::V4(ip) => ip.is_loopback(),
-        IpAddr::V6(ip) => {
-            ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback())
-        }
-    }
 }
 
 /// Budgets and clocks of connections. Each default stands in the design with its reason.

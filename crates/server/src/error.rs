@@ -3,19 +3,27 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::listen::Address;
+
 /// Why a server did not start. The text says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration names no address.
     #[error("no address to listen on; name one, for example `--listen 127.0.0.1:8080`")]
     NoListener,
-    /// Another program has the port.
-    #[error(
-        "cannot listen on {address}: the port is in use by another program; stop that one, or choose another port, for example `--listen 127.0.0.1:{}`", address.port().saturating_add(1)
-    )]
+    /// Another program has the port, or listens on the Unix socket.
+    #[error("cannot listen on {address}: {}", taken(address))]
     AddressInUse {
         /// The address that is taken.
-        address: SocketAddr,
+        address: Address,
+    },
+    /// A file stands where a Unix socket shall be, and it is no socket.
+    #[error(
+        "cannot listen on {address}: a file that is no socket stands there; remove it, or choose another path"
+    )]
+    NoSocket {
+        /// The address that is taken.
+        address: Address,
     },
     /// Anybody could reach the address, and nobody would be asked who they are.
     #[error(
@@ -39,7 +47,7 @@ pub enum StartError {
     #[error("cannot listen on {address}: {source}{}", advice(source, address))]
     Listen {
         /// The address asked for.
-        address: SocketAddr,
+        address: Address,
         /// What the system said.
         source: io::Error,
     },
@@ -53,12 +61,34 @@ pub enum StartError {
     },
 }
 
-fn advice(error: &io::Error, address: &SocketAddr) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied if address.port() < 1024 => {
+fn taken(address: &Address) -> String {
+    match address {
+        Address::Tcp(at) => format!(
+            "the port is in use by another program; stop that one, or choose another port, for example `--listen 127.0.0.1:{}`",
+            at.port().saturating_add(1)
+        ),
+        Address::Udp(at) => format!(
+            "the port is in use by another program; stop that one, or choose another port, for example `--listen udp://127.0.0.1:{}`",
+            at.port().saturating_add(1)
+        ),
+        Address::Unix(_) => {
+            "another program listens there; stop that one, or choose another path".to_owned()
+        }
+    }
+}
+
+fn advice(error: &io::Error, address: &Address) -> &'static str {
+    match (error.kind(), address) {
+        (io::ErrorKind::PermissionDenied, Address::Tcp(at) | Address::Udp(at))
+            if at.port() < 1024 =>
+        {
             "; ports below 1024 need privileges: use 8080, or grant CAP_NET_BIND_SERVICE"
         }
-        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        (io::ErrorKind::PermissionDenied, Address::Unix(_)) => {
+            "; the folder must be one that this user may write to"
+        }
+        (io::ErrorKind::NotFound, Address::Unix(_)) => "; make the folder first",
+        (io::ErrorKind::AddrNotAvailable, _) => "; this machine has no such address",
         _ => "",
     }
 }

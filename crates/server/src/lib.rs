@@ -13,7 +13,10 @@ mod server;
 mod stop;
 mod talk;
 
-pub use config::{Config, Limits, Listen, ListenError, Speaks, is_loopback};
+pub use config::{Config, Limits};
 pub use error::{Fault, StartError};
+pub use listen::{
+    Address, Bound, Endpoint, HostPort, Listen, ListenError, Speaks, UNIX_MODE_DEFAULT, is_loopback,
+};
 pub use server::Server;
 pub use stop::Stopper;

@@ -11,10 +11,10 @@ use taut_gate::http::Site;
 use taut_hub::{Epoch, Policies, Shard, ShardSettings};
 
 use crate::acceptor::{self, Acceptor, INTAKE_SOCKETS, Intake};
-use crate::config::{Config, Limits, is_loopback};
+use crate::config::{Config, Limits};
 use crate::core::{self, Alert, Core, Links, Parts};
 use crate::error::{Fault, StartError};
-use crate::listen;
+use crate::listen::{self, Address, Bound};
 use crate::stop::{Stop, Stopper};
 
 /// The most cores a server uses.
@@ -24,7 +24,7 @@ const RESERVED_FILES: usize = 64;
 
 /// A server that is bound and not yet running.
 pub struct Server {
-    addresses: Vec<SocketAddr>,
+    bound: Vec<Bound>,
     acceptor: Acceptor,
     cores: Vec<Core>,
     stop: Arc<Stop>,
@@ -36,10 +36,10 @@ impl Server {
     /// # Errors
     /// See [`StartError`]; each says what to do.
     pub fn bind(config: Config) -> Result<Self, StartError> {
-        let bound = listen::bind_all(&config)?;
-        let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
+        let sockets = listen::bind_all(&config)?;
+        let bound = sockets.bound;
         let site = Arc::new(Site {
-            loopback_only: addresses.iter().all(is_loopback),
+            loopback_only: bound.iter().all(|bound| bound.address.is_local()),
             hosts: config.hosts,
             origins: config.origins,
             wait_ms_max: config.limits.wait_ms_max,
@@ -74,7 +74,7 @@ impl Server {
         let (cores, intakes, poll) = make_cores(&shared, polls, &alerts[..count])?;
         let acceptor = Acceptor {
             poll,
-            bound,
+            listeners: sockets.listeners,
             intakes,
             conns_max,
             stop: Arc::clone(&stop),
@@ -82,17 +82,27 @@ impl Server {
             refused: 0,
         };
         Ok(Self {
-            addresses,
+            bound,
             acceptor,
             cores,
             stop,
         })
     }
 
-    /// The addresses as bound: port 0 has become a real one.
+    /// Where it listens: port 0 has become a real one.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn bound(&self) -> &[Bound] {
+        &self.bound
+    }
+
+    /// The TCP addresses among them.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let of_tcp = |bound: &Bound| match bound.address {
+            Address::Tcp(address) => Some(address),
+            _ => None,
+        };
+        self.bound.iter().filter_map(of_tcp).collect()
     }
 
     /// Ends the server from another thread.

@@ -2,50 +2,26 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use taut_server::{Listen, Speaks, is_loopback};
+use taut_server::{Address, Bound, Speaks, is_loopback};
 
 use crate::terminal::Style;
 
-/// A bound address, and whether only text is spoken there.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bound {
-    pub(crate) address: SocketAddr,
-    pub(crate) is_text: bool,
-}
-
-/// What each of the server's addresses is for, told from the listeners that it was given.
-pub(crate) fn bound(addresses: &[SocketAddr], listeners: &[Listen]) -> Vec<Bound> {
-    let is_text = |address: &SocketAddr| {
-        let of_port = |port: u16| {
-            listeners.iter().find(|listen| {
-                let ip: Result<IpAddr, _> = listen.host.parse();
-                listen.port == port && ip.is_ok_and(|ip| ip == address.ip())
-            })
-        };
-        // A listener with a host name resolved to this address; one with port 0 got its port from the system.
-        let by_name = || {
-            listeners
-                .iter()
-                .find(|listen| listen.port == address.port())
-        };
-        let listen = of_port(address.port())
-            .or_else(|| of_port(0))
-            .or_else(by_name);
-        listen.is_some_and(|listen| listen.speaks == Speaks::Text)
-    };
-    let bound = addresses.iter().map(|address| Bound {
-        address: *address,
-        is_text: is_text(address),
-    });
-    bound.collect()
-}
-
 /// The start lines.
 pub(crate) fn lines(bound: &[Bound], style: Style) -> String {
-    let mut out = String::new();
-    let any: Vec<SocketAddr> = of_kind(bound, false);
-    let text: Vec<SocketAddr> = of_kind(bound, true);
-    let reach = if bound.iter().all(|bound| is_loopback(&bound.address)) {
+    let mut out = head(bound, style);
+    out.push('\n');
+    for (name, line) in doors(bound) {
+        out += &format!("  {} {line}\n", style.dim(&format!("{name:<11}")));
+    }
+    out += &format!(
+        "\n{}\n",
+        style.dim("They all meet in the room lobby. Ctrl-C stops the server.")
+    );
+    out
+}
+
+fn head(bound: &[Bound], style: Style) -> String {
+    let reach = if bound.iter().all(|bound| bound.address.is_local()) {
         "this machine only"
     } else {
         "open to everybody who can reach it"
@@ -59,14 +35,31 @@ pub(crate) fn lines(bound: &[Bound], style: Style) -> String {
         env!("CARGO_PKG_VERSION"),
         listed.join(" and ")
     );
-    out += &format!(
-        "{} {}\n",
-        style.bold(&head),
-        style.dim(&format!("({reach})"))
-    );
+    let reach = style.dim(&format!("({reach})"));
+    format!("{} {reach}\n", style.bold(&head))
+}
+
+/// For each door its name and the line to paste.
+fn doors(bound: &[Bound]) -> Vec<(&'static str, String)> {
+    let of_kind = |wanted: fn(&Bound) -> Option<SocketAddr>| -> Vec<SocketAddr> {
+        bound.iter().filter_map(wanted).collect()
+    };
+    let any = of_kind(|bound| match (&bound.address, bound.speaks) {
+        (Address::Tcp(address), Speaks::Anything) => Some(*address),
+        _ => None,
+    });
+    let text = of_kind(|bound| match (&bound.address, bound.speaks) {
+        (Address::Tcp(address), Speaks::Text) => Some(*address),
+        _ => None,
+    });
+    let datagrams = of_kind(|bound| match bound.address {
+        Address::Udp(address) => Some(address),
+        _ => None,
+    });
+    let mut doors = Vec::new();
     if let Some((host, port)) = spoken(&any) {
         let bracketed = bracketed(&host);
-        let doors = [
+        doors.extend([
             ("browser", format!("http://{bracketed}:{port}")),
             ("terminal", format!("nc {host} {port}")),
             (
@@ -80,34 +73,28 @@ pub(crate) fn lines(bound: &[Bound], style: Style) -> String {
             ),
             ("python", python(&host, port)),
             ("taut", taut(&bracketed, port)),
-        ];
-        out.push('\n');
-        for (name, line) in doors {
-            out += &format!("  {} {line}\n", style.dim(&format!("{name:<11}")));
-        }
+        ]);
     }
     if let Some((host, port)) = spoken(&text) {
-        let line = format!("nc {host} {port}");
         let name = if any.is_empty() { "terminal" } else { "text" };
-        out += &format!(
-            "{}  {} {line}\n",
-            if any.is_empty() { "\n" } else { "" },
-            style.dim(&format!("{name:<11}"))
-        );
+        doors.push((name, format!("nc {host} {port}")));
     }
-    out += &format!(
-        "\n{}\n",
-        style.dim("They all meet in the room lobby. Ctrl-C stops the server.")
-    );
-    out
-}
-
-fn of_kind(bound: &[Bound], is_text: bool) -> Vec<SocketAddr> {
-    bound
-        .iter()
-        .filter(|bound| bound.is_text == is_text)
-        .map(|bound| bound.address)
-        .collect()
+    if let Some((host, port)) = spoken(&datagrams) {
+        doors.push((
+            "udp",
+            format!(
+                "echo '{{\"publish\":\"lobby\",\"data\":\"hello\"}}' | nc -u -w1 {host} {port}"
+            ),
+        ));
+    }
+    let files = bound.iter().filter_map(|bound| match &bound.address {
+        Address::Unix(path) => Some(path),
+        _ => None,
+    });
+    // nc does not know abstract names; every program that opens sockets itself does.
+    let files = files.filter(|path| !path.to_string_lossy().starts_with('@'));
+    doors.extend(files.map(|path| ("unix", format!("nc -U {}", path.display()))));
+    doors
 }
 
 /// The shortest host and port that reach a server: `localhost` where it listens on this machine's own addresses or on all.
@@ -153,17 +140,22 @@ mod tests {
 
     use super::*;
 
-    fn door(address: &str, is_text: bool) -> Bound {
-        Bound {
-            address: address.parse().unwrap(),
-            is_text,
-        }
+    fn door(address: &str, speaks: Speaks) -> Bound {
+        let address = match address.split_once(':') {
+            Some(("udp", at)) => Address::Udp(at.parse().unwrap()),
+            Some(("unix", path)) => Address::Unix(path.into()),
+            _ => Address::Tcp(address.parse().unwrap()),
+        };
+        Bound { address, speaks }
     }
 
     #[test]
     fn the_default_server_is_reached_by_its_shortest_names() {
         let lines = lines(
-            &[door("127.0.0.1:8080", false), door("[::1]:8080", false)],
+            &[
+                door("127.0.0.1:8080", Speaks::Anything),
+                door("[::1]:8080", Speaks::Anything),
+            ],
             Style::plain(),
         );
         for line in [
@@ -181,32 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn text_listeners_are_told_apart() {
-        let listeners: Vec<Listen> = [
-            "127.0.0.1:8080",
-            "text://127.0.0.1:0",
-            "text://localhost:7000",
-        ]
-        .iter()
-        .map(|listen| listen.parse().unwrap())
-        .collect();
-        let addresses: Vec<SocketAddr> = ["127.0.0.1:8080", "127.0.0.1:41234", "[::1]:7000"]
-            .iter()
-            .map(|address| address.parse().unwrap())
-            .collect();
-        let texts = bound(&addresses, &listeners)
-            .iter()
-            .map(|bound| bound.is_text)
-            .collect::<Vec<_>>();
-        assert_eq!(texts, [false, true, true]);
-    }
-
-    #[test]
     fn other_addresses_show_as_they_are() {
         let lines = lines(
             &[
-                door("[2001:db8::1]:80", false),
-                door("127.0.0.1:7000", true),
+                door("[2001:db8::1]:80", Speaks::Anything),
+                door("127.0.0.1:7000", Speaks::Text),
+                door("udp:127.0.0.1:9000", Speaks::Anything),
+                door("unix:/run/taut.sock", Speaks::Anything),
             ],
             Style::plain(),
         );
@@ -215,5 +188,7 @@ mod tests {
         assert!(lines.contains("http://[2001:db8::1]:80\n"));
         assert!(lines.contains("taut sub lobby --url http://[2001:db8::1]:80\n"));
         assert!(lines.contains("nc localhost 7000\n"));
+        assert!(lines.contains("nc -u -w1 localhost 9000\n"));
+        assert!(lines.contains("nc -U /run/taut.sock\n"));
     }
 }

@@ -23,12 +23,11 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
         tracing::warn!("{note}");
     }
     raise_open_files();
-    let listeners = settings.values.config.listeners.clone();
     let server = Server::bind(settings.values.config).map_err(|error| refused(&error))?;
     stop_on_signals(server.stopper())?;
-    let bound = doors::bound(server.addresses(), &listeners);
     // A server whose start lines nobody reads still serves.
-    let _ = std::io::stdout().write_all(doors::lines(&bound, Style::of_stdout()).as_bytes());
+    let _ =
+        std::io::stdout().write_all(doors::lines(server.bound(), Style::of_stdout()).as_bytes());
     server
         .run()
         .map_err(|fault| Failure::new(Code::Failure, fault))

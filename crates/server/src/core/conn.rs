@@ -6,34 +6,78 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
 use taut_gate::Format;
 use taut_hub::{ConnId, Door};
 
 use super::wheel::{Alarm, Entry};
 use crate::talk::Talk;
 
-/// How bytes get in and out. An enum from the start: TLS and Unix sockets are further rows.
+/// How bytes get in and out. TLS is a further row.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(mio::net::TcpStream),
+    Unix(mio::net::UnixStream),
 }
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
         }
     }
 }
 
 impl Stream {
+    /// Watches it for `interest`, anew or (`again`) in another way.
+    pub(crate) fn watch(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+        again: bool,
+    ) -> io::Result<()> {
+        let source: &mut dyn Source = match self {
+            Self::Tcp(stream) => stream,
+            Self::Unix(stream) => stream,
+        };
+        if again {
+            registry.reregister(source, token, interest)
+        } else {
+            registry.register(source, token, interest)
+        }
+    }
+
+    /// What every TCP socket gets: no delay for small writes, and probes that find a peer which vanished without a word.
+    /// A Unix socket needs neither.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        let Self::Tcp(stream) = self else {
+            return Ok(());
+        };
+        let socket = socket2::SockRef::from(stream);
+        socket.set_tcp_nodelay(true)?;
+        socket.set_tcp_keepalive(
+            &socket2::TcpKeepalive::new()
+                .with_time(Duration::from_secs(25))
+                .with_interval(Duration::from_secs(10))
+                .with_retries(3),
+        )
+    }
+
     /// Writes as much of both parts as the kernel takes; 0 when it takes nothing now.
     fn write_both(&mut self, head: &[u8], body: &[u8]) -> io::Result<usize> {
         loop {
             let result = match self {
                 Self::Tcp(stream) if head.is_empty() => stream.write(body),
                 Self::Tcp(stream) => {
+                    stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
+                }
+                Self::Unix(stream) if head.is_empty() => stream.write(body),
+                Self::Unix(stream) => {
                     stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
                 }
             };
@@ -47,12 +91,11 @@ impl Stream {
 
     /// Says FIN: whatever was written still arrives.
     pub(crate) fn finish(&mut self) {
-        match self {
-            Self::Tcp(stream) => {
-                // Fails only when the peer is gone already.
-                let _ = stream.shutdown(std::net::Shutdown::Write);
-            }
-        }
+        // Fails only when the peer is gone already.
+        let _ = match self {
+            Self::Tcp(stream) => stream.shutdown(std::net::Shutdown::Write),
+            Self::Unix(stream) => stream.shutdown(std::net::Shutdown::Write),
+        };
     }
 }
 

@@ -268,11 +268,8 @@ impl Core {
             return Ok(());
         };
         let token = Token(slot as usize);
-        let registry = self.poll.registry();
-        match &mut conn.stream {
-            Stream::Tcp(stream) if again => registry.reregister(stream, token, interest),
-            Stream::Tcp(stream) => registry.register(stream, token, interest),
-        }
+        conn.stream
+            .watch(self.poll.registry(), token, interest, again)
     }
 
     /// Takes a Conn out of everything and closes its socket.

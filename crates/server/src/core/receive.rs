@@ -7,9 +7,9 @@ use mio::Interest;
 use taut_gate::Close;
 use taut_hub::{ConnId, Farewell, Input};
 
-use super::{Core, READ_BYTES, Stream, wrapped};
+use super::{Core, READ_BYTES, wrapped};
 use crate::acceptor::Newcomer;
-use crate::config::Speaks;
+use crate::listen::Speaks;
 use crate::talk::{Step, Talk};
 
 /// How long a Conn may take to read its last answers and its farewell, in milliseconds.
@@ -20,14 +20,14 @@ const READS_PER_TURN: usize = 4;
 impl Core {
     /// Takes in a socket from the acceptor.
     pub(super) fn welcome(&mut self, newcomer: Newcomer) {
-        if let Err(error) = prepare(&newcomer.stream) {
+        let Newcomer { stream, speaks } = newcomer;
+        if let Err(error) = stream.prepare() {
             tracing::debug!(%error, "a connection ended before it was served");
             self.count
                 .fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
             return;
         }
-        let stream = Stream::Tcp(newcomer.stream);
-        let talk = Talk::begin(newcomer.speaks);
+        let talk = Talk::begin(speaks);
         let id = self.conns.insert(stream, talk, self.now.mono_ms);
         if let Err(error) = self.register(id.slot, Interest::READABLE, false) {
             tracing::warn!(%error, "a connection could not be watched and is closed");
@@ -35,7 +35,7 @@ impl Core {
             return;
         }
         self.set_alarm(id.slot, self.limits.untouched_ms_max);
-        if newcomer.speaks == Speaks::Text {
+        if speaks == Speaks::Text {
             self.greet(id);
         }
     }
@@ -315,16 +315,4 @@ impl Core {
             self.hub(Input::Open { conn: id });
         }
     }
-}
-
-/// What every socket gets: no delay for small writes, and probes that find a peer which vanished without a word.
-fn prepare(stream: &mio::net::TcpStream) -> io::Result<()> {
-    let socket = socket2::SockRef::from(stream);
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(
-        &socket2::TcpKeepalive::new()
-            .with_time(std::time::Duration::from_secs(25))
-            .with_interval(std::time::Duration::from_secs(10))
-            .with_retries(3),
-    )
 }

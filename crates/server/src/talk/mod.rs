@@ -13,8 +13,8 @@ use taut_gate::http::Responder;
 use taut_hub::{ConnId, Door, RoomName};
 use taut_wire::ws;
 
-use crate::config::Speaks;
 use crate::core::Core;
+use crate::listen::Speaks;
 
 pub(crate) use http::HttpTalk;
 pub(crate) use native::Session;

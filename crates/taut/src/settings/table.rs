@@ -117,7 +117,7 @@ impl Setting {
             Place::Usize(place) => Value::Number(*place as u64),
             Place::Hosts(place) | Place::Origins(place) => Value::List(std::mem::take(place)),
             Place::Text(place) => Value::Text(std::mem::take(place)),
-            Place::Listeners(place) => Value::List(place.iter().map(show_listen).collect()),
+            Place::Listeners(place) => Value::List(place.iter().map(Listen::to_string).collect()),
         };
         self.kind.show(&value)
     }
@@ -151,19 +151,6 @@ fn check_origin(origin: &str) -> Result<(), String> {
     }
 }
 
-/// An address as the file would have it.
-pub(crate) fn show_listen(listen: &Listen) -> String {
-    let scheme = match listen.speaks {
-        taut_server::Speaks::Anything => "",
-        taut_server::Speaks::Text => "text://",
-    };
-    if listen.host.contains(':') {
-        format!("{scheme}[{}]:{}", listen.host, listen.port)
-    } else {
-        format!("{scheme}{}:{}", listen.host, listen.port)
-    }
-}
-
 /// Looks a setting up by its name.
 pub(crate) fn find(name: &str) -> Option<&'static Setting> {
     TABLE.iter().find(|setting| setting.name == name)
@@ -176,7 +163,7 @@ pub(crate) static TABLE: &[Setting] = &[
     Setting {
         name: "listen",
         kind: Kind::List,
-        doc: "Addresses to listen on: HOST:PORT for every protocol on one port, text://HOST:PORT for text that greets at once. Port 0 lets the system choose",
+        doc: "Addresses to listen on: HOST:PORT for every protocol on one port, text://HOST:PORT for text that greets at once, udp://HOST:PORT for JSON datagrams, unix:PATH (unix:PATH?mode=660) for a Unix socket. Port 0 lets the system choose",
         place: |values| Place::Listeners(&mut values.config.listeners),
     },
     Setting {

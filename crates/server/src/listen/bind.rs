@@ -1,0 +1,182 @@
+//! Binding the configured addresses: one socket each, so that a second server on the same address fails instead of sharing it.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::unix::{self, UnixFile};
+use super::{Address, Bound, Endpoint, HostPort, Listen, Speaks, is_loopback};
+use crate::config::Config;
+use crate::core::Stream;
+use crate::error::StartError;
+
+/// Connections the kernel may keep for us between two looks of the acceptor.
+const BACKLOG: i32 = 4_096;
+
+/// Everything that is bound.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets {
+    /// For the acceptor.
+    pub(crate) listeners: Vec<Acceptable>,
+    /// For the cores.
+    pub(crate) datagrams: Vec<mio::net::UdpSocket>,
+    /// What to tell.
+    pub(crate) bound: Vec<Bound>,
+}
+
+/// A socket that connections come to, and what is spoken on them.
+#[derive(Debug)]
+pub(crate) struct Acceptable {
+    pub(crate) listener: Listener,
+    pub(crate) speaks: Speaks,
+}
+
+/// A listening socket.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Tcp(mio::net::TcpListener),
+    /// With its file, which goes when the listener goes.
+    Unix {
+        listener: mio::net::UnixListener,
+        _file: Option<UnixFile>,
+    },
+}
+
+impl Listener {
+    /// Takes the next connection that waits.
+    pub(crate) fn accept(&self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp(listener) => listener.accept().map(|(stream, _)| Stream::Tcp(stream)),
+            Self::Unix { listener, .. } => {
+                listener.accept().map(|(stream, _)| Stream::Unix(stream))
+            }
+        }
+    }
+}
+
+/// Binds every address of every listener.
+///
+/// A default address of a family that this machine does not have is left out, as long as another one could be bound; so is a default UDP
+/// port that another program has.
+pub(crate) fn bind_all(config: &Config) -> Result<Sockets, StartError> {
+    if config.listeners.is_empty() {
+        return Err(StartError::NoListener);
+    }
+    let mut sockets = Sockets::default();
+    let by_default = config.listeners == Listen::defaults();
+    for listen in &config.listeners {
+        match &listen.endpoint {
+            Endpoint::Unix { path, mode } => {
+                let (listener, _file) = unix::bind(path, *mode)?;
+                sockets.add(Listener::Unix { listener, _file }, listen.speaks);
+                sockets.tell(Address::Unix(path.clone()), listen.speaks);
+            }
+            Endpoint::Tcp(at) => {
+                for address in resolve(at, config.open)? {
+                    match bind_tcp(address) {
+                        Ok((listener, address)) => {
+                            sockets.add(Listener::Tcp(listener), listen.speaks);
+                            sockets.tell(Address::Tcp(address), listen.speaks);
+                        }
+                        Err(error) => excuse(&Address::Tcp(address), error, by_default)?,
+                    }
+                }
+            }
+            Endpoint::Udp(at) => {
+                for address in resolve(at, config.open)? {
+                    match bind_udp(address) {
+                        Ok((socket, address)) => {
+                            sockets.datagrams.push(socket);
+                            sockets.tell(Address::Udp(address), listen.speaks);
+                        }
+                        Err(error) => excuse(&Address::Udp(address), error, by_default)?,
+                    }
+                }
+            }
+        }
+    }
+    Ok(sockets)
+}
+
+impl Sockets {
+    fn add(&mut self, listener: Listener, speaks: Speaks) {
+        self.listeners.push(Acceptable { listener, speaks });
+    }
+
+    fn tell(&mut self, address: Address, speaks: Speaks) {
+        self.bound.push(Bound { address, speaks });
+    }
+}
+
+/// Passes over what nobody asked for by name; the rest ends the start.
+fn excuse(address: &Address, source: io::Error, by_default: bool) -> Result<(), StartError> {
+    let is_v6 = matches!(address, Address::Tcp(at) | Address::Udp(at) if at.is_ipv6());
+    let is_taken = source.kind() == io::ErrorKind::AddrInUse;
+    if by_default && is_v6 && is_family_absent(&source) {
+        tracing::warn!(%address, error = %source, "this machine has no IPv6 loopback; serving 127.0.0.1 only");
+        return Ok(());
+    }
+    if by_default && is_taken && matches!(address, Address::Udp(_)) {
+        tracing::warn!(%address, "another program has this UDP port; serving without it");
+        return Ok(());
+    }
+    let address = address.clone();
+    if is_taken {
+        return Err(StartError::AddressInUse { address });
+    }
+    Err(StartError::Listen { address, source })
+}
+
+fn resolve(at: &HostPort, open: bool) -> Result<Vec<SocketAddr>, StartError> {
+    let mut addresses: Vec<SocketAddr> = (at.host.as_str(), at.port)
+        .to_socket_addrs()
+        .map_err(|source| StartError::Resolve {
+            host: at.host.clone(),
+            source,
+        })?
+        .collect();
+    addresses.sort();
+    addresses.dedup();
+    match addresses.iter().find(|address| !is_loopback(address)) {
+        Some(address) if !open => Err(StartError::PublicAddress { address: *address }),
+        _ => Ok(addresses),
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<(mio::net::TcpListener, SocketAddr)> {
+    let socket = bind(address, Type::STREAM, Protocol::TCP)?;
+    socket.listen(BACKLOG)?;
+    let listener = std::net::TcpListener::from(socket);
+    let address = listener.local_addr()?;
+    Ok((mio::net::TcpListener::from_std(listener), address))
+}
+
+fn bind_udp(address: SocketAddr) -> io::Result<(mio::net::UdpSocket, SocketAddr)> {
+    let socket = std::net::UdpSocket::from(bind(address, Type::DGRAM, Protocol::UDP)?);
+    let address = socket.local_addr()?;
+    Ok((mio::net::UdpSocket::from_std(socket), address))
+}
+
+fn bind(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        kind.nonblocking().cloexec(),
+        Some(protocol),
+    )?;
+    if protocol == Protocol::TCP {
+        // Only lifts the wait after our own last run; two listeners at once still fail. Two UDP sockets would share the port.
+        socket.set_reuse_address(true)?;
+    }
+    if address.is_ipv6() {
+        // Or [::]:8080 would also take 0.0.0.0:8080 and a listener for it would fail.
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn is_family_absent(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+}

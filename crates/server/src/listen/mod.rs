@@ -1,0 +1,10 @@
+//! Where a server listens: addresses as configured, and the sockets bound to them.
+
+mod address;
+mod bind;
+mod unix;
+
+pub use address::{
+    Address, Bound, Endpoint, HostPort, Listen, ListenError, Speaks, UNIX_MODE_DEFAULT, is_loopback,
+};
+pub(crate) use bind::{Acceptable, Listener, bind_all};
