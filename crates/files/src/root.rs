@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::Errno;
 
 /// Opening never waits, hands nothing to child processes, and makes no terminal ours.
@@ -50,10 +50,8 @@ impl Root {
     /// Opens a folder.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let path = fs::canonicalize(path)?;
-        let folder: OwnedFd = File::open(&path)?.into();
-        if !fs::metadata(&path)?.is_dir() {
-            return Err(Errno::NOTDIR.into());
-        }
+        // O_DIRECTORY: a FIFO would keep us waiting.
+        let folder = open(&path, READ | OFlags::DIRECTORY, Mode::empty())?;
         let is_guarded = open_guarded(folder.as_fd(), Path::new(".")).is_ok();
         Ok(Self {
             folder,
@@ -93,10 +91,26 @@ impl Root {
                 opened => return opened,
             }
         }
-        let real = fs::canonicalize(self.path.join(relative)).map_err(|error| errno(&error))?;
+        let real = self.resolve(relative)?;
         let inside = real.strip_prefix(&self.path).map_err(|_| Errno::XDEV)?;
         // Whatever is renamed from now on, what is opened has no link in it and lies inside.
         open_plain(self.folder.as_fd(), inside)
+    }
+
+    /// The path without links. Each name must stay inside, not only the last: who asks must not learn what the folders above are called.
+    fn resolve(&self, relative: &Path) -> Result<PathBuf, Errno> {
+        let mut real = self.path.clone();
+        for name in relative.components() {
+            real.push(name);
+            let metadata = fs::symlink_metadata(&real).map_err(|error| errno(&error))?;
+            if metadata.is_symlink() {
+                real = fs::canonicalize(&real).map_err(|error| errno(&error))?;
+            }
+            if !real.starts_with(&self.path) {
+                return Err(Errno::XDEV);
+            }
+        }
+        Ok(real)
     }
 }
 
