@@ -55,6 +55,7 @@ pub(super) struct Clients {
     present: AtomicUsize,
     present_max: usize,
     last_number: AtomicU64,
+    last_door: AtomicU64,
 }
 
 impl Clients {
@@ -65,6 +66,7 @@ impl Clients {
             present: AtomicUsize::new(0),
             present_max,
             last_number: AtomicU64::new(0),
+            last_door: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -86,6 +88,11 @@ impl Clients {
     /// A number that nobody else has.
     pub(super) fn next_number(&self) -> u64 {
         self.last_number.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A number under which a door hears for all its peers; nobody shows it.
+    pub(super) fn door_number(&self) -> u64 {
+        self.last_door.fetch_sub(1, Ordering::Relaxed)
     }
 
     pub(super) fn present(&self) -> usize {

@@ -42,7 +42,7 @@ pub(super) async fn serve(house: &Arc<House>, socket: UdpSocket) {
         socket,
         peers: Peers::default(),
         inbox: None,
-        number: house.clients.next_number(),
+        number: house.clients.door_number(),
     };
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     let (replies, mut replied) = mpsc::channel(REPLIES_MAX);

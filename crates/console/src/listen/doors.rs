@@ -99,7 +99,8 @@ impl Tasks {
         }
         let Some(client) = house.clients.enter(peer.clone()) else {
             let max = house.clients.present_max();
-            let text = format!("! {peer} turned away: {max} clients are here (--max-clients)");
+            let text =
+                format!("! {peer} turned away: as many are here as may be (--max-clients {max})");
             house.report.note(&text).await;
             let is_web = matches!(house.plan.kind, Kind::Http | Kind::Ws);
             if is_web && self.turned_away.len() < TURNED_AWAY_MAX {

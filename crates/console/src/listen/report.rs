@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::cutter::without_end;
 use super::plan::{Plan, Shows};
@@ -101,7 +101,7 @@ impl Report {
                         Unit::Binary => "binary",
                         Unit::Datagram | Unit::Line => "datagram",
                     };
-                    object.insert("type".to_owned(), json!(kind));
+                    object.push(("type", json!(kind)));
                 }
                 insert_payload(&mut object, payload);
                 self.print_object(object).await;
@@ -125,7 +125,7 @@ impl Report {
         &self,
         number: u64,
         head: &[u8],
-        fields: Map<String, Value>,
+        fields: Vec<(&'static str, Value)>,
         body: &[u8],
     ) {
         match self.shows {
@@ -181,7 +181,7 @@ impl Report {
     pub(super) async fn came(&self, number: u64, peer: &str) {
         if self.shows == Shows::Json {
             let mut object = event("open", number);
-            object.insert("peer".to_owned(), json!(peer));
+            object.push(("peer", json!(peer)));
             self.print_object(object).await;
         }
         if self.tells_comings {
@@ -193,9 +193,9 @@ impl Report {
     pub(super) async fn went(&self, number: u64, why: &str, bytes_in: u64, bytes_out: u64) {
         if self.shows == Shows::Json {
             let mut object = event("close", number);
-            object.insert("why".to_owned(), json!(why));
-            object.insert("bytes_in".to_owned(), json!(bytes_in));
-            object.insert("bytes_out".to_owned(), json!(bytes_out));
+            object.push(("why", json!(why)));
+            object.push(("bytes_in", json!(bytes_in)));
+            object.push(("bytes_out", json!(bytes_out)));
             self.print_object(object).await;
         }
         if self.tells_comings {
@@ -230,10 +230,12 @@ impl Report {
         }
     }
 
-    async fn print_object(&self, object: Map<String, Value>) {
-        let mut line = Value::Object(object).to_string().into_bytes();
-        line.push(b'\n');
-        self.print(line).await;
+    async fn print_object(&self, object: Object) {
+        let fields = object
+            .iter()
+            .map(|(name, value)| format!("\"{name}\":{value}"));
+        let line = format!("{{{}}}\n", fields.collect::<Vec<_>>().join(","));
+        self.print(line.into_bytes()).await;
     }
 
     async fn print(&self, out: Vec<u8>) {
@@ -243,18 +245,18 @@ impl Report {
     }
 }
 
-fn event(name: &str, number: u64) -> Map<String, Value> {
-    let mut object = Map::new();
-    object.insert("event".to_owned(), json!(name));
-    object.insert("client".to_owned(), json!(number));
-    object
+/// A JSON object whose fields keep their order, so that people find what happened first.
+type Object = Vec<(&'static str, Value)>;
+
+fn event(name: &str, number: u64) -> Object {
+    vec![("event", json!(name)), ("client", json!(number))]
 }
 
 /// `text` where it is UTF-8, else `base64`.
-fn insert_payload(object: &mut Map<String, Value>, payload: &[u8]) {
+fn insert_payload(object: &mut Object, payload: &[u8]) {
     match std::str::from_utf8(payload) {
-        Ok(text) => object.insert("text".to_owned(), json!(text)),
-        Err(_) => object.insert("base64".to_owned(), json!(STANDARD.encode(payload))),
+        Ok(text) => object.push(("text", json!(text))),
+        Err(_) => object.push(("base64", json!(STANDARD.encode(payload)))),
     };
 }
 
@@ -280,9 +282,11 @@ pub(super) fn preview(payload: &[u8]) -> String {
 
 /// `1 byte`, `2 bytes`.
 pub(super) fn bytes(count: usize) -> String {
-    if count == 1 {
-        "1 byte".to_owned()
-    } else {
-        format!("{count} bytes")
-    }
+    counted(count, "byte")
+}
+
+/// A count and what it counts, in the plural unless it is one.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }

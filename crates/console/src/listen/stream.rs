@@ -63,6 +63,13 @@ impl Course {
         *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
+    fn end_if_open(&self, text: &str) {
+        let mut why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        if why.is_empty() {
+            text.clone_into(&mut why);
+        }
+    }
+
     pub(super) fn into_parts(self) -> (String, u64, u64) {
         let why = self
             .why
@@ -114,8 +121,9 @@ pub(super) async fn carry(
     tokio::select! {
         () = inward => false,
         written = outward => {
-            if let Err(error) = &written {
-                course.end(format!("writing to it failed: {error}"));
+            match &written {
+                Ok(()) => course.end_if_open("the server ended"),
+                Err(error) => course.end(format!("writing to it failed: {error}")),
             }
             written.is_ok()
         }

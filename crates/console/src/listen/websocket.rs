@@ -43,7 +43,6 @@ pub(super) async fn serve(
 ) -> Course {
     let mut wire = Wire::new(stream);
     if let Err(why) = shake_hands(house, client, &mut wire).await {
-        house.report.tell(client.number, || why.clone()).await;
         return Course::ended(why, 0, 0);
     }
     let (stream, input) = wire.into_parts();
@@ -94,6 +93,17 @@ async fn shake_hands(
     };
     match answer(&request, &settings) {
         Ok(answer) => {
+            let key = request
+                .headers
+                .first("sec-websocket-key")
+                .unwrap_or_default();
+            let told = || {
+                format!(
+                    "key {key}: accept {} = base64(SHA-1(key + 258EAFA5-E914-47DA-95CA-C5AB0DC85B11))",
+                    answer.accept
+                )
+            };
+            house.report.tell(client.number, told).await;
             let mut out = Vec::new();
             encode_answer(&mut out, &answer);
             wire.write(&out)
@@ -115,7 +125,7 @@ async fn shake_hands(
                 .wrong(client.number, &format!("no WebSocket: {text}"))
                 .await;
             refuse(wire, refused.status, refused.headers(), &text).await;
-            Err(text)
+            Err("it asked for no WebSocket".to_owned())
         }
     }
 }

@@ -1,4 +1,4 @@
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use taut_files::Conditions;
 use taut_wire::http::{Framing, Method, Request, Version, accepts};
 
@@ -84,14 +84,12 @@ impl Asked {
     }
 
     /// As `--json` prints it.
-    pub(super) fn json(&self) -> Map<String, Value> {
-        let mut object = Map::new();
-        object.insert("method".to_owned(), json!(self.method));
-        object.insert("path".to_owned(), json!(self.path));
+    pub(super) fn json(&self) -> Vec<(&'static str, Value)> {
+        let mut object = vec![("method", json!(self.method)), ("path", json!(self.path))];
         if let Some(query) = &self.query {
-            object.insert("query".to_owned(), json!(query));
+            object.push(("query", json!(query)));
         }
-        object.insert("headers".to_owned(), json!(self.fields));
+        object.push(("headers", json!(self.fields)));
         object
     }
 }

@@ -9,7 +9,7 @@ use super::{cgi, events, text, transfer};
 use crate::listen::clients::Client;
 use crate::listen::house::House;
 use crate::listen::plan::Mode;
-use crate::listen::report::bytes;
+use crate::listen::report::{bytes, counted};
 use crate::listen::stream::said;
 
 /// Answers one request as the mode wants.
@@ -73,10 +73,10 @@ fn page(is_get: bool, greeting: &str) -> Reply {
 fn what_came<S>(client: &Client, responder: &Responder<'_, S>) -> String {
     let asked = responder.asked;
     let mut text = format!(
-        "{}\nfrom {}, {} header fields",
+        "{}\nfrom {}, {}",
         asked.line(),
         client.peer,
-        asked.fields.len()
+        counted(asked.fields.len(), "header field")
     );
     if !asked.body.is_empty() {
         let kind = asked.field("content-type").unwrap_or("of no type");
