@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
@@ -51,6 +51,8 @@ impl Out {
 pub(super) struct Clients {
     /// Those who hear what is said to all, by number.
     hearing: Mutex<BTreeMap<u64, Outbox>>,
+    /// Those who do not, but hear that the server ends.
+    others: Mutex<BTreeMap<u64, Outbox>>,
     hearing_count: watch::Sender<usize>,
     present: AtomicUsize,
     present_max: usize,
@@ -62,6 +64,7 @@ impl Clients {
     pub(super) fn new(present_max: usize) -> Self {
         Self {
             hearing: Mutex::default(),
+            others: Mutex::default(),
             hearing_count: watch::Sender::new(0),
             present: AtomicUsize::new(0),
             present_max,
@@ -105,8 +108,7 @@ impl Clients {
 
     /// Says something to everybody but `from`, waiting for those that are slow; gives how many were told.
     pub(super) async fn say(&self, from: Option<u64>, text: &[u8]) -> usize {
-        let outboxes: Vec<Outbox> = self
-            .lock()
+        let outboxes: Vec<Outbox> = lock(&self.hearing)
             .iter()
             .filter(|(number, _)| Some(**number) != from)
             .map(|(_, outbox)| outbox.clone())
@@ -123,8 +125,10 @@ impl Clients {
 
     /// Tells everybody that the server ends, as far as they have space for it.
     pub(super) fn farewell(&self) {
-        for outbox in self.lock().values() {
-            let _ = outbox.queue.send(Out::Farewell);
+        for outboxes in [&self.hearing, &self.others] {
+            for outbox in lock(outboxes).values() {
+                let _ = outbox.queue.send(Out::Farewell);
+            }
         }
     }
 
@@ -138,13 +142,13 @@ impl Clients {
         *self.hearing_count.borrow() > 0
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Outbox>> {
-        self.hearing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn count(&self, hearing: &BTreeMap<u64, Outbox>) {
         self.hearing_count.send_replace(hearing.len());
     }
+}
+
+fn lock(outboxes: &Mutex<BTreeMap<u64, Outbox>>) -> MutexGuard<'_, BTreeMap<u64, Outbox>> {
+    outboxes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One client, as long as its connection lives.
@@ -222,12 +226,13 @@ pub(super) struct Inbox {
     queue: mpsc::UnboundedReceiver<Out>,
     outbox: Outbox,
     clients: Arc<Clients>,
-    /// Under which number it hears what is said to all.
-    heard_as: Option<u64>,
+    number: u64,
+    /// It hears what is said to all.
+    hears_all: bool,
 }
 
 impl Inbox {
-    /// A queue; with `hears_all` one that gets what is said to everybody but `number`.
+    /// A queue; with `hears_all` one that gets what is said to everybody but `number`. Each gets the goodbye.
     pub(super) fn open(clients: &Arc<Clients>, number: u64, hears_all: bool) -> Self {
         let (sender, queue) = mpsc::unbounded_channel();
         let outbox = Outbox {
@@ -236,15 +241,18 @@ impl Inbox {
             stalled: Arc::default(),
         };
         if hears_all {
-            let mut hearing = clients.lock();
+            let mut hearing = lock(&clients.hearing);
             hearing.insert(number, outbox.clone());
             clients.count(&hearing);
+        } else {
+            lock(&clients.others).insert(number, outbox.clone());
         }
         Self {
             queue,
             outbox,
             clients: clients.clone(),
-            heard_as: hears_all.then_some(number),
+            number,
+            hears_all,
         }
     }
 
@@ -279,10 +287,12 @@ impl Inbox {
 impl Drop for Inbox {
     fn drop(&mut self) {
         self.outbox.space.close();
-        if let Some(number) = self.heard_as {
-            let mut hearing = self.clients.lock();
-            hearing.remove(&number);
+        if self.hears_all {
+            let mut hearing = lock(&self.clients.hearing);
+            hearing.remove(&self.number);
             self.clients.count(&hearing);
+        } else {
+            lock(&self.clients.others).remove(&self.number);
         }
     }
 }
