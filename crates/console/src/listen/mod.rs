@@ -60,7 +60,7 @@ const FAREWELL_TIME_MAX: Duration = Duration::from_millis(500);
 pub async fn run(args: ListenArgs) -> Result<(), Ended> {
     let (plan, bound) = open(&args).await?;
     let opened = if plan.takes_typing() {
-        Keyboard::open(Unit::Lines, "")
+        Keyboard::open(Unit::Lines, "> ")
     } else {
         Screen::plain().map(|screen| (Keyboard::none(), screen))
     };
@@ -94,6 +94,8 @@ async fn serve(
     let report = Report::new(&plan, screen.clone());
     let house = Arc::new(House::new(plan, report, files));
     let _kill_all = house.processes.kill_all();
+    // Before anybody is told that we listen: a script may end us as soon as it knows.
+    let terminated = terminated();
     let mut doors = JoinSet::new();
     for bound in bound {
         // The socket listens already, so this is true.
@@ -104,7 +106,7 @@ async fn serve(
         ended = typing(&house, &mut keyboard) => ended,
         () = house.finished() => Ok(()),
         gone = screen.gone() => Err(gone.into()),
-        () = terminated() => Ok(()),
+        () = terminated => Ok(()),
     };
     house.clients.farewell();
     let farewell = async {
@@ -157,16 +159,19 @@ async fn typing(house: &House, keyboard: &mut Keyboard) -> Result<(), Ended> {
     }
 }
 
-/// Waits until somebody asks the process to end.
-async fn terminated() {
-    let (Ok(mut terminate), Ok(mut hang_up)) = (
+/// Waits until somebody asks the process to end; from now on, whenever the future is polled first.
+fn terminated() -> impl Future<Output = ()> {
+    let signals = (
         signal(SignalKind::terminate()),
         signal(SignalKind::hangup()),
-    ) else {
-        return pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
+    );
+    async move {
+        let (Ok(mut terminate), Ok(mut hang_up)) = signals else {
+            return pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
     }
 }
