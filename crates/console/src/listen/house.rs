@@ -23,7 +23,7 @@ pub(super) struct House {
     stage: watch::Sender<Stage>,
 }
 
-/// How far `--once` has come.
+/// How far the server's end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Open,
@@ -63,6 +63,11 @@ impl House {
         if self.plan.once {
             self.advance(Stage::Finished);
         }
+    }
+
+    /// The server ends: connections on which nothing is under way end too.
+    pub(super) fn end(&self) {
+        self.advance(Stage::Finished);
     }
 
     fn advance(&self, to: Stage) {

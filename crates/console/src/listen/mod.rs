@@ -109,6 +109,7 @@ async fn serve(
         () = terminated => Ok(()),
     };
     house.clients.farewell();
+    house.end();
     let farewell = async {
         while house.clients.present() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -59,7 +59,11 @@ async fn exchange(
     client: &Client,
     wire: &mut Wire<impl AsyncRead + AsyncWrite + Unpin>,
 ) -> Result<Next, String> {
-    let head_bytes = match wire.head().await {
+    let came = tokio::select! {
+        came = wire.head() => came,
+        () = house.finished() => return Ok(Next::End("the server ended".to_owned())),
+    };
+    let head_bytes = match came {
         Ok(Some(head_bytes)) => head_bytes,
         Ok(None) => return Ok(Next::End("it sent no more requests".to_owned())),
         Err(HeadError::Violation(violation)) => {
