@@ -100,6 +100,12 @@ pub enum DialError {
         /// What that looks like, where it is known.
         looks_like: Option<&'static str>,
     },
+    /// The WebSocket's opening request cannot be put on the wire.
+    #[error("cannot ask for a WebSocket: {text}")]
+    Unsendable {
+        /// Which part of it.
+        text: String,
+    },
     /// A file of ours cannot be used.
     #[error("cannot use {}: {text}", .path.display())]
     File {
@@ -161,8 +167,11 @@ impl DialError {
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Url(_) | Self::WrongProtocol { .. } | Self::File { .. } => false,
-            Self::Tls { .. } => false,
+            Self::Url(_)
+            | Self::WrongProtocol { .. }
+            | Self::Tls { .. }
+            | Self::Unsendable { .. }
+            | Self::File { .. } => false,
             Self::Handshake { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
             Self::Proxy { may_pass, .. } => *may_pass,
             Self::Resolve { .. }

@@ -121,3 +121,83 @@ impl Race<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use std::sync::Mutex;
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+    use crate::story::Story;
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    impl Story for Heard {
+        fn tell(&self, scene: &Scene<'_>) {
+            self.0.lock().unwrap().push(format!("{scene:?}"));
+        }
+    }
+
+    /// A listener whose queue is full, so that the system lets further connections wait, and what fills it.
+    fn full() -> (SocketAddr, Vec<Socket>) {
+        let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let listener = socket();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut sockets = vec![listener];
+        for _ in 0..8 {
+            let filling = socket();
+            filling.set_nonblocking(true).unwrap();
+            // Only the first of them gets through.
+            let _ = filling.connect(&address);
+            sockets.push(filling);
+        }
+        (address.as_socket().unwrap(), sockets)
+    }
+
+    async fn listener() -> (SocketAddr, tokio::net::TcpListener) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        (listener.local_addr().unwrap(), listener)
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_is_overtaken_and_abandoned() {
+        let (silent, _sockets) = full();
+        let (live, _listener) = listener().await;
+        let (heard, settings) = (Heard::default(), Settings::default());
+        let telling = Telling::new(&heard, "a".into());
+        let stream = race(&[silent, live], "a", &settings, &telling)
+            .await
+            .unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), live);
+        let told = heard.0.lock().unwrap().join("\n");
+        let expected = format!(
+            "Attempting {{ address: {silent}, number: 1, of: 2 }}\nAttempting {{ address: {live}, number: 2, of: 2 }}\nAbandoned {{ address: {silent} }}"
+        );
+        assert_eq!(told, expected);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_makes_room_at_once() {
+        let (dead, listener_gone) = listener().await;
+        drop(listener_gone);
+        let (live, _listener) = listener().await;
+        let (heard, settings) = (Heard::default(), Settings::default());
+        let telling = Telling::new(&heard, "a".into());
+        let addresses = [dead, live];
+        // With the clock stopped only a failure can start the second attempt before the pause is over.
+        tokio::time::pause();
+        let began = Instant::now();
+        let stream = race(&addresses, "a", &settings, &telling).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), live);
+        assert!(began.elapsed() < STAGGER);
+        let told = heard.0.lock().unwrap().join("\n");
+        assert!(told.contains("connection refused"), "{told}");
+    }
+}

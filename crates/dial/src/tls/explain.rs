@@ -69,11 +69,16 @@ pub(super) fn distrust(
             ),
             Some("the clock of this machine may be wrong; --insecure lets the certificate pass"),
         ),
-        CertificateError::UnknownIssuer if own.is_some_and(|own| own.is_self_signed) => said(
-            TlsFault::SelfSigned,
-            "its certificate is self-signed: nobody but itself vouches for it".into(),
-            Some(TRUST_HINT),
-        ),
+        // `openssl req -x509` marks what it makes as an authority's, which is judged before anything else.
+        CertificateError::UnknownIssuer | CertificateError::Other(_)
+            if own.is_some_and(|own| own.is_self_signed) =>
+        {
+            said(
+                TlsFault::SelfSigned,
+                "its certificate is self-signed: nobody but itself vouches for it".into(),
+                Some(TRUST_HINT),
+            )
+        }
         CertificateError::UnknownIssuer => unknown_authority(certificates, knows_nobody),
         CertificateError::Revoked => said(
             TlsFault::BadCertificate,

@@ -136,9 +136,10 @@ impl<'o> Asked<'o> {
             deflate: self.opening.deflate,
         };
         let mut request = Vec::new();
-        handshake::encode_request(&mut request, &opening).map_err(|error| DialError::System {
-            doing: "send the opening request",
-            text: error.to_string(),
+        handshake::encode_request(&mut request, &opening).map_err(|error| {
+            DialError::Unsendable {
+                text: error.to_string(),
+            }
         })?;
         telling.begin("sending the WebSocket's opening request");
         send(stream, &request)

@@ -1,13 +1,19 @@
 //! What a server says that opens no WebSocket.
 
+use std::time::Duration;
+
 use taut_wire::http::{self, BodyDecoder, Response};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::time::timeout;
 
 use crate::error::DialError;
 use crate::telling::{Telling, escaped};
 
 /// Bytes of a refusal's body that are read at most; the rest is left out.
 const BODY_BYTES_MAX: usize = 4 << 10;
+
+/// How long its body is waited for.
+const BODY_WAIT: Duration = Duration::from_secs(1);
 
 /// The refusal of an answer that breaks HTTP.
 pub(super) fn broken(
@@ -26,34 +32,44 @@ pub(super) fn broken(
     }
 }
 
-/// The beginning of the body, as far as it comes.
+/// The beginning of the body, as far as it comes soon: the refusal is understood without it too.
 pub(super) async fn read_body<S: AsyncRead + Unpin>(
     stream: &mut S,
     response: &Response<'_>,
     rest: &[u8],
 ) -> Vec<u8> {
+    let mut body = Vec::new();
+    // Over time, what has come is used.
+    let _ = timeout(BODY_WAIT, take_body(stream, response, rest, &mut body)).await;
+    body.truncate(BODY_BYTES_MAX);
+    body
+}
+
+async fn take_body<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    response: &Response<'_>,
+    rest: &[u8],
+    body: &mut Vec<u8>,
+) {
     let Ok(mut decoder) = BodyDecoder::new(response.framing, u64::MAX) else {
-        return Vec::new();
+        return;
     };
     let mut input = rest.to_vec();
-    let mut body = Vec::new();
     loop {
         while let Ok(step) = decoder.decode(&input) {
             body.extend_from_slice(step.data);
             let (consumed, done) = (step.consumed, step.done);
             input.drain(..consumed);
             if done || body.len() >= BODY_BYTES_MAX {
-                body.truncate(BODY_BYTES_MAX);
-                return body;
+                return;
             }
             if consumed == 0 {
                 break;
             }
         }
-        // A body that cannot be read is one without which the refusal is understood too.
         match stream.read_buf(&mut input).await {
             Ok(read) if read > 0 && input.len() <= 2 * BODY_BYTES_MAX => {}
-            _ => return body,
+            _ => return,
         }
     }
 }

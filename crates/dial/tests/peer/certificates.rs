@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -97,19 +97,38 @@ pub(crate) fn file(name: &str, text: &str) -> PathBuf {
     path
 }
 
-/// A TLS server that says `hello` to everybody; with `clients`, only to whom that authority vouches for. Gives its port on both loopback addresses' first.
+/// A TLS server that says `hello` to everybody; with `clients`, only to whom that authority vouches for. Gives its port on 127.0.0.1.
 pub(crate) async fn serve(paper: Paper, clients: Option<&Authority>) -> u16 {
     serve_with(paper, clients, |_| {}).await
 }
 
+/// The same, in one version of TLS.
+pub(crate) async fn serve_version(
+    paper: Paper,
+    clients: Option<&Authority>,
+    version: &'static SupportedProtocolVersion,
+) -> u16 {
+    listen(paper, clients, &[version], |_| {}).await
+}
+
+/// The same, with a changed configuration.
 pub(crate) async fn serve_with(
     paper: Paper,
     clients: Option<&Authority>,
     change: impl FnOnce(&mut ServerConfig),
 ) -> u16 {
+    listen(paper, clients, rustls::ALL_VERSIONS, change).await
+}
+
+async fn listen(
+    paper: Paper,
+    clients: Option<&Authority>,
+    versions: &[&'static SupportedProtocolVersion],
+    change: impl FnOnce(&mut ServerConfig),
+) -> u16 {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap();
     let builder = match clients {
         None => builder.with_no_client_auth(),
