@@ -83,7 +83,7 @@ wrong are on stderr. On tcp: and unix: data counts with or without a newline;
 Only this machine can reach an address without a host. To be reached from
 elsewhere, name one: tcp://0.0.0.0:9000. Nothing asks who they are.
 
-Exits with 0 at Ctrl-D, when a signal ends it and after --once.";
+Exits with 0 at Ctrl-D, at SIGTERM and after --once; with 130 at Ctrl-C.";
 
 /// Reads `4096`, `64KiB`, `16MiB` or `1GiB`.
 fn size(text: &str) -> Result<usize, String> {

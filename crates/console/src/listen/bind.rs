@@ -23,13 +23,15 @@ const DATAGRAMS_BYTES: usize = 4 << 20;
 pub(super) struct Bound {
     pub(super) socket: Door,
     pub(super) url: String,
+    /// The socket's file, which goes when this is dropped.
+    pub(super) file: Option<UnixFile>,
 }
 
 /// A socket that listens.
 #[derive(Debug)]
 pub(super) enum Door {
     Tcp(TcpListener),
-    Unix(UnixListener, Option<UnixFile>),
+    Unix(UnixListener),
     Udp(UdpSocket),
 }
 
@@ -42,8 +44,9 @@ pub(super) async fn bind(address: &Address) -> Result<Vec<Bound>, Ended> {
         Address::Unix(path) => {
             let (listener, file) = unix::bind(path)?;
             Ok(vec![Bound {
-                socket: Door::Unix(listener, file),
+                socket: Door::Unix(listener),
                 url: address.to_string(),
+                file,
             }])
         }
         Address::Port { kind, host, port } => {
@@ -108,7 +111,11 @@ fn try_all(kind: Kind, hosts: &[IpAddr], port: u16) -> Result<Vec<Bound>, (Socke
             Ok((socket, at)) => {
                 port = at.port();
                 let url = format!("{}{at}", kind.prefix());
-                bound.push(Bound { socket, url });
+                bound.push(Bound {
+                    socket,
+                    url,
+                    file: None,
+                });
             }
             Err(error) if host.is_ipv6() && !bound.is_empty() && is_without_ipv6(&error) => {}
             Err(error) => return Err((address, error)),

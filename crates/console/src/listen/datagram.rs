@@ -141,7 +141,8 @@ impl Door {
         }
         let (number, is_new) = self.peers.hear(from, now, || house.clients.next_number());
         if is_new {
-            house.report.came(number, &from.to_string()).await;
+            let peer = SocketAddr::new(from.ip().to_canonical(), from.port());
+            house.report.came(number, &peer.to_string()).await;
         }
         let hears = matches!(house.plan.mode, Mode::Converse | Mode::Chat);
         if hears && self.inbox.is_none() {

@@ -1,6 +1,7 @@
 //! Taking connections in, one task for each.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ const TURNED_AWAY_MAX: usize = 64;
 pub(super) async fn serve(house: Arc<House>, door: Door) {
     match door {
         Door::Tcp(listener) => tcp(house, listener).await,
-        Door::Unix(listener, _file) => unix(house, listener).await,
+        Door::Unix(listener) => unix(house, listener).await,
         Door::Udp(socket) => datagram::serve(&house, socket).await,
     }
 }
@@ -40,6 +41,7 @@ async fn tcp(house: Arc<House>, listener: TcpListener) {
             Ok((socket, peer)) => {
                 // What is said now shall arrive now; a socket that is closed already says so later.
                 let _ = socket.set_nodelay(true);
+                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                 rooms.take_in(&house, socket, peer.to_string()).await;
             }
             Err(error) => not_accepted(&house, &error).await,

@@ -18,12 +18,15 @@
 mod address;
 mod args;
 mod bind;
+mod bridge;
+mod carry;
 mod clients;
 mod cutter;
 mod datagram;
 mod doors;
 mod holder;
 mod house;
+mod opening;
 mod plan;
 mod process;
 mod report;
@@ -90,14 +93,17 @@ async fn serve(
     mut keyboard: Keyboard,
     screen: Screen,
 ) -> Result<(), Ended> {
-    let files = open_files(&plan.mode)?;
+    let folder = open_files(&plan.mode)?;
     let report = Report::new(&plan, screen.clone());
-    let house = Arc::new(House::new(plan, report, files));
+    let house = Arc::new(House::new(plan, report, folder));
     let _kill_all = house.processes.kill_all();
     // Before anybody is told that we listen: a script may end us as soon as it knows.
     let terminated = terminated();
+    // Here and not with the doors: when Ctrl-C drops this, tasks may not get to it before the program is gone.
+    let mut files = Vec::new();
     let mut doors = JoinSet::new();
     for bound in bound {
+        files.extend(bound.file);
         // The socket listens already, so this is true.
         screen.note(format!("listening on {}", bound.url)).await?;
         doors.spawn(doors::serve(house.clone(), bound.socket));

@@ -25,9 +25,9 @@ pub(super) use reply::plain_head;
 use reply::{Reply, Responder};
 pub(super) use wire::{HeadError, LIMITS, Wire};
 
+use super::carry::Course;
 use super::clients::Client;
 use super::house::House;
-use super::stream::Course;
 
 /// Serves one connection, request after request.
 pub(super) async fn serve(

@@ -7,8 +7,8 @@ use taut_wire::http::{self, Limits, parse_request};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::listen::carry::linger;
 use crate::listen::clients::STALL;
-use crate::listen::stream::linger;
 
 /// How much of a request's head is read.
 pub(in crate::listen) const LIMITS: Limits = Limits {
