@@ -4,7 +4,7 @@
 //!
 //! - At most [`WAITING_BYTES_MAX`] bytes wait for a client (or one message, if it is larger). Whoever has more to say to it waits for space;
 //!   after [`STALL`] without any the client is told off as one who does not read, and dropped.
-//! - Nothing but its own queue connects a client to the others, so a slow one holds up whoever speaks to it for [`STALL`] at most.
+//! - Nothing but its own queue connects a client to the others, so slow ones, however many, hold up whoever speaks to them for [`STALL`] at most.
 //! - A client is counted from its acceptance to the end of its connection, whether it hears what is said to all or not.
 
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::time::{Instant, timeout_at};
 
 /// Bytes that wait for one client, at most.
 pub(super) const WAITING_BYTES_MAX: usize = 1 << 20;
@@ -114,9 +115,11 @@ impl Clients {
             .map(|(_, outbox)| outbox.clone())
             .collect();
         let text: Arc<[u8]> = Arc::from(text);
+        // One for all: however many do not read, nobody waits longer than for one.
+        let deadline = Instant::now() + STALL;
         let mut told = 0;
         for outbox in outboxes {
-            if outbox.send(Out::Say(text.clone())).await {
+            if outbox.send_by(Out::Say(text.clone()), deadline).await {
                 told += 1;
             }
         }
@@ -196,11 +199,15 @@ struct Stalled {
 impl Outbox {
     /// Puts something into the queue when it has space; gives whether it could, which it cannot when the client is gone or about to be.
     pub(super) async fn send(&self, out: Out) -> bool {
+        self.send_by(out, Instant::now() + STALL).await
+    }
+
+    async fn send_by(&self, out: Out, deadline: Instant) -> bool {
         if self.stalled.is_so.load(Ordering::Relaxed) {
             return false;
         }
         let space = self.space.acquire_many(out.permits());
-        match tokio::time::timeout(STALL, space).await {
+        match timeout_at(deadline, space).await {
             Ok(Ok(permit)) => {
                 permit.forget();
                 self.queue.send(out).is_ok()

@@ -2,7 +2,7 @@
 //!
 //! Invariants that a reader could break:
 //!
-//! - Nothing that a peer said reaches stderr unescaped, nor a terminal's stdout (see [`Rendering`](crate::show::Rendering)).
+//! - Nothing that a peer said reaches stderr unescaped, nor a terminal's stdout (see [`Rendering`]).
 //! - When stdout takes no more, printing does nothing: the command's own loop notices and ends.
 
 use std::time::Instant;
