@@ -5,7 +5,7 @@
 //! Invariants that a reader could break:
 //!
 //! - Data and notes keep their order, and data is flushed as soon as nothing more waits to be printed.
-//! - At most [`WAITING_BYTES_MAX`] wait; whoever has more to print waits for space, which slows down the peer that sent it.
+//! - At most 1 MiB waits; whoever has more to print waits for space, which slows down the peer that sent it.
 //! - While a line is being edited nothing is written past the editor, or the line would be torn.
 
 use std::io::{self, Write};
