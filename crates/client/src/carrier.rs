@@ -1,18 +1,20 @@
 //! One connection: a socket, what has been read from it and not understood yet, and what waits to be written.
 //!
-//! Nothing here waits but [`Carrier::ready`], so whoever drives it may cancel it anywhere and lose nothing.
+//! Nothing here waits but [`Carrier::progress`], so whoever drives it may cancel it anywhere and lose nothing.
 //! Pings are answered here and never shown.
 //!
 //! Limits: a unit larger than `unit_bytes_max` ends the connection; the bytes that wait to be written are bounded by
 //! [`Carrier::is_full`], above which the session takes no new requests and decodes nothing (so pings cannot pile up pongs).
 //! One unit may pass that bound.
 
-use std::io;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
 
-use tokio::io::Interest;
-use tokio::net::TcpStream;
+use taut_dial::Stream;
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 
-use crate::dial::plain;
+use crate::connect::lost;
 use crate::error::Error;
 use crate::lines::Lines;
 use crate::random::Random;
@@ -26,7 +28,9 @@ const READ_BYTES: usize = 64 << 10;
 
 /// A connection that carries units: JSON texts of the native protocol.
 pub(crate) struct Carrier {
-    stream: TcpStream,
+    stream: Stream,
+    /// The server, for errors.
+    place: String,
     framing: Framing,
     /// What was read; `input[used..]` is not decoded yet.
     input: Vec<u8>,
@@ -34,6 +38,8 @@ pub(crate) struct Carrier {
     /// What is to be written; `output[written..]` has not been.
     output: Vec<u8>,
     written: usize,
+    /// What was written may still wait in the TLS layer.
+    is_withheld: bool,
     /// The peer has sent its last byte.
     ended: bool,
 }
@@ -59,14 +65,16 @@ pub(crate) type Unit<'a> = std::borrow::Cow<'a, [u8]>;
 
 impl Carrier {
     /// A carrier over a connected socket. `rest` is what came behind the handshake.
-    pub(crate) fn new(stream: TcpStream, framing: Framing, rest: Vec<u8>) -> Self {
+    pub(crate) fn new(stream: Stream, place: String, framing: Framing, rest: Vec<u8>) -> Self {
         Self {
             stream,
+            place,
             framing,
             input: rest,
             used: 0,
             output: Vec::new(),
             written: 0,
+            is_withheld: false,
             ended: false,
         }
     }
@@ -132,56 +140,68 @@ impl Carrier {
 
     /// Whether everything was handed to the system.
     pub(crate) fn is_flushed(&self) -> bool {
-        self.written == self.output.len()
+        self.written == self.output.len() && !self.is_withheld
     }
 
-    /// Waits until the socket can do something that is wanted; for ever when nothing is. Cancel-safe.
-    pub(crate) async fn ready(&self, wants_input: bool) -> Result<(), Error> {
-        let interest = match (wants_input && !self.ended, self.is_flushed()) {
-            (true, true) => Interest::READABLE,
-            (true, false) => Interest::READABLE | Interest::WRITABLE,
-            (false, false) => Interest::WRITABLE,
-            (false, true) => std::future::pending().await,
-        };
-        match self.stream.ready(interest).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(lost(&error)),
-        }
-    }
-
-    /// Reads once what has arrived. True: something came.
-    pub(crate) fn fill(&mut self) -> Result<bool, Error> {
-        if self.ended {
-            return Ok(false);
-        }
-        self.input.reserve(READ_BYTES);
-        match self.stream.try_read_buf(&mut self.input) {
-            Ok(0) => {
-                self.ended = true;
-                Ok(true)
+    /// Writes what waits and, if input is wanted, reads once, as soon as the socket can do either; waits for ever when nothing is wanted.
+    /// True: something came. Cancel-safe.
+    pub(crate) async fn progress(&mut self, wants_input: bool) -> Result<bool, Error> {
+        poll_fn(|context| {
+            let was_flushed = self.is_flushed();
+            let flushed = self.poll_flush(context)?;
+            if wants_input && !self.ended {
+                self.input.reserve(READ_BYTES);
+                let read = pin!(self.stream.read_buf(&mut self.input));
+                match read.poll(context) {
+                    Poll::Ready(Ok(count)) => {
+                        self.ended = count == 0;
+                        return Poll::Ready(Ok(true));
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(&error, &self.place))),
+                    Poll::Pending => {}
+                }
             }
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(error) => Err(lost(&error)),
-        }
+            if flushed.is_ready() && !was_flushed {
+                return Poll::Ready(Ok(false));
+            }
+            Poll::Pending
+        })
+        .await
     }
 
-    /// Writes what the socket takes.
+    /// Writes what the socket takes now.
     pub(crate) fn flush(&mut self) -> Result<(), Error> {
-        while !self.is_flushed() {
-            match self.stream.try_write(&self.output[self.written..]) {
-                Ok(count) => self.written += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(lost(&error)),
+        // Whoever waits for the rest does so in `progress`, which leaves its own waker.
+        match self.poll_flush(&mut Context::from_waker(Waker::noop()))? {
+            Poll::Ready(()) | Poll::Pending => Ok(()),
+        }
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Result<Poll<()>, Error> {
+        match self.poll_write(context) {
+            Poll::Ready(Ok(())) => Ok(Poll::Ready(())),
+            Poll::Ready(Err(error)) => Err(lost(&error, &self.place)),
+            Poll::Pending => Ok(Poll::Pending),
+        }
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        while self.written < self.output.len() {
+            let bytes = &self.output[self.written..];
+            let count = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+            if count == 0 {
+                return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
             }
+            self.written += count;
+            self.is_withheld = true;
+        }
+        if self.is_withheld {
+            ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+            self.is_withheld = false;
         }
         self.output.clear();
         self.output.shrink_to(OUTPUT_BYTES_MAX);
         self.written = 0;
-        Ok(())
+        Poll::Ready(Ok(()))
     }
-}
-
-fn lost(error: &io::Error) -> Error {
-    Error::Lost { text: plain(error) }
 }

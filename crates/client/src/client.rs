@@ -38,7 +38,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to `url` (`http://`, `ws://` or `tcp://`) with the default [`Options`]. Must be called within a tokio runtime with IO and time.
+    /// Connects to `url` (see [`Url`]) with the default [`Options`]. Must be called within a tokio runtime with IO and time.
     ///
     /// # Errors
     /// As [`Client::connect_with`].
@@ -49,11 +49,10 @@ impl Client {
     /// Connects to `url`. The first attempt is not repeated, so that a wrong address shows at once.
     ///
     /// # Errors
-    /// [`Error::Url`], [`Error::Unreachable`], [`Error::Handshake`] or [`Error::NoRandomness`].
+    /// [`Error::Url`], [`Error::Unreachable`], [`Error::Handshake`], [`Error::Untrusted`] or [`Error::File`].
     pub async fn connect_with(url: &str, options: Options) -> Result<(Self, Events), Error> {
         let url: Url = url.parse()?;
-        let mut random = Random::new();
-        let carrier = connect(&url, &options, &mut random).await?;
+        let carrier = connect(&url, &options).await?;
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         let (closing, closing_receiver) = watch::channel(false);
         let (ended, ended_receiver) = watch::channel(None);
@@ -67,7 +66,7 @@ impl Client {
         let session = Session {
             url,
             options,
-            random,
+            random: Random::new(),
             commands: receiver,
             closing: closing_receiver,
             ended,

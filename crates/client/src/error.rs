@@ -31,6 +31,19 @@ pub enum Error {
         /// The HTTP status, where it answered with one.
         status: Option<u16>,
     },
+    /// There is no TLS with the server: its certificate is not to be trusted, it does not speak TLS, or it does not trust us.
+    #[error("no TLS with {url}: {text}")]
+    Untrusted {
+        /// The server's URL, or its host and port.
+        url: String,
+        /// What is wrong, in plain words.
+        text: String,
+        /// What to do about it; flags are those of the `taut` command.
+        hint: Option<String>,
+    },
+    /// A file that [`Options::tls`](crate::Options::tls) names cannot be used.
+    #[error("{0}")]
+    File(String),
     /// The server said no, and the connection lives.
     #[error("{text} ({code})")]
     Refused {
@@ -96,7 +109,12 @@ impl Error {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Url(_) | Self::Violation(_) | Self::Unsendable(_) | Self::Closed => Retry::Never,
+            Self::Url(_)
+            | Self::Untrusted { .. }
+            | Self::File(_)
+            | Self::Violation(_)
+            | Self::Unsendable(_)
+            | Self::Closed => Retry::Never,
             Self::Handshake { status, .. } => match status {
                 Some(429 | 500..=599) => Retry::After(PAUSE_DEFAULT),
                 _ => Retry::Never,

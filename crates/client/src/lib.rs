@@ -35,10 +35,8 @@
 mod carrier;
 mod client;
 mod connect;
-mod dial;
 mod error;
 mod exchange;
-mod handshake;
 mod lines;
 mod membership;
 mod message;
@@ -57,4 +55,5 @@ pub use message::{Body, Event, Joined, Message, Page, Position, Present, Publish
 pub use options::{Backoff, Options};
 pub use outlet::Events;
 pub use request::{History, Join, Publish, Start};
-pub use url::{PORT_DEFAULT, Scheme, Url, UrlError};
+pub use taut_dial::{PORT_HERE, Proxy, Tls};
+pub use url::{Scheme, Url, UrlError};

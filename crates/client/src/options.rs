@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use taut_dial::{Proxy, Tls};
+
 /// How a client behaves. The defaults suit a program that wants to stay connected.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -24,6 +26,10 @@ pub struct Options {
     pub compression: bool,
     /// The pauses between attempts to come back.
     pub backoff: Backoff,
+    /// Whom to trust and who we are, for `https://`, `wss://` and `tls://`. Default: the system's authorities.
+    pub tls: Tls,
+    /// Through whom to go. Default: nobody; the environment is not asked.
+    pub proxy: Option<Proxy>,
 }
 
 impl Default for Options {
@@ -38,6 +44,8 @@ impl Default for Options {
             unit_bytes_max: 16 << 20,
             compression: false,
             backoff: Backoff::default(),
+            tls: Tls::default(),
+            proxy: None,
         }
     }
 }

@@ -122,9 +122,8 @@ impl Session {
         }
         tokio::select! {
             () = closed(&mut self.closing) => return Err(Error::Closed),
-            ready = carrier.ready(wants_input) => {
-                ready?;
-                if wants_input && carrier.fill()? {
+            progress = carrier.progress(wants_input) => {
+                if progress? {
                     heartbeat.heard();
                 }
             }
@@ -201,7 +200,7 @@ impl Session {
             }
             let attempt = tokio::select! {
                 () = closed(&mut self.closing) => return Err(Error::Closed),
-                attempt = connect(&self.url, &self.options, &mut self.random) => attempt,
+                attempt = connect(&self.url, &self.options) => attempt,
             };
             error = match attempt {
                 Ok(carrier) => {
@@ -236,7 +235,7 @@ impl Session {
         }
         let flushed = async {
             while carrier.flush().is_ok() && !carrier.is_flushed() {
-                if carrier.ready(false).await.is_err() {
+                if carrier.progress(false).await.is_err() {
                     return;
                 }
             }

@@ -1,4 +1,4 @@
-//! The WebSocket carrier: one JSON text a message, after the handshake in [`crate::handshake`].
+//! The WebSocket carrier: one JSON text a message, after the handshake in [`taut_dial::open_websocket`].
 
 use std::borrow::Cow;
 

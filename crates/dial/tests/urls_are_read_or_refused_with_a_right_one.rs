@@ -79,6 +79,8 @@ fn what_is_wrong_is_said_with_a_right_one() {
         ("htpp://h/a", "did you mean http://h?"),
         ("wsss://h", "did you mean wss://h?"),
         ("ssl://h:1", "did you mean tls://h:1?"),
+        ("upd://h:1", "did you mean udp://h:1?"),
+        ("ftp://h:1", "tcp://, tls://, udp://"),
         ("gopher://h", "tcp://, tls://, udp://"),
         (
             "tcp://h",

@@ -1,5 +1,7 @@
 //! The command line: what can be said, and help that teaches by example.
 
+use std::path::PathBuf;
+
 use clap::{Arg, ArgMatches, Args, Command};
 use clap_complete::Shell;
 use taut_console::connect::{self, ConnectArgs};
@@ -101,7 +103,7 @@ Examples:
 /// Where the server is.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServerArgs {
-    /// The server: http://HOST:PORT, ws://HOST:PORT or tcp://HOST:PORT
+    /// The server: http:// https:// ws:// wss:// tcp:// tls:// or unix:
     #[arg(
         long,
         value_name = "URL",
@@ -110,6 +112,29 @@ pub(crate) struct ServerArgs {
         default_value = "http://localhost:8080"
     )]
     pub(crate) url: String,
+    /// Trust this authority too, or a server's own certificate; PEM
+    #[arg(long, value_name = "FILE", help_heading = "TLS and proxy")]
+    pub(crate) ca: Vec<PathBuf>,
+    /// Show this certificate to a server that asks who we are; PEM
+    #[arg(long, value_name = "FILE", help_heading = "TLS and proxy")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its private key, where that is not in the same file
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "cert",
+        help_heading = "TLS and proxy"
+    )]
+    pub(crate) cert_key: Option<PathBuf>,
+    /// Ask for this name, and demand a certificate for it, instead of the URL's host
+    #[arg(long, value_name = "NAME", help_heading = "TLS and proxy")]
+    pub(crate) server_name: Option<String>,
+    /// Trust any certificate
+    #[arg(long, help_heading = "TLS and proxy")]
+    pub(crate) insecure: bool,
+    /// Go through http://[USER:PASSWORD@]HOST:PORT, socks5://… or socks5h://…
+    #[arg(long, value_name = "URL", help_heading = "TLS and proxy")]
+    pub(crate) proxy: Option<String>,
 }
 
 /// `taut pub`.

@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::time::Duration;
 
-use taut_client::{Client, Events, Options};
+use taut_client::{Client, Error, Events, Options, Proxy, Tls};
 use tokio::runtime::Builder;
 
+use crate::cli::ServerArgs;
 use crate::failure::{Code, Failure};
 
 /// The time a goodbye may take at the end of a command.
@@ -32,13 +33,46 @@ pub(crate) fn run(command: impl Future<Output = Result<(), Failure>>) -> Result<
     result
 }
 
-/// Connects to the server at `url`.
-pub(crate) async fn connect(url: &str, name: Option<&str>) -> Result<(Client, Events), Failure> {
+/// Connects to the server.
+pub(crate) async fn connect(
+    server: &ServerArgs,
+    name: Option<&str>,
+) -> Result<(Client, Events), Failure> {
+    let proxy = match &server.proxy {
+        Some(proxy) => Some(proxy.parse::<Proxy>().map_err(Failure::usage)?),
+        None => None,
+    };
+    let key = server.cert_key.as_ref().or(server.cert.as_ref());
     let options = Options {
         name: name.map(str::to_owned),
+        tls: Tls {
+            authorities: server.ca.clone(),
+            identity: server.cert.clone().zip(key.cloned()),
+            insecure: server.insecure,
+            server_name: server.server_name.clone(),
+            ..Tls::default()
+        },
+        proxy,
         ..Options::default()
     };
-    Ok(Client::connect_with(url, options).await?)
+    match Client::connect_with(&server.url, options).await {
+        Ok(connected) => Ok(connected),
+        Err(error) => Err(explain(error)),
+    }
+}
+
+/// The failure of a first connection: TLS has an exit code and advice of its own.
+fn explain(error: Error) -> Failure {
+    match &error {
+        Error::Untrusted { hint, .. } => {
+            let failure = Failure::new(Code::Untrusted, &error);
+            match hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        }
+        _ => error.into(),
+    }
 }
 
 /// Says goodbye. One that does not leave soon is left out.

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &PublishArgs) -> Result<(), Failure> {
         .map(|(index, body)| body.map_err(|error| usage(args, index, &error)))
         .collect::<Result<Vec<Body>, Failure>>()?;
     connection::run(async {
-        let (client, events) = connection::connect(&args.server.url, args.name.as_deref()).await?;
+        let (client, events) = connection::connect(&args.server, args.name.as_deref()).await?;
         drop(events);
         let (under_way, acks) = mpsc::channel(UNDER_WAY_MAX);
         let tally = tokio::spawn(tally(acks));

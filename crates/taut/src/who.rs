@@ -12,7 +12,7 @@ use crate::printing::shown;
 /// Runs the command.
 pub(crate) fn run(args: &WhoArgs) -> Result<(), Failure> {
     connection::run(async {
-        let (client, _) = connection::connect(&args.server.url, None).await?;
+        let (client, _) = connection::connect(&args.server, None).await?;
         let roster = client.who(&args.room).await?;
         connection::close(&client).await;
         let out = if args.json {

@@ -275,7 +275,7 @@ fn identity_wanted() -> Told {
     (
         TlsFault::IdentityWanted,
         "it wants to know who you are, and no certificate was shown".into(),
-        Some("show yours with --cert FILE --key FILE"),
+        Some("show yours with --cert FILE"),
     )
 }
 
@@ -286,7 +286,7 @@ fn identity_refused(alert: AlertDescription) -> Told {
             "it does not accept your certificate ({})",
             alert_name(alert)
         ),
-        Some("show one that it knows with --cert FILE --key FILE"),
+        Some("show one that it knows with --cert FILE"),
     )
 }
 

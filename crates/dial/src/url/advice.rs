@@ -112,30 +112,39 @@ fn host_of(rest: &str) -> &str {
     }
 }
 
-/// The scheme at most two slips away.
+/// The scheme that was most likely meant: one slip away, two for longer names.
 fn nearest(given: &str) -> Option<Scheme> {
     Scheme::ALL
         .into_iter()
         .map(|scheme| (distance(given, scheme.name()), scheme))
-        .filter(|(slips, scheme)| *slips <= 2 && *slips < scheme.name().len())
+        .filter(|(slips, scheme)| *slips <= given.len().min(scheme.name().len()) / 2)
         .min_by_key(|(slips, _)| *slips)
         .map(|(_, scheme)| scheme)
 }
 
-/// Letters inserted, dropped or replaced (Levenshtein), for words of a few letters.
+/// Letters inserted, dropped, replaced or swapped with their neighbour (optimal string alignment), for words of a few letters.
 fn distance(given: &str, word: &str) -> usize {
-    if given.len() > 8 {
+    const LETTERS_MAX: usize = 8;
+    let (given, word) = (given.as_bytes(), word.as_bytes());
+    if given.len() > LETTERS_MAX || word.len() > LETTERS_MAX {
         return usize::MAX;
     }
-    let mut row: Vec<usize> = (0..=word.len()).collect();
-    for (i, letter) in given.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, other) in word.bytes().enumerate() {
-            let replaced = diagonal + usize::from(letter != other);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+    let mut rows = [[0_usize; LETTERS_MAX + 1]; LETTERS_MAX + 1];
+    for i in 0..=given.len() {
+        for j in 0..=word.len() {
+            if i == 0 || j == 0 {
+                rows[i][j] = i + j;
+                continue;
+            }
+            let is_same = given[i - 1] == word[j - 1];
+            let mut best = (rows[i - 1][j] + 1)
+                .min(rows[i][j - 1] + 1)
+                .min(rows[i - 1][j - 1] + usize::from(!is_same));
+            if i > 1 && j > 1 && given[i - 1] == word[j - 2] && given[i - 2] == word[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = best;
         }
     }
-    row[word.len()]
+    rows[given.len()][word.len()]
 }
