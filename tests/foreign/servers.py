@@ -168,8 +168,13 @@ class Proxy(Serving):
 
     def __init__(self, kind, password=None, refuses=False):
         self.asked, self.password, self.refuses = [], password, refuses
+        self.kind = kind
         super().__init__(self._connect if kind == "http" else self._socks)
-        self.url = f"{kind}://{'ana:' + password + '@' if password else ''}127.0.0.1:{self.port}"
+
+    @property
+    def url(self):
+        user = f"ana:{self.password}@" if self.password else ""
+        return f"{self.kind}://{user}127.0.0.1:{self.port}"
 
     def _connect(self, connection):
         head = http_head(connection)
