@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -10,13 +11,15 @@ use tokio::time::{Instant, timeout};
 use crate::connect::connect;
 use crate::error::Error;
 use crate::exchange::{Exchange, Request, Rooms};
+use crate::intake::Intake;
 use crate::message::{Joined, Page, Published, Roster};
 use crate::native::Answer;
 use crate::options::Options;
+use crate::outbox::{Command, Outbox};
 use crate::outlet::{Events, outlet};
 use crate::random::Random;
 use crate::request::{History, Join, Publish};
-use crate::session::{Command, Session};
+use crate::session::Session;
 use crate::url::Url;
 
 /// Commands that wait for the session at most; whoever asks next waits.
@@ -28,13 +31,19 @@ const COMMANDS_MAX: usize = 64;
 /// It ends with [`Client::close`], or when every clone and the [`Events`] are dropped.
 ///
 /// Requests may be under way side by side, on one clone or many; the answers of the server come in its order.
-/// While the connection is away they wait, up to [`Options::answer_ms_max`].
+/// While the connection is away they wait, publishes up to [`Options::offline_ms_max`], everything else up to [`Options::answer_ms_max`],
+/// and not more of them than [`Options::offline_messages_max`] and [`Options::offline_bytes_max`] allow.
+///
+/// A publish with a name (its own or [`Options::name`]) is sent again when its connection breaks before the answer has come, under an id by
+/// which the server recognises it; so it happens once, and its answer comes after the reconnect. One without a name is answered with
+/// [`Error::Lost`] then.
 #[derive(Clone)]
 pub struct Client {
     commands: mpsc::Sender<Command>,
     closing: Arc<watch::Sender<bool>>,
     ended: watch::Receiver<Option<Error>>,
     options: Arc<Options>,
+    ids: Arc<Ids>,
 }
 
 impl Client {
@@ -49,9 +58,11 @@ impl Client {
     /// Connects to `url`. The first attempt is not repeated, so that a wrong address shows at once.
     ///
     /// # Errors
-    /// [`Error::Url`], [`Error::Unreachable`], [`Error::Handshake`], [`Error::Untrusted`] or [`Error::File`].
+    /// [`Error::Url`], [`Error::Unreachable`], [`Error::Handshake`], [`Error::Untrusted`], [`Error::File`] or [`Error::NoRandomness`].
     pub async fn connect_with(url: &str, options: Options) -> Result<(Self, Events), Error> {
         let url: Url = url.parse()?;
+        let mut random = Random::new();
+        let ids = Ids::new(&mut random)?;
         let carrier = connect(&url, &options).await?;
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         let (closing, closing_receiver) = watch::channel(false);
@@ -62,13 +73,17 @@ impl Client {
             closing: Arc::new(closing),
             ended: ended_receiver,
             options: Arc::new(options.clone()),
+            ids: Arc::new(ids),
         };
         let session = Session {
             url,
+            random,
+            intake: Intake {
+                commands: receiver,
+                closing: closing_receiver,
+                outbox: Outbox::new(&options),
+            },
             options,
-            random: Random::new(),
-            commands: receiver,
-            closing: closing_receiver,
             ended,
             outlet,
             exchange: Exchange::default(),
@@ -105,16 +120,16 @@ impl Client {
         }
     }
 
-    /// Publishes a message and waits until the server has taken it. The room need not be joined.
+    /// Publishes a message and waits until the server has taken it, across reconnects. The room need not be joined.
     ///
     /// # Errors
-    /// [`Error::Refused`] by the server, or why there is no answer.
+    /// [`Error::Refused`] by the server, [`Error::Full`] while there is no connection, or why there is no answer.
     pub async fn publish(&self, publish: Publish) -> Result<Published, Error> {
         self.begin_publish(publish).await?.wait().await
     }
 
     /// Publishes a message without waiting for the answer, so that many may be under way. What is begun in order arrives in order.
-    /// Waits only while too much is under way already.
+    /// Waits only while too much is under way already. That too much waits for a connection is said by [`Ack::wait`], at once.
     ///
     /// # Errors
     /// [`Error::NoAnswer`] when nothing could be begun in time, or why the client has ended.
@@ -122,7 +137,14 @@ impl Client {
         if publish.name.is_none() {
             publish.name.clone_from(&self.options.name);
         }
-        let answer = self.begin(Request::Publish(publish)).await?;
+        // Only under a name does the server recognise an id that comes over another connection.
+        if publish.id.is_none() && publish.name.is_some() && self.options.offline_messages_max > 0 {
+            publish.id = Some(self.ids.next());
+        }
+        let offline_ms_max = self.options.offline_ms_max;
+        let answer = self
+            .begin(Request::Publish(publish), offline_ms_max)
+            .await?;
         Ok(Ack {
             answer,
             client: self.clone(),
@@ -171,16 +193,21 @@ impl Client {
     }
 
     async fn ask(&self, request: Request) -> Result<Answer, Error> {
-        let answer = self.begin(request).await?;
-        self.wait(answer).await
+        let answer = self.begin(request, self.options.answer_ms_max).await?;
+        match timeout(self.patience(), answer).await {
+            Ok(answer) => self.heard(answer),
+            Err(_) => Err(self.no_answer()),
+        }
     }
 
-    async fn begin(&self, request: Request) -> Result<Answered, Error> {
+    async fn begin(&self, request: Request, patience_ms: u64) -> Result<Answered, Error> {
         let (caller, answer) = oneshot::channel();
         let command = Command {
             request,
             caller,
-            until: Instant::now() + self.patience(),
+            until: Instant::now() + Duration::from_millis(patience_ms),
+            patience_ms,
+            first_sent: None,
         };
         let sent = self.commands.send(command);
         match timeout(self.patience(), sent).await {
@@ -190,12 +217,12 @@ impl Client {
         }
     }
 
-    async fn wait(&self, answer: Answered) -> Result<Answer, Error> {
-        match timeout(self.patience(), answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(self.reason()),
-            Err(_) => Err(self.no_answer()),
-        }
+    fn heard(
+        &self,
+        answer: Result<Result<Answer, Error>, oneshot::error::RecvError>,
+    ) -> Result<Answer, Error> {
+        // Without an answer the session has ended.
+        answer.unwrap_or_else(|_| Err(self.reason()))
     }
 
     fn patience(&self) -> Duration {
@@ -220,6 +247,27 @@ impl fmt::Debug for Client {
     }
 }
 
+/// Ids for publishes that were given none.
+struct Ids {
+    /// What tells this client's from all others'.
+    prefix: u64,
+    last: AtomicU64,
+}
+
+impl Ids {
+    fn new(random: &mut Random) -> Result<Self, Error> {
+        Ok(Self {
+            prefix: u64::from_ne_bytes(random.bytes()?),
+            last: AtomicU64::new(0),
+        })
+    }
+
+    fn next(&self) -> String {
+        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        format!("{:016x}-{number}", self.prefix)
+    }
+}
+
 type Answered = oneshot::Receiver<Result<Answer, Error>>;
 
 /// A publish under way. Dropping it does not take the publish back.
@@ -235,12 +283,13 @@ impl fmt::Debug for Ack {
 }
 
 impl Ack {
-    /// Waits until the server has taken the message, at most [`Options::answer_ms_max`] from now.
+    /// Waits until the server has taken the message: at most [`Options::answer_ms_max`] after it was sent, and [`Options::offline_ms_max`]
+    /// where there is no connection to send it.
     ///
     /// # Errors
-    /// [`Error::Refused`] by the server, or why there is no answer.
+    /// [`Error::Refused`] by the server, [`Error::Full`] while there is no connection, or why there is no answer.
     pub async fn wait(self) -> Result<Published, Error> {
-        match self.client.wait(self.answer).await? {
+        match self.client.heard(self.answer.await)? {
             Answer::Published(published) => Ok(published),
             other => Err(other.misplaced("publish")),
         }

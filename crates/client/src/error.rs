@@ -79,6 +79,14 @@ pub enum Error {
         /// Milliseconds waited.
         waited_ms: u64,
     },
+    /// There is no connection, and as much waits for one as [`Options`](crate::Options) allow. The request was not taken.
+    #[error("there is no connection, and {messages} requests ({bytes} bytes) wait for one already")]
+    Full {
+        /// Requests that wait.
+        messages: usize,
+        /// Bytes of the publishes among them.
+        bytes: usize,
+    },
     /// The request cannot be put on the wire, for example because its JSON is none.
     #[error("{0}")]
     Unsendable(String),
@@ -105,7 +113,8 @@ const PAUSE_DEFAULT: Duration = Duration::from_secs(1);
 impl Error {
     /// Whether the same call may succeed later, and after which pause.
     ///
-    /// After [`Error::Lost`] and [`Error::NoAnswer`] a publish may already have happened: give it an `id`, and the server keeps it from happening twice.
+    /// After [`Error::Lost`] and [`Error::NoAnswer`] a publish may already have happened: give it a name and an `id`, and the server keeps it
+    /// from happening twice.
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
@@ -126,6 +135,7 @@ impl Error {
             Self::Unreachable { .. }
             | Self::Lost { .. }
             | Self::NoAnswer { .. }
+            | Self::Full { .. }
             | Self::NoRandomness(_) => Retry::After(PAUSE_DEFAULT),
         }
     }

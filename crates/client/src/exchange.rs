@@ -1,21 +1,32 @@
 //! What is under way on one connection: who waits for which answer, and what the server's words mean for the rooms.
 //!
 //! A plain value without IO: units of the server come in, events and answers go out.
-//! Every waiter gets exactly one answer: the server's, or [`Exchange::fail`]'s.
+//! Every waiter gets exactly one answer: the server's, [`Exchange::fail`]'s or [`Exchange::expire`]'s; save publishes that a broken
+//! connection sends back to the [`Outbox`], whose answer then comes later.
 
 use std::collections::{BTreeMap, HashMap};
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::membership::Membership;
-use crate::message::{Event, Joined, Message};
+use crate::message::{Event, Message, Published};
 use crate::native::{self, Answer, Incoming};
+use crate::options::Options;
+use crate::outbox::{Command, Outbox};
 use crate::outlet::Outlet;
 use crate::request::{History, Join, Publish};
+use crate::under_way::UnderWay;
 
 /// Requests under way at most; further ones wait in the bounded queue of commands.
 const WAITING_MAX: usize = 1_024;
+
+/// Bytes of publishes under way that are kept to be sent again; beyond it further requests wait. One publish may pass it.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes that a publish is counted with besides its own.
+const PUBLISH_OVERHEAD_BYTES: usize = 64;
 
 /// What a [`Client`](crate::Client) asks for.
 pub(crate) enum Request {
@@ -25,6 +36,16 @@ pub(crate) enum Request {
     History(History),
     Who(String),
     Ping,
+}
+
+impl Request {
+    /// The bytes that it is counted with while it waits.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Publish(publish) => publish.bytes() + PUBLISH_OVERHEAD_BYTES,
+            _ => 0,
+        }
+    }
 }
 
 /// Where an answer goes.
@@ -37,9 +58,16 @@ pub(crate) type Rooms = BTreeMap<String, Membership>;
 #[derive(Default)]
 pub(crate) struct Exchange {
     last_reference: u64,
-    waiting: HashMap<u64, Waiter>,
+    /// By reference, so in the order in which they were sent.
+    waiting: BTreeMap<u64, Waiter>,
     /// Rooms that are to be joined again on this connection and have not been yet.
     rejoining: usize,
+    /// Bytes of the publishes that are kept to be sent again.
+    kept_bytes: usize,
+    /// The earliest time at which a publish under way has waited too long, or an earlier one that has gone since.
+    check_at: Option<Instant>,
+    /// Ids and names of publishes that an earlier connection may have brought to the server.
+    repeated: HashMap<String, String>,
 }
 
 /// Who waits, and what an answer changes besides.
@@ -52,14 +80,14 @@ enum Effect {
     Join(Join),
     Rejoin(String),
     Leave(String),
-    Publish(String),
+    Publish(Box<UnderWay>),
     Nothing,
 }
 
 impl Exchange {
     /// Whether another request may go out.
     pub(crate) fn has_space(&self) -> bool {
-        self.rejoining == 0 && self.waiting.len() < WAITING_MAX
+        self.rejoining == 0 && self.waiting.len() < WAITING_MAX && self.kept_bytes < KEPT_BYTES_MAX
     }
 
     /// Whether somebody awaits an answer.
@@ -68,17 +96,48 @@ impl Exchange {
     }
 
     /// Notes a request and appends its unit to `out`.
-    pub(crate) fn ask(&mut self, request: Request, caller: Option<Caller>, out: &mut Vec<u8>) {
+    pub(crate) fn ask(&mut self, command: Command, options: &Options, out: &mut Vec<u8>) {
         self.last_reference += 1;
-        native::encode(&request, self.last_reference, out);
-        let effect = match request {
+        native::encode(&command.request, self.last_reference, out);
+        let bytes = command.request.bytes();
+        let effect = match command.request {
             Request::Join(join) => Effect::Join(join),
             Request::Leave(room) => Effect::Leave(room),
-            Request::Publish(publish) => Effect::Publish(publish.room),
+            Request::Publish(publish) => {
+                self.begin_publish(publish, bytes, command.first_sent, options)
+            }
             Request::History(_) | Request::Who(_) | Request::Ping => Effect::Nothing,
         };
-        self.waiting
-            .insert(self.last_reference, Waiter { caller, effect });
+        let waiter = Waiter {
+            caller: Some(command.caller),
+            effect,
+        };
+        self.waiting.insert(self.last_reference, waiter);
+    }
+
+    fn begin_publish(
+        &mut self,
+        publish: Publish,
+        bytes: usize,
+        first_sent: Option<Instant>,
+        options: &Options,
+    ) -> Effect {
+        let under_way = UnderWay::new(publish, bytes, first_sent, options);
+        let until = under_way.until;
+        self.check_at = Some(self.check_at.map_or(until, |at| at.min(until)));
+        self.kept_bytes += under_way.bytes;
+        Effect::Publish(Box::new(under_way))
+    }
+
+    /// Appends the unit that asks for a sign of life.
+    pub(crate) fn ping(&mut self, out: &mut Vec<u8>) {
+        self.last_reference += 1;
+        native::encode(&Request::Ping, self.last_reference, out);
+        let waiter = Waiter {
+            caller: None,
+            effect: Effect::Nothing,
+        };
+        self.waiting.insert(self.last_reference, waiter);
     }
 
     /// Asks for a room again where its reader stands.
@@ -102,7 +161,7 @@ impl Exchange {
         outlet: &mut Outlet,
     ) -> Result<(), Error> {
         match incoming {
-            Incoming::Message(message) => deliver(message, rooms, outlet),
+            Incoming::Message(message) => self.deliver(message, rooms, outlet),
             Incoming::Gap { room, after, at } => {
                 if let Some(membership) = rooms.get_mut(&room) {
                     membership.missed(&at);
@@ -171,14 +230,7 @@ impl Exchange {
             (Effect::Leave(room), Ok(_)) => {
                 rooms.remove(room.strip_prefix('/').unwrap_or(&room));
             }
-            (Effect::Publish(room), Ok(Answer::Published(published))) => {
-                let room = room.strip_prefix('/').unwrap_or(&room);
-                if let Some(membership) = rooms.get_mut(room)
-                    && !published.duplicate
-                {
-                    membership.published(&published.at);
-                }
-            }
+            (Effect::Publish(under_way), result) => self.published(&under_way, result, rooms),
             (Effect::Rejoin(room), result) => {
                 self.rejoining = self.rejoining.saturating_sub(1);
                 rejoined(room, result.clone(), rooms, outlet);
@@ -188,12 +240,88 @@ impl Exchange {
         answer(waiter.caller, result);
     }
 
-    /// Tells everybody who still waits that their connection has ended.
-    pub(crate) fn fail(&mut self, error: &Error) {
-        self.rejoining = 0;
-        for (_, waiter) in self.waiting.drain() {
-            answer(waiter.caller, Err(error.clone()));
+    /// Notes what became of a publish.
+    fn published(
+        &mut self,
+        under_way: &UnderWay,
+        result: &Result<Answer, Error>,
+        rooms: &mut Rooms,
+    ) {
+        self.kept_bytes -= under_way.bytes;
+        let is_repeat = under_way
+            .id()
+            .is_some_and(|id| self.repeated.remove(id).is_some());
+        let Ok(Answer::Published(Published { at, duplicate })) = result else {
+            return;
+        };
+        let room = under_way.room.strip_prefix('/').unwrap_or(&under_way.room);
+        if let Some(membership) = rooms.get_mut(room)
+            && (is_repeat || !duplicate)
+        {
+            membership.published(at);
         }
+    }
+
+    fn deliver(&self, message: Message, rooms: &mut Rooms, outlet: &mut Outlet) {
+        // A message of a room that was left meanwhile crosses the leave on its way.
+        let Some(membership) = rooms.get_mut(&message.room) else {
+            return;
+        };
+        let name = message.id.as_ref().and_then(|id| self.repeated.get(id));
+        let before = membership.position().cloned();
+        if membership.delivered(&message.at, name == Some(&message.from)) {
+            outlet.message(message, before);
+        }
+    }
+
+    /// When to call [`Exchange::expire`].
+    pub(crate) fn check_at(&self) -> Option<Instant> {
+        self.check_at
+    }
+
+    /// Answers publishes whose answer is late. One that comes nevertheless is ignored.
+    pub(crate) fn expire(&mut self) {
+        let now = Instant::now();
+        let mut earliest: Option<Instant> = None;
+        let mut late = Vec::new();
+        for (reference, waiter) in &self.waiting {
+            if let Effect::Publish(under_way) = &waiter.effect {
+                if under_way.until <= now {
+                    late.push(*reference);
+                } else {
+                    let until = under_way.until;
+                    earliest = Some(earliest.map_or(until, |at| at.min(until)));
+                }
+            }
+        }
+        self.check_at = earliest;
+        for waiter in late.iter().filter_map(|late| self.waiting.remove(late)) {
+            if let Effect::Publish(under_way) = waiter.effect {
+                self.kept_bytes -= under_way.bytes;
+                let waited_ms = under_way.patience_ms;
+                answer(waiter.caller, Err(Error::NoAnswer { waited_ms }));
+            }
+        }
+    }
+
+    /// The connection has ended: publishes that the server would recognise go back to the outbox, everybody else who waits is told why.
+    pub(crate) fn fail(&mut self, error: &Error, outbox: &mut Outbox, options: &Options) {
+        let mut again = Vec::new();
+        for waiter in std::mem::take(&mut self.waiting).into_values() {
+            match (waiter.effect, waiter.caller) {
+                (Effect::Publish(under_way), Some(caller)) => match under_way.again {
+                    Some(publish) => {
+                        let sent = under_way.first_sent;
+                        again.push(Command::again(publish, caller, sent, options));
+                    }
+                    None => answer(Some(caller), Err(error.clone())),
+                },
+                (_, caller) => answer(caller, Err(error.clone())),
+            }
+        }
+        (self.rejoining, self.kept_bytes, self.check_at) = (0, 0, None);
+        outbox.put_back(again);
+        self.repeated = outbox.iter().filter_map(Command::repeated).collect();
     }
 }
 
@@ -205,22 +333,11 @@ pub(crate) fn answer(caller: Option<Caller>, result: Result<Answer, Error>) {
     }
 }
 
-fn deliver(message: Message, rooms: &mut Rooms, outlet: &mut Outlet) {
-    // A message of a room that was left meanwhile crosses the leave on its way.
-    let Some(membership) = rooms.get_mut(&message.room) else {
-        return;
-    };
-    let before = membership.position().cloned();
-    if membership.delivered(&message.at) {
-        outlet.message(message, before);
-    }
-}
-
 fn rejoined(room: String, result: Result<Answer, Error>, rooms: &mut Rooms, outlet: &mut Outlet) {
     let error = match result {
         Ok(Answer::Joined(joined)) => {
             if let Some(membership) = rooms.get_mut(&room) {
-                if let Some(gap) = gap_before(membership, &joined) {
+                if let Some(gap) = membership.gap_before(&joined) {
                     outlet.event(gap);
                 }
                 membership.rejoined(&joined);
@@ -233,19 +350,4 @@ fn rejoined(room: String, result: Result<Answer, Error>, rooms: &mut Rooms, outl
     };
     rooms.remove(&room);
     outlet.event(Event::Left { room, error });
-}
-
-/// What is missing between where the reader stood and where the resumed room begins.
-fn gap_before(membership: &Membership, joined: &Joined) -> Option<Event> {
-    let stood = membership.position().cloned();
-    let (after, at) = match &joined.incomplete_from {
-        Some(from) => (stood, from.clone()),
-        None if membership.is_unsure() => (None, stood?),
-        None => return None,
-    };
-    Some(Event::Gap {
-        room: joined.room.clone(),
-        after,
-        at,
-    })
 }

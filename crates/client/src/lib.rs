@@ -37,15 +37,18 @@ mod client;
 mod connect;
 mod error;
 mod exchange;
+mod intake;
 mod lines;
 mod membership;
 mod message;
 mod native;
 mod options;
+mod outbox;
 mod outlet;
 mod random;
 mod request;
 mod session;
+mod under_way;
 mod url;
 mod websocket;
 

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use crate::message::{Joined, Position};
+use crate::message::{Event, Joined, Position};
 use crate::request::{Join, Start};
 
 /// Acknowledged positions kept per room; the oldest is forgotten, which after a long absence means hearing an own message.
@@ -51,9 +51,19 @@ impl Membership {
         }
     }
 
-    /// Whether something may be missing before the position that [`Membership::rejoin`] names.
-    pub(crate) fn is_unsure(&self) -> bool {
-        self.unsure
+    /// What is missing between where the reader stood and where the resumed room begins.
+    pub(crate) fn gap_before(&self, joined: &Joined) -> Option<Event> {
+        let stood = self.position().cloned();
+        let (after, at) = match &joined.incomplete_from {
+            Some(from) => (stood, from.clone()),
+            None if self.unsure => (None, stood?),
+            None => return None,
+        };
+        Some(Event::Gap {
+            room: joined.room.clone(),
+            after,
+            at,
+        })
     }
 
     /// Notes a join after a reconnect.
@@ -86,8 +96,9 @@ impl Membership {
         self.own.push_back(at.clone());
     }
 
-    /// Notes a delivery. False: it is an own message that only the resume brought, to be passed over.
-    pub(crate) fn delivered(&mut self, at: &Position) -> bool {
+    /// Notes a delivery. False: it is an own message that only the resume brought, to be passed over. `is_repeated`: it is one that an
+    /// earlier connection published, and whose answer has not come yet.
+    pub(crate) fn delivered(&mut self, at: &Position, is_repeated: bool) -> bool {
         self.unsure = false;
         self.join.start = Start::After(at.clone());
         let own = self.own.iter().position(|own| own == at);
@@ -102,7 +113,8 @@ impl Membership {
             self.echoes = true;
             self.own.clear();
         }
-        own.is_none() || !catching_up
+        let is_own = own.is_some() || (is_repeated && !self.echoes);
+        !(is_own && catching_up)
     }
 
     /// Notes messages that are missing up to `at`.

@@ -7,14 +7,23 @@ use taut_dial::{Proxy, Tls};
 /// How a client behaves. The defaults suit a program that wants to stay connected.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The display name, sent with every join and publish that names no other.
+    /// The display name, sent with every join and publish that names no other. Without one the server calls each connection otherwise, so
+    /// a publish whose connection broke cannot be recognised when it comes again, and is not sent again.
     pub name: Option<String>,
     /// Come back by itself when the connection breaks or the server says so. Default true.
     pub reconnect: bool,
     /// Milliseconds for one attempt to connect, resolving and handshake included. Default 10,000.
     pub connect_ms_max: u64,
-    /// Milliseconds to wait for an answer, reconnecting included. Default 30,000.
+    /// Milliseconds to wait for an answer. For a publish the time counts that it is under way on one connection, for everything else all
+    /// time, reconnecting included. Default 30,000.
     pub answer_ms_max: u64,
+    /// Requests that may wait for a connection while there is none; further ones are refused with [`Error::Full`](crate::Error::Full).
+    /// Default 1,000. With 0 nothing waits, and no publish is ever sent a second time.
+    pub offline_messages_max: usize,
+    /// Bytes of publishes that may wait for a connection while there is none, each counted with 64 bytes more than it holds. Default 1 MiB.
+    pub offline_bytes_max: usize,
+    /// Milliseconds that a publish may wait for a connection. Default 300,000.
+    pub offline_ms_max: u64,
     /// Milliseconds without a byte after which the server is asked for a sign of life. Default 40,000, above the server's own ping of 25,000.
     pub quiet_ms_max: u64,
     /// Milliseconds in which that sign must come, or the connection counts as lost. Default 10,000.
@@ -39,6 +48,9 @@ impl Default for Options {
             reconnect: true,
             connect_ms_max: 10_000,
             answer_ms_max: 30_000,
+            offline_messages_max: 1_000,
+            offline_bytes_max: 1 << 20,
+            offline_ms_max: 300_000,
             quiet_ms_max: 40_000,
             pong_ms_max: 10_000,
             unit_bytes_max: 16 << 20,

@@ -118,7 +118,8 @@ impl Publish {
         self
     }
 
-    /// An id that makes the publish happen once, however often it is sent within the server's window.
+    /// An id that makes the publish happen once, however often it is sent under one name within the server's window of five minutes.
+    /// Where none is given and there is a name, the client draws one, so that it can send the publish again itself.
     #[must_use]
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
@@ -130,6 +131,25 @@ impl Publish {
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
+    }
+}
+
+impl Publish {
+    /// Whether the server would recognise it when it comes again: it counts ids per name.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.id.is_some() && self.name.is_some()
+    }
+
+    /// The bytes that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        let body = match &self.body {
+            Body::Text(text) => text.len(),
+            Body::Json(json) => json.get().len(),
+            Body::Binary(bytes) => bytes.len(),
+        };
+        let labels = [&self.event, &self.key, &self.id, &self.name];
+        let labels: usize = labels.into_iter().flatten().map(String::len).sum();
+        self.room.len() + body + labels
     }
 }
 

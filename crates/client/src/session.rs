@@ -1,24 +1,26 @@
 //! The task behind a client: one connection at a time, and the way back after it has broken.
 //!
 //! Invariants:
-//! - What was asked is never sent twice, nor after its caller has given up: a request whose connection ended is answered with why.
-//! - Rooms are joined again, from where their readers stand, before anything else is asked on a new connection.
+//! - A publish is sent a second time only where the server recognises it by its id; every other request is sent at most once, and answered
+//!   with why when its connection ends. Nothing is sent after its caller was told that it will not be.
+//! - Rooms are joined again, from where their readers stand, before anything else is asked on a new connection; then comes what waited, in order.
+//! - Callers are heard at all times, also between two connections (see [`crate::intake`]).
 //! - While the reader of events is behind, nothing is decoded unless an answer is awaited (see [`crate::outlet`]).
-//!
-//! Absent on purpose: buffering publishes while offline. They wait, unsent, and time out at their caller.
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::carrier::Carrier;
 use crate::connect::connect;
 use crate::error::{Error, Retry};
-use crate::exchange::{Caller, Exchange, Request, Rooms, answer};
+use crate::exchange::{Exchange, Rooms};
+use crate::intake::{Intake, closed};
 use crate::message::Event;
 use crate::native;
 use crate::options::Options;
+use crate::outbox::Command;
 use crate::outlet::Outlet;
 use crate::random::Random;
 use crate::url::Url;
@@ -29,22 +31,12 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// The time after which a connection counts as one that holds, so that the pauses begin anew.
 const HELD: Duration = Duration::from_secs(10);
 
-/// What a [`Client`](crate::Client) hands to its session.
-pub(crate) struct Command {
-    pub(crate) request: Request,
-    pub(crate) caller: Caller,
-    /// When the request is not worth sending any more.
-    pub(crate) until: Instant,
-}
-
 /// The task's state.
 pub(crate) struct Session {
     pub(crate) url: Url,
     pub(crate) options: Options,
     pub(crate) random: Random,
-    pub(crate) commands: mpsc::Receiver<Command>,
-    /// Turns true when [`Client::close`](crate::Client::close) was called.
-    pub(crate) closing: watch::Receiver<bool>,
+    pub(crate) intake: Intake,
     /// Where the reason of the end is left, for calls that come later.
     pub(crate) ended: watch::Sender<Option<Error>>,
     pub(crate) outlet: Outlet,
@@ -63,7 +55,8 @@ impl Session {
             if began.elapsed() >= HELD {
                 self.attempt = 0;
             }
-            self.exchange.fail(&error);
+            self.exchange
+                .fail(&error, &mut self.intake.outbox, &self.options);
             if error == Error::Closed {
                 self.say_goodbye(&mut carrier).await;
                 break error;
@@ -76,6 +69,7 @@ impl Session {
                 Err(error) => break error,
             };
         };
+        self.intake.outbox.end(&reason);
         self.ended.send_replace(Some(reason));
     }
 
@@ -112,16 +106,22 @@ impl Session {
             self.exchange
                 .receive(incoming?, &mut self.rooms, &mut self.outlet)?;
         }
+        while self.takes_requests(carrier)
+            && let Some(command) = self.intake.outbox.pop()
+        {
+            self.ask(command, carrier, unit)?;
+        }
         carrier.flush()?;
         let wants_input = self.wants_input(carrier);
-        let wants_commands = self.exchange.has_space() && !carrier.is_full();
-        let nobody_asks = self.commands.is_closed() && self.commands.is_empty();
+        let wants_commands = self.takes_requests(carrier);
+        let nobody_asks = self.intake.nobody_asks();
+        let check_at = self.exchange.check_at();
         if !wants_input {
             // Silence is ours while we do not listen.
             heartbeat.heard();
         }
         tokio::select! {
-            () = closed(&mut self.closing) => return Err(Error::Closed),
+            () = closed(&mut self.intake.closing) => return Err(Error::Closed),
             progress = carrier.progress(wants_input) => {
                 if progress? {
                     heartbeat.heard();
@@ -131,7 +131,7 @@ impl Session {
             () = self.outlet.gone(), if nobody_asks => {
                 return Err(Error::Closed);
             }
-            command = self.commands.recv(), if wants_commands && !nobody_asks => {
+            command = self.intake.commands.recv(), if wants_commands && !nobody_asks => {
                 if let Some(command) = command {
                     self.ask(command, carrier, unit)?;
                 }
@@ -141,9 +141,12 @@ impl Session {
                     return Err(Error::Lost { text: "the server gave no sign of life".into() });
                 }
                 unit.clear();
-                self.exchange.ask(Request::Ping, None, unit);
+                self.exchange.ping(unit);
                 carrier.send(unit, &mut self.random)?;
                 heartbeat.asked();
+            }
+            () = sleep_until(check_at.unwrap_or_else(Instant::now)), if check_at.is_some() => {
+                self.exchange.expire();
             }
         }
         Ok(())
@@ -156,19 +159,17 @@ impl Session {
         carrier: &mut Carrier,
         unit: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let Command {
-            request,
-            caller,
-            until,
-        } = command;
-        if until <= Instant::now() {
-            let waited_ms = self.options.answer_ms_max;
-            answer(Some(caller), Err(Error::NoAnswer { waited_ms }));
+        if command.until <= Instant::now() {
+            command.give_up();
             return Ok(());
         }
         unit.clear();
-        self.exchange.ask(request, Some(caller), unit);
+        self.exchange.ask(command, &self.options, unit);
         carrier.send(unit, &mut self.random)
+    }
+
+    fn takes_requests(&self, carrier: &Carrier) -> bool {
+        self.exchange.has_space() && !carrier.is_full()
     }
 
     fn wants_input(&self, carrier: &Carrier) -> bool {
@@ -181,7 +182,7 @@ impl Session {
             if error.retry() == Retry::Never || !self.options.reconnect {
                 return self.give_up(error).await;
             }
-            if self.outlet.is_gone() && self.commands.is_closed() {
+            if self.outlet.is_gone() && self.intake.nobody_asks() {
                 return Err(Error::Closed);
             }
             let pause =
@@ -194,15 +195,9 @@ impl Session {
                 retry_ms: Some(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
             };
             self.announce(disconnected).await?;
-            tokio::select! {
-                () = closed(&mut self.closing) => return Err(Error::Closed),
-                () = sleep(pause) => {}
-            }
-            let attempt = tokio::select! {
-                () = closed(&mut self.closing) => return Err(Error::Closed),
-                attempt = connect(&self.url, &self.options) => attempt,
-            };
-            error = match attempt {
+            self.intake.meanwhile(sleep(pause)).await?;
+            let attempt = connect(&self.url, &self.options);
+            error = match self.intake.meanwhile(attempt).await? {
                 Ok(carrier) => {
                     self.announce(Event::Reconnected).await?;
                     return Ok(carrier);
@@ -213,6 +208,7 @@ impl Session {
     }
 
     async fn give_up(&mut self, error: Error) -> Result<Carrier, Error> {
+        self.intake.outbox.end(&error);
         let last = Event::Disconnected {
             error: error.clone(),
             retry_ms: None,
@@ -223,10 +219,7 @@ impl Session {
 
     /// Tells the reader what must not be lost, however long it takes to read it.
     async fn announce(&mut self, event: Event) -> Result<(), Error> {
-        tokio::select! {
-            () = closed(&mut self.closing) => Err(Error::Closed),
-            () = self.outlet.event_surely(event) => Ok(()),
-        }
+        self.intake.meanwhile(self.outlet.event_surely(event)).await
     }
 
     async fn say_goodbye(&mut self, carrier: &mut Carrier) {
@@ -250,13 +243,6 @@ fn asked_ms(error: &Error) -> Option<u64> {
     match error {
         Error::Bye { retry_ms, .. } | Error::Refused { retry_ms, .. } => *retry_ms,
         _ => None,
-    }
-}
-
-/// Waits until the client is closed; for ever once all its handles are gone, since then nobody can close it.
-async fn closed(closing: &mut watch::Receiver<bool>) {
-    if closing.wait_for(|closing| *closing).await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 

@@ -15,6 +15,19 @@ pub(crate) struct Peer {
     listener: TcpListener,
 }
 
+/// The place of a peer that has gone: nobody listens there, and nobody else takes it.
+pub(crate) struct Away {
+    address: SocketAddr,
+}
+
+impl Away {
+    /// The peer listens again where it did.
+    pub(crate) async fn come_back(self) -> Peer {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        Peer { listener }
+    }
+}
+
 /// One connection.
 pub(crate) struct Line {
     reader: BufReader<OwnedReadHalf>,
@@ -33,6 +46,13 @@ impl Peer {
 
     pub(crate) fn url(&self) -> String {
         format!("tcp://{}", self.address())
+    }
+
+    /// Stops listening.
+    pub(crate) fn leave(self) -> Away {
+        Away {
+            address: self.address(),
+        }
     }
 
     pub(crate) async fn accept(&self) -> Line {
