@@ -12,7 +12,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
 use taut_dial::Stream;
-use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _};
 
 use crate::connect::lost;
 use crate::error::Error;
@@ -175,6 +175,12 @@ impl Carrier {
         match self.poll_flush(&mut Context::from_waker(Waker::noop()))? {
             Poll::Ready(()) | Poll::Pending => Ok(()),
         }
+    }
+
+    /// Ends our direction: over TLS with words that tell the end from a cut.
+    pub(crate) async fn shut_down(&mut self) {
+        // A server that has gone already needs no goodbye.
+        let _ = self.stream.shutdown().await;
     }
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Result<Poll<()>, Error> {

@@ -232,6 +232,7 @@ impl Session {
                     return;
                 }
             }
+            carrier.shut_down().await;
         };
         // A goodbye that does not leave in time is one that the server can do without.
         let _ = timeout(GOODBYE, flushed).await;
