@@ -53,6 +53,8 @@ pub(crate) async fn connect(
             ..Tls::default()
         },
         proxy,
+        // A script rather hears of a server that stays away than waits for it.
+        offline_ms_max: 30_000,
         ..Options::default()
     };
     match Client::connect_with(&server.url, options).await {
