@@ -240,7 +240,7 @@ fn alarm(alert: AlertDescription, context: &Context<'_>) -> DialError {
         ),
         (AlertDescription::HandshakeFailure, _) => (
             TlsFault::Disagreement,
-            "it found no cipher in common, or has no certificate for this name (handshake_failure)"
+            "it has no cipher in common with us, no certificate for this name, or no TLS on this port (alert HandshakeFailure)"
                 .into(),
             None,
         ),
