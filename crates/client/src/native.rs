@@ -227,8 +227,12 @@ pub(crate) fn decode(unit: &[u8]) -> Result<Incoming, Error> {
             code: code.into_owned(),
             retry_ms,
         },
-        // Nothing here asks for another name by itself.
-        Reply::Renamed { .. } | Reply::Unknown => Incoming::Unknown,
+        // Nothing here asks for another name by itself, or speaks in datagrams.
+        Reply::Renamed { .. }
+        | Reply::Fetched { .. }
+        | Reply::Announced(_)
+        | Reply::Prove { .. }
+        | Reply::Unknown => Incoming::Unknown,
     })
 }
 

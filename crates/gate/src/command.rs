@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use taut_hub::{Door, Draft, Join, RoomName, Start};
 
+use crate::datagram::Fetch;
+
 /// What a peer wants, in the hub's words, whatever dialect it said it in.
 #[derive(Debug)]
 pub enum Command {
@@ -32,6 +34,13 @@ pub enum Command {
         start: Start,
         /// At most this many messages.
         limit: u32,
+    },
+    /// Read one message in pieces.
+    Fetch {
+        /// Which room.
+        room: RoomName,
+        /// Which piece.
+        fetch: Fetch,
     },
     /// Ask who is in a room.
     Who {

@@ -1,5 +1,5 @@
 use taut_hub::{Body, Message, Origin, Position, Room};
-use taut_wire::native::{Delivery, Payload, encode_delivery};
+use taut_wire::native::{Delivery, Payload, encode_announcement, encode_delivery};
 use taut_wire::ws::{self, Opcode};
 use taut_wire::{http, sse, text};
 
@@ -18,6 +18,8 @@ pub enum Format {
     NativeDeflated,
     /// Native JSON, a line each.
     Lines,
+    /// Native JSON, a datagram each; here a line each, since no unit holds a line end. What is too long for a datagram is announced.
+    Datagrams,
     /// The same in HTTP chunks.
     LinesChunked,
     /// For a terminal.
@@ -34,7 +36,7 @@ pub enum Format {
 
 impl Format {
     /// How many Formats have shared bytes: the first so many, in their order.
-    pub const SHARED: usize = 10;
+    pub const SHARED: usize = 11;
 
     /// The Format of a WebSocket.
     #[must_use]
@@ -56,17 +58,22 @@ impl Format {
 }
 
 /// Encodes messages for all Formats; one per core, with its scratch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Encoder {
     scratch: Vec<u8>,
     deflater: ws::deflate::Deflater,
+    datagram_bytes_max: usize,
 }
 
 impl Encoder {
-    /// An encoder with empty scratch.
+    /// An encoder whose datagrams hold at most so many bytes.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(datagram_bytes_max: usize) -> Self {
+        Self {
+            scratch: Vec::new(),
+            deflater: ws::deflate::Deflater::new(),
+            datagram_bytes_max,
+        }
     }
 
     /// Appends `message` down to its final bytes, WebSocket header or chunk head included.
@@ -88,6 +95,18 @@ impl Encoder {
             }
             Format::Lines => {
                 native(room, message, out);
+                out.push(b'\n');
+            }
+            Format::Datagrams => {
+                let start = out.len();
+                native(room, message, out);
+                let bytes = out.len() - start;
+                if bytes > self.datagram_bytes_max {
+                    out.truncate(start);
+                    let at = room.position(message.offset).to_string();
+                    let head = delivery(room.name().as_str(), &at, message);
+                    encode_announcement(out, &head, bytes);
+                }
                 out.push(b'\n');
             }
             Format::Text => {

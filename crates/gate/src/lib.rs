@@ -4,6 +4,7 @@
 
 pub mod close;
 mod command;
+pub mod datagram;
 mod format;
 pub mod http;
 mod name;

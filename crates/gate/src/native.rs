@@ -11,6 +11,7 @@ use taut_wire::native::{self, Lane, Rejected, Reply, Verb};
 
 use crate::close::Close;
 use crate::command::{Command, Speaker};
+use crate::datagram::Fetch;
 use crate::format::{delivery, origin_id};
 use crate::http::position as read_position;
 use crate::name::display_name;
@@ -26,7 +27,17 @@ pub fn command<'a>(
     unit: &'a [u8],
     speaker: &Speaker,
 ) -> Result<(Command, Option<&'a str>), Rejected<'a>> {
-    let request = native::decode_request(unit)?;
+    of_request(native::decode_request(unit)?, speaker)
+}
+
+/// The same for a request that is decoded already.
+///
+/// # Errors
+/// What to answer instead; the Conn lives.
+pub fn of_request<'a>(
+    request: native::Request<'a>,
+    speaker: &Speaker,
+) -> Result<(Command, Option<&'a str>), Rejected<'a>> {
     let reference = request.reference;
     let refused = |code, text: String| Rejected {
         code,
@@ -96,6 +107,17 @@ pub fn command<'a>(
                 limit,
             }
         }
+        Verb::Fetch {
+            room: name,
+            at,
+            offset,
+        } => Command::Fetch {
+            room: room(&name)?,
+            fetch: Fetch {
+                at: read_position(&at),
+                offset,
+            },
+        },
         Verb::Who { room: name } => Command::Who { room: room(&name)? },
         Verb::Nick { name } => Command::Rename {
             name: named(Some(&name))?,
@@ -213,6 +235,11 @@ pub(crate) fn with_page(
         more: page.more,
     };
     write(&head, &messages);
+}
+
+/// `{"error":CODE,…}` for what no [`Refusal`] of the hub says.
+pub fn encode_error(out: &mut Vec<u8>, code: &str, reference: Option<&str>, text: &str) {
+    native::encode_error(out, code, reference, text, None);
 }
 
 /// `{"ok":"who",…}`.

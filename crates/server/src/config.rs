@@ -52,6 +52,12 @@ pub struct Limits {
     pub wait_ms_max: u64,
     /// Milliseconds a graceful shutdown may take. Default 30,000.
     pub drain_ms_max: u64,
+    /// Bytes of a datagram that is sent; longer messages are announced and fetched. Default 1,200.
+    pub datagram_bytes_max: usize,
+    /// Datagram peers that may be Conns, per core. Default 10,000.
+    pub datagram_peers_max: usize,
+    /// Milliseconds that the proof of a datagram peer's address holds after its last datagram. Default 60,000.
+    pub proof_ms_max: u64,
     /// Bytes of own answers that may wait for a Conn that does not read; beyond it, its requests are not read either. Default 256 KiB.
     pub answers_bytes_max: usize,
 }
@@ -68,6 +74,9 @@ impl Default for Limits {
             pong_ms_max: 10_000,
             wait_ms_max: 60_000,
             drain_ms_max: 30_000,
+            datagram_bytes_max: taut_gate::datagram::DATAGRAM_BYTES_MAX_DEFAULT,
+            datagram_peers_max: 10_000,
+            proof_ms_max: 60_000,
             answers_bytes_max: 256 << 10,
         }
     }

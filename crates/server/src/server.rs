@@ -71,7 +71,8 @@ impl Server {
             hub: config.hub,
             policies: config.policies,
         };
-        let (cores, intakes, poll) = make_cores(&shared, polls, &alerts[..count])?;
+        let (mut cores, intakes, poll) = make_cores(&shared, polls, &alerts[..count])?;
+        share_out(&mut cores, sockets.datagrams)?;
         let acceptor = Acceptor {
             poll,
             listeners: sockets.listeners,
@@ -244,6 +245,18 @@ fn make_cores(
         }));
     }
     Ok((cores, intakes, acceptors))
+}
+
+/// Gives each core its share of the datagram sockets: a socket stays on one core.
+fn share_out(cores: &mut [Core], sockets: Vec<mio::net::UdpSocket>) -> Result<(), StartError> {
+    let count = cores.len();
+    for (index, socket) in sockets.into_iter().enumerate() {
+        if let Some(core) = cores.get_mut(index % count) {
+            core.open_datagrams(socket)
+                .map_err(|source| system("a datagram socket cannot be watched", source))?;
+        }
+    }
+    Ok(())
 }
 
 fn cores_of(asked: usize) -> usize {

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use proptest::prelude::*;
 use taut_wire::native::{
-    Body, Lane, Member, Message, Recovery, Reply, Roster, Verb, decode_reply, decode_request,
-    encode_string,
+    Announcement, Body, Lane, Member, Message, Recovery, Reply, Roster, Verb, decode_reply,
+    decode_request, encode_string,
 };
 
 type Text = Cow<'static, str>;
@@ -90,6 +90,11 @@ fn verb() -> impl Strategy<Value = Verb<'static>> {
         ),
         text().prop_map(|room| Verb::Leave { room }),
         text().prop_map(|room| Verb::Who { room }),
+        (text(), text(), any::<u32>()).prop_map(|(room, at, offset)| Verb::Fetch {
+            room,
+            at,
+            offset,
+        }),
         text().prop_map(|name| Verb::Nick { name }),
         Just(Verb::Ping),
         (text(), start(), prop::option::of(any::<u32>())).prop_map(
@@ -218,6 +223,33 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
             }
         ),
         message().prop_map(Reply::Message),
+        text().prop_map(|challenge| Reply::Prove { challenge }),
+        ((text(), text(), text(), text()), any::<u32>()).prop_map(
+            |((room, at, from, event), bytes)| {
+                Reply::Announced(Announcement {
+                    room,
+                    at,
+                    from,
+                    event,
+                    bytes,
+                })
+            }
+        ),
+        (
+            (reference(), text(), text()),
+            any::<(u32, u32)>(),
+            any::<Vec<u8>>()
+        )
+            .prop_map(|((reference, room, at), (offset, bytes), piece)| {
+                Reply::Fetched {
+                    reference,
+                    room,
+                    at,
+                    offset,
+                    bytes,
+                    piece: Cow::Owned(piece),
+                }
+            }),
         (text(), text(), text()).prop_map(|(room, after, at)| Reply::Gap { room, after, at }),
         (text(), members(), members(), any::<u32>()).prop_map(|(room, joined, left, count)| {
             Reply::Presence {

@@ -13,6 +13,7 @@ use mio::{Interest, Registry, Token};
 use taut_gate::Format;
 use taut_hub::{ConnId, Door};
 
+use super::datagram::Datagrams;
 use super::wheel::{Alarm, Entry};
 use crate::talk::Talk;
 
@@ -21,6 +22,10 @@ use crate::talk::Talk;
 pub(crate) enum Stream {
     Tcp(mio::net::TcpStream),
     Unix(mio::net::UnixStream),
+    /// A peer of one of the core's datagram sockets, by its key there.
+    Datagrams(u32),
+    /// No socket at all: the Conn that speaks for datagram peers without proof.
+    Nobody,
 }
 
 impl Read for Stream {
@@ -28,6 +33,7 @@ impl Read for Stream {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
             Self::Unix(stream) => stream.read(buffer),
+            Self::Datagrams(_) | Self::Nobody => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 }
@@ -44,6 +50,8 @@ impl Stream {
         let source: &mut dyn Source = match self {
             Self::Tcp(stream) => stream,
             Self::Unix(stream) => stream,
+            // The socket is watched, for all of its peers.
+            Self::Datagrams(_) | Self::Nobody => return Ok(()),
         };
         if again {
             registry.reregister(source, token, interest)
@@ -69,7 +77,12 @@ impl Stream {
     }
 
     /// Writes as much of both parts as the kernel takes; 0 when it takes nothing now.
-    fn write_both(&mut self, head: &[u8], body: &[u8]) -> io::Result<usize> {
+    fn write_both(
+        &mut self,
+        head: &[u8],
+        body: &[u8],
+        datagrams: &mut Datagrams,
+    ) -> io::Result<usize> {
         loop {
             let result = match self {
                 Self::Tcp(stream) if head.is_empty() => stream.write(body),
@@ -80,6 +93,16 @@ impl Stream {
                 Self::Unix(stream) => {
                     stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
                 }
+                Self::Datagrams(key) => {
+                    let of_head = datagrams.write_lines(*key, head);
+                    let of_body = if of_head == head.len() {
+                        datagrams.write_lines(*key, body)
+                    } else {
+                        0
+                    };
+                    Ok(of_head + of_body)
+                }
+                Self::Nobody => Ok(head.len() + body.len()),
             };
             match result {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -95,6 +118,7 @@ impl Stream {
         let _ = match self {
             Self::Tcp(stream) => stream.shutdown(std::net::Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(std::net::Shutdown::Write),
+            Self::Datagrams(_) | Self::Nobody => Ok(()),
         };
     }
 }
@@ -216,14 +240,14 @@ impl Conn {
     ///
     /// # Errors
     /// The socket's own: the peer is gone.
-    pub(crate) fn write(&mut self, body: &[u8]) -> io::Result<Wrote> {
+    pub(crate) fn write(&mut self, body: &[u8], datagrams: &mut Datagrams) -> io::Result<Wrote> {
         let own = self.output.as_ref().map_or(&[][..], |output| output.rest());
         let total = own.len() + body.len();
         if total == 0 {
             self.output = None;
             return Ok(Wrote::All);
         }
-        let written = self.stream.write_both(own, body)?;
+        let written = self.stream.write_both(own, body, datagrams)?;
         if written == total {
             self.output = None;
             self.flags.blocked = false;
@@ -242,6 +266,17 @@ impl Conn {
                 Ok(Wrote::Part(0))
             }
         }
+    }
+
+    /// Notes that something came.
+    pub(crate) fn hear(&mut self, now_ms: u64) {
+        self.heard_ms = wrapped(now_ms);
+        self.flags.pinged = false;
+    }
+
+    /// Whether FIN means anything to its peer.
+    pub(crate) fn has_stream(&self) -> bool {
+        !matches!(self.stream, Stream::Datagrams(_) | Stream::Nobody)
     }
 
     /// Which door it came by.

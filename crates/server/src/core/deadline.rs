@@ -66,7 +66,8 @@ impl Core {
             Talk::Http(_) => self.http_alarm(id),
             Talk::Stream(_) => self.stream_alarm(id),
             Talk::Payload(..) | Talk::Native(..) => self.socket_alarm(id),
-            Talk::Lines(_) | Talk::Text(_) => {}
+            Talk::Datagrams(_) => self.datagram_alarm(id),
+            Talk::Lines(_) | Talk::Text(_) | Talk::Unproven(_) => {}
         }
     }
 
@@ -139,7 +140,7 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        if conn.flags.ended {
+        if conn.flags.ended || !conn.has_stream() {
             return self.remove(id.slot, Farewell::Said);
         }
         conn.stream.finish();

@@ -57,7 +57,7 @@ impl Core {
             return true;
         };
         let http = match conn.talk {
-            Talk::Undecided => {
+            Talk::Undecided | Talk::Unproven(_) => {
                 self.remove(slot, Farewell::Said);
                 return true;
             }

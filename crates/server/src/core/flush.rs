@@ -190,7 +190,7 @@ impl Core {
         let bytes =
             self.windows
                 .behind(member.cursor, format, conn.format, room, &mut self.encoder);
-        match conn.write(bytes)? {
+        match conn.write(bytes, &mut self.datagrams)? {
             Wrote::All => {
                 if let Some(room) = self.shard.room_mut(id) {
                     room.sent(index, head);
@@ -393,7 +393,7 @@ impl Core {
             }
             Talk::Stream(stream) => stream.gap(out, room, after, at),
             Talk::Text(_) => taut_gate::text::encode_gap(out),
-            Talk::Lines(_) => {
+            Talk::Lines(_) | Talk::Datagrams(_) => {
                 taut_gate::native::encode_gap(out, name.as_ref(), after, at);
                 out.push(b'\n');
             }
@@ -424,7 +424,7 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return false;
         };
-        match conn.write(gathered) {
+        match conn.write(gathered, &mut self.datagrams) {
             Ok(Wrote::All) => true,
             Ok(Wrote::Part(written)) => {
                 // The cursors stand behind these bytes already, so they are kept: at most one gather.
@@ -460,6 +460,12 @@ impl Core {
             return;
         };
         conn.flags.stalling = true;
+        if !conn.has_stream() {
+            self.datagrams.wait(id.slot);
+        }
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
         if !std::mem::replace(&mut conn.flags.watches_writes, true) {
             let both = Interest::READABLE | Interest::WRITABLE;
             if self.register(id.slot, both, true).is_err() {

@@ -5,6 +5,7 @@
 //! Data flows one way: sockets → `receive` → [`talk`](crate::talk) → Shard → `settle` → `flush` → sockets.
 
 mod conn;
+mod datagram;
 mod deadline;
 mod drain;
 mod flush;
@@ -27,6 +28,7 @@ use taut_hub::{Input, Now, Output, RoomId, Shard};
 use taut_wire::ws;
 
 pub(crate) use conn::{Conns, Stream, Wrote};
+pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
 pub(crate) use link::{Alert, Links};
 pub(crate) use settle::ticket_of;
@@ -36,7 +38,7 @@ use crate::acceptor::Newcomer;
 use crate::config::Limits;
 use crate::error::Fault;
 use crate::stop::Stop;
-use conn::wrapped;
+use crate::talk::Proofs;
 use window::Windows;
 
 /// The token of the core's [`Alert`].
@@ -67,6 +69,8 @@ pub(crate) struct Core {
     pub(crate) responder: Responder,
     pub(crate) encoder: Encoder,
     pub(crate) inflater: ws::deflate::Inflater,
+    pub(crate) datagrams: Datagrams,
+    pub(crate) proofs: Proofs,
     /// Guests named so far; numbers their names.
     pub(crate) guests: u64,
     started: Instant,
@@ -105,6 +109,7 @@ pub(crate) struct Parts {
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
+        let encoder = Encoder::new(parts.limits.datagram_bytes_max);
         Self {
             id: parts.id,
             cores: parts.cores,
@@ -124,7 +129,9 @@ impl Core {
                 unix_ms: unix_ms(),
             },
             responder: Responder::new(),
-            encoder: Encoder::new(),
+            encoder,
+            datagrams: Datagrams::default(),
+            proofs: Proofs::default(),
             inflater: ws::deflate::Inflater::new(),
             guests: 0,
             started: Instant::now(),
@@ -166,11 +173,13 @@ impl Core {
                     self.receive_event(event);
                 }
             }
+            self.receive_datagrams();
             self.meet_deadlines();
             if self.drained() {
                 return Ok(());
             }
             self.flush();
+            self.send_datagrams();
             self.links.flush();
         }
     }
@@ -206,7 +215,11 @@ impl Core {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || !self.dirty.is_empty() || !self.dirty_rooms.is_empty() {
+        if !self.ready.is_empty()
+            || !self.dirty.is_empty()
+            || !self.dirty_rooms.is_empty()
+            || self.datagrams.is_ready()
+        {
             return Some(Duration::ZERO);
         }
         if !self.owed.is_empty() || self.links.has_backlog() || self.drain.is_some() {
@@ -272,6 +285,16 @@ impl Core {
             .watch(self.poll.registry(), token, interest, again)
     }
 
+    /// Counts a Conn that no acceptor handed over.
+    pub(crate) fn count_one_more(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the server is shutting down.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drain.is_some()
+    }
+
     /// Takes a Conn out of everything and closes its socket.
     pub(crate) fn remove(&mut self, slot: u32, farewell: taut_hub::Farewell) {
         let Some(id) = self.conns.id(slot) else {
@@ -281,7 +304,10 @@ impl Core {
             self.hub(Input::Close { conn: id, farewell });
         }
         // Dropping the socket takes it off the poll.
-        if self.conns.remove(slot).is_some() {
+        if let Some(conn) = self.conns.remove(slot) {
+            if let Stream::Datagrams(key) = conn.stream {
+                self.datagrams.forget(key);
+            }
             self.count.fetch_sub(1, Ordering::Relaxed);
             tracing::debug!(conn = %taut_gate::conn_id(self.id, id), ?farewell, "closed");
         }

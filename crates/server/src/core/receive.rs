@@ -7,7 +7,7 @@ use mio::Interest;
 use taut_gate::Close;
 use taut_hub::{ConnId, Farewell, Input};
 
-use super::{Core, READ_BYTES, wrapped};
+use super::{Core, READ_BYTES};
 use crate::acceptor::Newcomer;
 use crate::listen::Speaks;
 use crate::talk::{Step, Talk};
@@ -42,6 +42,9 @@ impl Core {
 
     /// One event of the poll.
     pub(super) fn receive_event(&mut self, event: &mio::event::Event) {
+        if self.datagram_event(event) {
+            return;
+        }
         let Ok(slot) = u32::try_from(event.token().0) else {
             return;
         };
@@ -126,8 +129,7 @@ impl Core {
                     return None;
                 }
                 Ok(count) => {
-                    conn.heard_ms = wrapped(now_ms);
-                    conn.flags.pinged = false;
+                    conn.hear(now_ms);
                     return Some(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -4,7 +4,7 @@ use taut_gate::{Close, native, text};
 use taut_hub::{CloseReason, ConnId, Output, PresenceChange, RoomId, Ticket};
 
 use super::Core;
-use crate::talk::Talk;
+use crate::talk::{Asked, Talk};
 
 impl Core {
     /// Carries out one output.
@@ -47,7 +47,10 @@ impl Core {
             return;
         };
         match &conn.talk {
-            Talk::Lines(_) | Talk::Native(..) => self.answer_native(id, output),
+            Talk::Lines(_) | Talk::Datagrams(_) | Talk::Native(..) => {
+                self.answer_native(id, output);
+            }
+            Talk::Unproven(_) => self.answer_unproven(id, &output),
             Talk::Text(_) => self.answer_text(id, output),
             Talk::Payload(..) => self.answer_payload(id, output),
             Talk::Http(_) => self.answer_http(id, output),
@@ -57,7 +60,10 @@ impl Core {
     }
 
     fn answer_native(&mut self, id: ConnId, output: Output) {
-        let Some(reference) = self.native_reference(id, &output) else {
+        let Some(Asked {
+            reference, fetch, ..
+        }) = self.native_asked(id, &output)
+        else {
             return;
         };
         let reference = reference.as_deref();
@@ -79,15 +85,16 @@ impl Core {
             Output::Left { room, .. } => {
                 self.say_native(id, |out| native::encode_left(out, reference, &room));
             }
+            // Fire and forget.
+            Output::Published { .. } if reference.is_none() && self.is_datagram(id) => {}
             Output::Published { at, duplicate, .. } => self.say_native(id, |out| {
                 native::encode_published(out, reference, at, duplicate);
             }),
-            Output::History { page, .. } => {
-                self.say_native(id, |out| native::encode_history(out, reference, &page));
-            }
-            Output::Who { room, roster, .. } => {
-                self.say_native(id, |out| native::encode_who(out, reference, &room, &roster));
-            }
+            Output::History { page, .. } => match fetch {
+                Some(fetch) => self.say_piece(id, reference, &page, &fetch),
+                None => self.say_history(id, reference, &page),
+            },
+            Output::Who { room, roster, .. } => self.say_who(id, reference, &room, &roster),
             Output::Refused { refusal, .. } => {
                 self.say_native(id, |out| native::encode_refused(out, reference, &refusal));
             }

@@ -1,5 +1,6 @@
 //! What each Conn speaks: one file per carrier and dialect, from its bytes to hub commands.
 
+mod datagram;
 mod http;
 mod lines;
 mod native;
@@ -16,8 +17,9 @@ use taut_wire::ws;
 use crate::core::Core;
 use crate::listen::Speaks;
 
+pub(crate) use datagram::{Proofs, Unproven};
 pub(crate) use http::HttpTalk;
-pub(crate) use native::Session;
+pub(crate) use native::{Asked, Session};
 pub(crate) use streaming::StreamTalk;
 pub(crate) use text::TextTalk;
 
@@ -32,6 +34,10 @@ pub(crate) enum Talk {
     Stream(Box<StreamTalk>),
     /// Native JSON, a line each.
     Lines(Box<Session>),
+    /// Native JSON, a datagram each.
+    Datagrams(Box<Session>),
+    /// Whatever datagram peers say before their address is proved; see [`datagram`].
+    Unproven(Box<Unproven>),
     /// A person at `nc`.
     Text(Box<TextTalk>),
     /// A WebSocket that carries payload only, and the room it is in.
@@ -86,6 +92,7 @@ impl Talk {
             Self::Http(_) => "http",
             Self::Stream(stream) => stream.door(),
             Self::Lines(_) => "lines",
+            Self::Datagrams(_) | Self::Unproven(_) => "udp",
             Self::Text(_) => "text",
             Self::Payload(..) | Self::Native(..) => "websocket",
         })
@@ -101,9 +108,9 @@ impl Talk {
     ) {
         match self {
             // HTTP says its own problem before it closes; the others have nothing to say it in.
-            Self::Undecided | Self::Http(_) | Self::Done => {}
+            Self::Undecided | Self::Http(_) | Self::Unproven(_) | Self::Done => {}
             Self::Stream(stream) => stream.farewell(out, close, seed),
-            Self::Lines(_) => {
+            Self::Lines(_) | Self::Datagrams(_) => {
                 native::farewell(out, close, text, seed);
                 out.push(b'\n');
             }
@@ -150,6 +157,8 @@ impl Core {
             Talk::Payload(..) | Talk::Native(..) => self.frame(id, data),
             // A client that streams has nothing to say any more.
             Talk::Stream(_) | Talk::Done => Step::Took(data.len()),
+            // Their bytes come another way.
+            Talk::Datagrams(_) | Talk::Unproven(_) => Step::Took(data.len()),
         }
     }
 
@@ -166,6 +175,7 @@ impl Core {
             Talk::Http(_) | Talk::Stream(_) | Talk::Payload(..) | Talk::Native(..) | Talk::Done => {
                 self.leave(id);
             }
+            Talk::Datagrams(_) | Talk::Unproven(_) => {}
         }
     }
 

@@ -3,32 +3,51 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use taut_gate::datagram::{self, Fetch};
 use taut_gate::{Close, Command, Speaker, native};
-use taut_hub::{ConnId, Input, Output, Ticket};
+use taut_hub::{ConnId, Input, Output, Page, RoomName, Roster, Ticket};
 
 use super::Talk;
 use crate::core::{Core, ticket_of};
 
 /// Requests of one Conn that may wait for an answer from another core; beyond it no more are read.
 const PENDING_MAX: usize = 1_024;
+/// Messages that a page of history over datagrams begins with: more would hardly fit into one.
+const DATAGRAM_MESSAGES_MAX: u32 = 16;
+/// Bytes of a piece of a message on carriers that do not bound it.
+const PIECE_BYTES_MAX: usize = 32 << 10;
 
 /// What a native Conn waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     next_ticket: u32,
-    /// Tickets given out and the `ref` that each answer must carry.
-    pending: VecDeque<(Ticket, Option<Box<str>>)>,
+    /// Requests that have no answer yet.
+    pending: VecDeque<Asked>,
     /// A read that another core has not answered. There is one at a time, since each may bring a whole page.
     reading: Option<Ticket>,
     /// How far the line under way has been searched for its end.
     pub(super) searched: usize,
 }
 
+/// A request that waits for its answer.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    ticket: Ticket,
+    /// The `ref` that the answer must carry.
+    pub(crate) reference: Option<Box<str>>,
+    /// What of the answer is wanted, where it is one message in pieces.
+    pub(crate) fetch: Option<Fetch>,
+}
+
 impl Session {
     fn ticket(&mut self, reference: Option<Box<str>>) -> Ticket {
         self.next_ticket = self.next_ticket.wrapping_add(1);
         let ticket = Ticket(self.next_ticket);
-        self.pending.push_back((ticket, reference));
+        self.pending.push_back(Asked {
+            ticket,
+            reference,
+            fetch: None,
+        });
         ticket
     }
 
@@ -39,17 +58,29 @@ impl Session {
         ticket
     }
 
+    /// The same for one message in pieces.
+    fn fetch(&mut self, reference: Option<Box<str>>, fetch: Fetch) -> Ticket {
+        let ticket = self.read(reference);
+        if let Some(asked) = self.pending.back_mut() {
+            asked.fetch = Some(fetch);
+        }
+        ticket
+    }
+
     pub(super) fn is_waiting(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// The `ref` of the request that `ticket` was given to; `None` when it was never given.
-    fn settle(&mut self, ticket: Ticket) -> Option<Option<Box<str>>> {
-        let index = self
-            .pending
-            .iter()
-            .position(|(waiting, _)| *waiting == ticket)?;
-        self.pending.remove(index).map(|(_, reference)| reference)
+    /// Whether as many requests wait as may.
+    pub(super) fn is_full(&self) -> bool {
+        self.pending.len() >= PENDING_MAX
+    }
+
+    /// The request that `ticket` was given to; `None` when it was never given.
+    fn settle(&mut self, ticket: Ticket) -> Option<Asked> {
+        let waiting = |asked: &Asked| asked.ticket == ticket;
+        let index = self.pending.iter().position(waiting)?;
+        self.pending.remove(index)
     }
 }
 
@@ -81,7 +112,10 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        let (Talk::Lines(session) | Talk::Native(_, session)) = &mut conn.talk else {
+        let datagrams = matches!(conn.talk, Talk::Datagrams(_));
+        let (Talk::Lines(session) | Talk::Datagrams(session) | Talk::Native(_, session)) =
+            &mut conn.talk
+        else {
             return;
         };
         let input = match command {
@@ -120,7 +154,18 @@ impl Core {
                 ticket: session.read(reference),
                 room,
                 start,
-                limit,
+                limit: if datagrams {
+                    limit.min(DATAGRAM_MESSAGES_MAX)
+                } else {
+                    limit
+                },
+            },
+            Command::Fetch { room, fetch } => Input::Read {
+                conn: id,
+                ticket: session.fetch(reference, fetch),
+                room,
+                start: fetch.start(),
+                limit: 1,
             },
             Command::Who { room } => Input::Who {
                 conn: id,
@@ -128,7 +173,7 @@ impl Core {
                 room,
             },
         };
-        if session.pending.len() >= PENDING_MAX || session.reading.is_some() {
+        if !datagrams && (session.is_full() || session.reading.is_some()) {
             conn.flags.paused = true;
         }
         self.hub(input);
@@ -140,7 +185,7 @@ impl Core {
             return;
         };
         match &conn.talk {
-            Talk::Lines(_) => {
+            Talk::Lines(_) | Talk::Datagrams(_) => {
                 let out = conn.answers();
                 encode(out);
                 out.push(b'\n');
@@ -162,22 +207,81 @@ impl Core {
         self.touch(id.slot);
     }
 
-    /// The `ref` that an answer must carry, taken off the list; `None` when nobody asked.
-    pub(crate) fn native_reference(
+    /// A page of history; over datagrams as much of it as fits into one.
+    pub(crate) fn say_history(&mut self, id: ConnId, reference: Option<&str>, page: &Page) {
+        let Some(bytes_max) = self.datagram_bytes_max(id) else {
+            return self.say_native(id, |out| native::encode_history(out, reference, page));
+        };
+        let mut unit = Vec::new();
+        if let Err(at) = datagram::encode_history(&mut unit, reference, page, bytes_max) {
+            let text = format!(
+                "the message {at} is too long for a datagram; fetch it, and go on after it"
+            );
+            native::encode_error(&mut unit, "too-long-for-datagram", reference, &text);
+        }
+        self.say_native(id, |out| out.extend_from_slice(&unit));
+    }
+
+    /// Who is in a room; over datagrams as many of them as fit into one.
+    pub(crate) fn say_who(
         &mut self,
         id: ConnId,
-        output: &Output,
-    ) -> Option<Option<Box<str>>> {
+        reference: Option<&str>,
+        room: &RoomName,
+        roster: &Roster,
+    ) {
+        match self.datagram_bytes_max(id) {
+            None => self.say_native(id, |out| {
+                native::encode_who(out, reference, room, roster);
+            }),
+            Some(bytes_max) => self.say_native(id, |out| {
+                datagram::encode_who(out, reference, room, roster, bytes_max);
+            }),
+        }
+    }
+
+    /// A piece of a message.
+    pub(crate) fn say_piece(
+        &mut self,
+        id: ConnId,
+        reference: Option<&str>,
+        page: &Page,
+        fetch: &Fetch,
+    ) {
+        let bytes_max = self.datagram_bytes_max(id).unwrap_or(PIECE_BYTES_MAX);
+        let mut unit = Vec::new();
+        if let Err(text) = datagram::encode_piece(&mut unit, reference, page, fetch, bytes_max) {
+            unit.clear();
+            native::encode_error(&mut unit, "not-found", reference, &text);
+        }
+        self.say_native(id, |out| out.extend_from_slice(&unit));
+    }
+
+    /// Whether a Conn's units are datagrams.
+    pub(crate) fn is_datagram(&mut self, id: ConnId) -> bool {
+        self.datagram_bytes_max(id).is_some()
+    }
+
+    /// How long one unit to a Conn may be, where its carrier bounds it.
+    fn datagram_bytes_max(&mut self, id: ConnId) -> Option<usize> {
+        let conn = self.conns.find(id)?;
+        matches!(conn.talk, Talk::Datagrams(_)).then_some(self.limits.datagram_bytes_max)
+    }
+
+    /// The request that an output answers, taken off the list; `None` when nobody asked.
+    pub(crate) fn native_asked(&mut self, id: ConnId, output: &Output) -> Option<Asked> {
         let ticket = ticket_of(output)?;
         let conn = self.conns.find(id)?;
-        let (Talk::Lines(session) | Talk::Native(_, session)) = &mut conn.talk else {
+        let (Talk::Lines(session) | Talk::Datagrams(session) | Talk::Native(_, session)) =
+            &mut conn.talk
+        else {
             return None;
         };
-        let reference = session.settle(ticket);
+        let asked = session.settle(ticket);
         session.reading = session.reading.filter(|reading| *reading != ticket);
         if session.reading.is_none() && session.pending.len() < PENDING_MAX / 2 {
             self.resume_input(id.slot);
         }
-        reference
+        asked
     }
 }

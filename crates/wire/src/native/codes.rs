@@ -40,6 +40,7 @@ pub const ERRORS: &[ErrorCode] = &[
     refusal("origin-refused", 403),
     refusal("forbidden", 403),
     refusal("not-found", 404),
+    refusal("too-long-for-datagram", 413),
     refusal("method-not-allowed", 405),
     refusal("timeout", 408),
     refusal("not-joined", 409),

@@ -8,7 +8,7 @@ use crate::Violation;
 use super::body::Body;
 use super::decode_request::BASE64;
 use super::object::{self, Fields};
-use super::reply::{Member, Message, Recovery, Reply, Roster};
+use super::reply::{Announcement, Member, Message, Recovery, Reply, Roster};
 use super::value::{count, present, string, switch, wide_count};
 
 /// Decodes one unit of a server.
@@ -21,7 +21,7 @@ pub fn decode_reply(unit: &[u8]) -> Result<Reply<'_>, Violation> {
     reply(&Given::new(fields, &REPLY)).map_err(broken)
 }
 
-const REPLY: [&str; 25] = [
+const REPLY: [&str; 28] = [
     "room",
     "at",
     "from",
@@ -47,6 +47,9 @@ const REPLY: [&str; 25] = [
     "members",
     "messages",
     "name",
+    "prove",
+    "bytes",
+    "offset",
 ];
 const MESSAGE: [&str; 9] = [
     "room", "at", "from", "event", "key", "id", "time", "data", "base64",
@@ -56,7 +59,7 @@ const PRESENCE: [&str; 3] = ["joined", "left", "count"];
 const ROSTER: [&str; 2] = ["count", "members"];
 const MEMBER: [&str; 3] = ["name", "door", "id"];
 
-fn reply<'a>(given: &Given<'a, 25>) -> Result<Reply<'a>, String> {
+fn reply<'a>(given: &Given<'a, 28>) -> Result<Reply<'a>, String> {
     if let Some(name) = given.fields.twice {
         return Err(format!("\"{name}\" stands twice"));
     }
@@ -78,6 +81,9 @@ fn reply<'a>(given: &Given<'a, 25>) -> Result<Reply<'a>, String> {
             retry_ms: given.retry_ms()?,
         });
     }
+    if let Some(challenge) = given.optional("prove")? {
+        return Ok(Reply::Prove { challenge });
+    }
     if let Some(value) = given.value("gap") {
         let gap = Given::inside(value, &GAP)?;
         return Ok(Reply::Gap {
@@ -98,10 +104,19 @@ fn reply<'a>(given: &Given<'a, 25>) -> Result<Reply<'a>, String> {
     if given.value("room").is_some() && given.has_body() {
         return Ok(Reply::Message(given.message()?));
     }
+    if given.value("room").is_some() && given.value("bytes").is_some() {
+        return Ok(Reply::Announced(Announcement {
+            room: given.string("room")?,
+            at: given.string("at")?,
+            from: given.string("from")?,
+            event: given.string("event")?,
+            bytes: given.count("bytes")?,
+        }));
+    }
     Ok(Reply::Unknown)
 }
 
-fn answer<'a>(verb: &str, given: &Given<'a, 25>) -> Result<Reply<'a>, String> {
+fn answer<'a>(verb: &str, given: &Given<'a, 28>) -> Result<Reply<'a>, String> {
     let reference = given.reference();
     Ok(match verb {
         "join" => Reply::Joined {
@@ -130,6 +145,14 @@ fn answer<'a>(verb: &str, given: &Given<'a, 25>) -> Result<Reply<'a>, String> {
             recovery: given.recovery()?,
             more: given.switch("more")?,
             messages: given.messages()?,
+        },
+        "fetch" => Reply::Fetched {
+            reference,
+            room: given.string("room")?,
+            at: given.string("at")?,
+            offset: given.count("offset")?,
+            bytes: given.count("bytes")?,
+            piece: given.piece()?,
         },
         "who" => Reply::Who {
             reference,
@@ -271,9 +294,13 @@ impl<'a, const N: usize> Given<'a, N> {
                 Err(_) => Body::Json(Cow::Borrowed(json)),
             });
         }
+        self.piece().map(Body::Binary)
+    }
+
+    fn piece(&self) -> Result<Cow<'a, [u8]>, String> {
         let text = self.string("base64")?;
         match BASE64.decode(text.as_bytes()) {
-            Ok(bytes) => Ok(Body::Binary(Cow::Owned(bytes))),
+            Ok(bytes) => Ok(Cow::Owned(bytes)),
             Err(error) => Err(format!("\"base64\" is not base64: {error}")),
         }
     }

@@ -20,9 +20,10 @@ pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Every field of every verb; the verbs come first, in the order of [`Verb::NAMES`].
-const NAMES: [&str; 19] = [
-    "join", "leave", "publish", "history", "who", "nick", "ping", "data", "base64", "event", "key",
-    "id", "as", "lane", "since", "rewind", "limit", "presence", "ref",
+const NAMES: [&str; 23] = [
+    "join", "leave", "publish", "history", "fetch", "who", "nick", "ping", "data", "base64",
+    "event", "key", "id", "as", "lane", "since", "rewind", "limit", "presence", "at", "offset",
+    "proof", "ref",
 ];
 
 /// Decodes one unit of a client.
@@ -43,14 +44,19 @@ pub fn decode_request(unit: &[u8]) -> Result<Request<'_>, Rejected<'_>> {
         .map(reference)
         .transpose()
         .map_err(Rejected::bad_field)?;
-    match given.verb() {
-        Ok(verb) => Ok(Request { verb, reference }),
+    let proof = || given.string("proof").map_err(Rejected::bad_field);
+    match given.verb().and_then(|verb| Ok((verb, proof()?))) {
+        Ok((verb, proof)) => Ok(Request {
+            verb,
+            reference,
+            proof,
+        }),
         Err(rejected) => Err(rejected.about(reference)),
     }
 }
 
 /// The fields of a request as they were given.
-struct Given<'a>(Fields<'a, 19>);
+struct Given<'a>(Fields<'a, 23>);
 
 impl<'a> Given<'a> {
     fn verb(&self) -> Result<Verb<'a>, Rejected<'a>> {
@@ -115,6 +121,13 @@ impl<'a> Given<'a> {
                 since: self.since()?,
                 limit: self.count("limit")?,
                 rewind: self.count("rewind")?,
+            },
+            "fetch" => Verb::Fetch {
+                room,
+                at: self
+                    .string("at")?
+                    .ok_or("\"fetch\" needs \"at\", the position of the message")?,
+                offset: self.count("offset")?.unwrap_or(0),
             },
             "who" => Verb::Who { room },
             _ => Verb::Nick { name: room },

@@ -45,6 +45,18 @@ pub fn encode_delivery(out: &mut Vec<u8>, delivery: &Delivery<'_>) {
     out.push(b'}');
 }
 
+/// Appends the object that stands for a message which is too long for a datagram: its head, and how many `bytes` the whole object has.
+pub fn encode_announcement(out: &mut Vec<u8>, delivery: &Delivery<'_>, bytes: usize) {
+    out.extend_from_slice(b"{\"room\":");
+    quote(out, delivery.room.as_bytes());
+    text_field(out, b",\"at\":", delivery.at);
+    text_field(out, b",\"from\":", delivery.from);
+    text_field(out, b",\"event\":", delivery.event);
+    out.extend_from_slice(b",\"bytes\":");
+    number(out, bytes as u64);
+    out.push(b'}');
+}
+
 /// Appends a name, already in its punctuation, and a string.
 pub(super) fn text_field(out: &mut Vec<u8>, name: &[u8], value: &str) {
     out.extend_from_slice(name);
@@ -71,7 +83,7 @@ pub(super) fn payload(out: &mut Vec<u8>, body: Payload<'_>) {
 }
 
 /// Appends `bytes` as base64, into space made for exactly that.
-fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
     let start = out.len();
     let encoded = base64::encoded_len(bytes.len(), true).unwrap_or(0);
     out.resize(start + encoded, 0);

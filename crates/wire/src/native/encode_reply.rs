@@ -1,4 +1,5 @@
-use super::delivery::{Delivery, encode_delivery, text_field};
+use super::body::Payload;
+use super::delivery::{Delivery, base64, encode_announcement, encode_delivery, text_field};
 use super::escape::{encode_json, number};
 use super::reply::{Member, Message, Recovery, Reply, Roster};
 
@@ -53,6 +54,23 @@ impl Reply<'_> {
                 let messages = messages.iter().map(Message::delivery);
                 return encode_history(out, reference.as_deref(), &head, messages);
             }
+            Self::Fetched {
+                reference,
+                room,
+                at,
+                offset,
+                bytes,
+                piece,
+            } => {
+                let piece = Piece {
+                    room,
+                    at,
+                    offset: *offset,
+                    bytes: *bytes,
+                    piece,
+                };
+                return encode_fetched(out, reference.as_deref(), &piece);
+            }
             Self::Who {
                 reference,
                 room,
@@ -75,6 +93,20 @@ impl Reply<'_> {
                 retry_ms,
             } => return encode_error(out, code, reference.as_deref(), text, *retry_ms),
             Self::Message(message) => return encode_delivery(out, &message.delivery()),
+            Self::Announced(announced) => {
+                let head = Delivery {
+                    room: &announced.room,
+                    at: &announced.at,
+                    from: &announced.from,
+                    event: &announced.event,
+                    key: None,
+                    id: None,
+                    time_ms: 0,
+                    body: Payload::Text(b""),
+                };
+                return encode_announcement(out, &head, announced.bytes as usize);
+            }
+            Self::Prove { challenge } => return encode_prove(out, challenge),
             Self::Gap { room, after, at } => return encode_gap(out, room, after, at),
             Self::Presence {
                 room,
@@ -123,6 +155,19 @@ pub fn encode_error(
     out.push(b'}');
 }
 
+/// Appends an `{"error":…}` without its text, for where there is no space for it.
+pub fn encode_bare_error(out: &mut Vec<u8>, code: &str, reference: Option<&str>) {
+    text_field(out, b"{\"error\":", code);
+    reference_field(out, reference);
+    out.push(b'}');
+}
+
+/// Appends an `{"ok":"publish"}` without the position, for where there is no space for it.
+pub fn encode_taken(out: &mut Vec<u8>, reference: Option<&str>) {
+    open_ok(out, "publish", reference);
+    out.push(b'}');
+}
+
 /// Appends a `{"room":…,"gap":…}`.
 pub fn encode_gap(out: &mut Vec<u8>, room: &str, after: &str, at: &str) {
     text_field(out, b"{\"room\":", room);
@@ -142,6 +187,41 @@ pub struct PageHead<'a> {
     pub recovery: &'a Recovery<'a>,
     /// There is more after `at` already.
     pub more: bool,
+}
+
+/// A piece of a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Piece<'a> {
+    /// The room.
+    pub room: &'a str,
+    /// The message's position.
+    pub at: &'a str,
+    /// Where the piece begins in the object that the message is, in bytes.
+    pub offset: u32,
+    /// How many bytes the whole object has.
+    pub bytes: u32,
+    /// The piece.
+    pub piece: &'a [u8],
+}
+
+/// Appends an `{"ok":"fetch",…}`.
+pub fn encode_fetched(out: &mut Vec<u8>, reference: Option<&str>, piece: &Piece<'_>) {
+    open_ok(out, "fetch", reference);
+    text_field(out, b",\"room\":", piece.room);
+    text_field(out, b",\"at\":", piece.at);
+    out.extend_from_slice(b",\"offset\":");
+    number(out, u64::from(piece.offset));
+    out.extend_from_slice(b",\"bytes\":");
+    number(out, u64::from(piece.bytes));
+    out.extend_from_slice(b",\"base64\":\"");
+    base64(out, piece.piece);
+    out.extend_from_slice(b"\"}");
+}
+
+/// Appends a `{"prove":…}`.
+pub fn encode_prove(out: &mut Vec<u8>, challenge: &str) {
+    text_field(out, b"{\"prove\":", challenge);
+    out.push(b'}');
 }
 
 /// Appends an `{"ok":"history",…}`.

@@ -8,6 +8,11 @@ impl Request<'_> {
     /// Appends the object in its canonical order, without a line end.
     pub fn encode(&self, out: &mut Vec<u8>) {
         self.verb.encode(self.reference.map(RawValue::get), out);
+        if let Some(proof) = &self.proof {
+            out.pop();
+            text_field(out, b",\"proof\":", proof);
+            out.push(b'}');
+        }
     }
 }
 
@@ -64,6 +69,15 @@ impl Verb<'_> {
                 optional_text(out, b",\"since\":", since.as_deref());
                 optional_count(out, b",\"rewind\":", *rewind);
                 optional_count(out, b",\"limit\":", *limit);
+            }
+            Self::Fetch { room, at, offset } => {
+                text_field(out, b":", room);
+                text_field(out, b",\"at\":", at);
+                optional_count(
+                    out,
+                    b",\"offset\":",
+                    Some(*offset).filter(|offset| *offset > 0),
+                );
             }
             Self::Nick { name } => text_field(out, b":", name),
             Self::Ping => out.extend_from_slice(b":true"),

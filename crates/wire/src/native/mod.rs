@@ -31,14 +31,15 @@ mod value;
 pub use body::{Body, Payload, check_json};
 pub use decode_reply::decode_reply;
 pub use decode_request::decode_request;
-pub use delivery::{Delivery, encode_delivery};
+pub use delivery::{Delivery, encode_announcement, encode_delivery};
 pub use encode_reply::{
-    PageHead, encode_error, encode_gap, encode_history, encode_page, encode_receipt, encode_roster,
+    PageHead, Piece, encode_bare_error, encode_error, encode_fetched, encode_gap, encode_history,
+    encode_page, encode_prove, encode_receipt, encode_roster, encode_taken,
 };
 pub use escape::{encode_json, encode_string};
 pub use label::{BadLabel, LABEL_BYTES_MAX, check_event, check_id, check_key};
 pub use object::DEPTH_MAX;
 pub use rejected::Rejected;
-pub use reply::{Member, Message, Recovery, Reply, Roster};
+pub use reply::{Announcement, Member, Message, Recovery, Reply, Roster};
 pub use request::{Lane, REFERENCE_BYTES_MAX, Request, Verb};
 pub(crate) use suggest::nearest;

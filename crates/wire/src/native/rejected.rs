@@ -35,6 +35,12 @@ impl<'a> Rejected<'a> {
         self
     }
 
+    /// The `ref` as it stands in the JSON.
+    #[must_use]
+    pub fn reference_json(&self) -> Option<&'a str> {
+        self.reference.map(RawValue::get)
+    }
+
     /// Appends the answer that the peer gets.
     pub fn encode(&self, out: &mut Vec<u8>) {
         super::encode_error(

@@ -52,6 +52,21 @@ pub enum Reply<'a> {
         /// The messages, oldest first.
         messages: Vec<Message<'a>>,
     },
+    /// `{"ok":"fetch"}`: a piece of a message.
+    Fetched {
+        /// The request's `ref`.
+        reference: Option<Cow<'a, str>>,
+        /// The room.
+        room: Cow<'a, str>,
+        /// The message's position.
+        at: Cow<'a, str>,
+        /// Where the piece begins in the object that the message is, in bytes.
+        offset: u32,
+        /// How many bytes the whole object has.
+        bytes: u32,
+        /// The piece (`base64`).
+        piece: Cow<'a, [u8]>,
+    },
     /// `{"ok":"who"}`: who is there.
     Who {
         /// The request's `ref`.
@@ -86,6 +101,13 @@ pub enum Reply<'a> {
     },
     /// A message of a joined room.
     Message(Message<'a>),
+    /// A message of a joined room that is too long for a datagram, without its body: fetch it.
+    Announced(Announcement<'a>),
+    /// `{"prove":CHALLENGE}`: say it again with this as `proof`, so that the server knows the address to be yours.
+    Prove {
+        /// The challenge.
+        challenge: Cow<'a, str>,
+    },
     /// `gap`: messages of a joined room that do not come, after `after` and up to `at`.
     Gap {
         /// The room.
@@ -147,6 +169,21 @@ pub struct Message<'a> {
     pub time_ms: u64,
     /// What it says.
     pub body: Body<'a>,
+}
+
+/// A message whose body does not come with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement<'a> {
+    /// The room.
+    pub room: Cow<'a, str>,
+    /// Its position.
+    pub at: Cow<'a, str>,
+    /// Who said it.
+    pub from: Cow<'a, str>,
+    /// What kind of message it is.
+    pub event: Cow<'a, str>,
+    /// How many bytes the object has that `fetch` brings.
+    pub bytes: u32,
 }
 
 impl Message<'_> {

@@ -14,6 +14,8 @@ pub struct Request<'a> {
     pub verb: Verb<'a>,
     /// `ref`: a number or string of at most [`REFERENCE_BYTES_MAX`] bytes, echoed in the answer as it came.
     pub reference: Option<&'a RawValue>,
+    /// `proof`: the challenge that a datagram door gave to this address. Elsewhere it means nothing.
+    pub proof: Option<Cow<'a, str>>,
 }
 
 /// The verbs. Optional fields that are `null` are as if absent; fields of other verbs are ignored.
@@ -65,6 +67,15 @@ pub enum Verb<'a> {
         /// `rewind`: the last so many messages.
         rewind: Option<u32>,
     },
+    /// Read one message in pieces, where it is too long for a datagram: `{"fetch":ROOM,"at":POSITION}`.
+    Fetch {
+        /// The room.
+        room: Cow<'a, str>,
+        /// `at`: the message's position.
+        at: Cow<'a, str>,
+        /// `offset`: the first byte of the piece, of the object that the message is; 0 where absent.
+        offset: u32,
+    },
     /// Ask who is in a room: `{"who":ROOM}`.
     Who {
         /// The room.
@@ -79,10 +90,19 @@ pub enum Verb<'a> {
     Ping,
 }
 
+impl<'a> Request<'a> {
+    /// The `ref` as it stands in the JSON.
+    #[must_use]
+    pub fn reference_json(&self) -> Option<&'a str> {
+        self.reference.map(RawValue::get)
+    }
+}
+
 impl Verb<'_> {
     /// All verbs as they are spelt.
-    pub const NAMES: [&'static str; 7] =
-        ["join", "leave", "publish", "history", "who", "nick", "ping"];
+    pub const NAMES: [&'static str; 8] = [
+        "join", "leave", "publish", "history", "fetch", "who", "nick", "ping",
+    ];
 
     /// How this verb is spelt.
     #[must_use]
@@ -92,6 +112,7 @@ impl Verb<'_> {
             Self::Leave { .. } => "leave",
             Self::Publish { .. } => "publish",
             Self::History { .. } => "history",
+            Self::Fetch { .. } => "fetch",
             Self::Who { .. } => "who",
             Self::Nick { .. } => "nick",
             Self::Ping => "ping",
