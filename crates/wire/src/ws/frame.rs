@@ -38,7 +38,9 @@ impl Opcode {
         matches!(self, Self::Close | Self::Ping | Self::Pong)
     }
 
-    fn from_bits(bits: u8) -> Option<Self> {
+    /// The opcode of a frame head's four bits; `None` for those that RFC 6455 §5.2 keeps for later.
+    #[must_use]
+    pub fn of(bits: u8) -> Option<Self> {
         Some(match bits {
             0x0 => Self::Continuation,
             0x1 => Self::Text,
@@ -114,7 +116,7 @@ fn parse_opcode(first: u8, deflate: bool, in_message: bool) -> Result<Opcode, Vi
             "a reserved bit is set that no extension gave a meaning",
         ));
     }
-    let Some(opcode) = Opcode::from_bits(first & 0x0f) else {
+    let Some(opcode) = Opcode::of(first & 0x0f) else {
         return Err(Violation::protocol(
             "RFC 6455 §5.2",
             "the opcode is reserved",

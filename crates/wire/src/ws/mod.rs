@@ -26,6 +26,7 @@ mod decoder;
 pub mod deflate;
 mod event;
 mod extension;
+mod follow;
 mod frame;
 pub mod handshake;
 mod mask;
@@ -36,6 +37,7 @@ use std::fmt;
 pub use close::{CloseCode, CloseFrame, encode_close};
 pub use decoder::{Decoded, Decoder};
 pub use event::Event;
+pub use follow::{BEGINNING_BYTES, Follower, Seen};
 pub use frame::{FRAME_HEAD_BYTES_MAX, Opcode, encode_frame, encode_frame_head};
 
 /// Which side of the connection we are.

@@ -25,6 +25,12 @@ pub fn accept_key(key: &str) -> String {
     STANDARD.encode(digest)
 }
 
+/// The step between: the SHA-1 of the key with the fixed GUID behind it, which is `joined`.
+#[must_use]
+pub fn accept_digest(joined: &str) -> [u8; 20] {
+    Sha1::digest(joined).into()
+}
+
 /// The value of `Sec-WebSocket-Key` for a nonce.
 pub fn encode_key(nonce: &[u8; 16]) -> String {
     STANDARD.encode(nonce)
