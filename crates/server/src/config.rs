@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads files, flags or the environment: the `taut` binary does, and hands the result in.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use taut_hub::Policies;
@@ -29,6 +30,17 @@ pub struct Config {
     pub hub: taut_hub::Limits,
     /// Budgets and clocks of connections.
     pub limits: Limits,
+    /// A folder that answers HTTP requests where no door does.
+    pub files: Option<FilesConfig>,
+}
+
+/// A folder that is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilesConfig {
+    /// The folder. It stays this one when something else gets its name.
+    pub root: PathBuf,
+    /// Show what is in a folder that has no `index.html`; otherwise it is not there.
+    pub listing: bool,
 }
 
 /// Budgets and clocks of connections. Each default stands in the design with its reason.
@@ -94,6 +106,7 @@ impl Default for Config {
             policies: Arc::new(Policies::default()),
             hub: taut_hub::Limits::default(),
             limits: Limits::default(),
+            files: None,
         }
     }
 }

@@ -51,6 +51,11 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The folder whose files shall be served.
+    #[error(
+        "cannot serve files: {0}; name a folder that this user may read, for example `--files public`"
+    )]
+    Files(#[from] taut_files::OpenError),
     /// The system refuses something a server cannot do without.
     #[error("cannot start: {what}: {source}")]
     System {

@@ -7,13 +7,14 @@ mod acceptor;
 mod config;
 mod core;
 mod error;
+mod files;
 mod listen;
 mod page;
 mod server;
 mod stop;
 mod talk;
 
-pub use config::{Config, Limits};
+pub use config::{Config, FilesConfig, Limits};
 pub use error::{Fault, StartError};
 pub use listen::{
     Address, Bound, Endpoint, HostPort, Listen, ListenError, Speaks, UNIX_MODE_DEFAULT, is_loopback,

@@ -7,13 +7,15 @@ use std::thread::JoinHandle;
 
 use mio::Poll;
 use rtrb::RingBuffer;
+use taut_files::Files;
 use taut_gate::http::Site;
 use taut_hub::{Epoch, Policies, Shard, ShardSettings};
 
 use crate::acceptor::{self, Acceptor, INTAKE_SOCKETS, Intake};
-use crate::config::{Config, Limits};
+use crate::config::{Config, FilesConfig, Limits};
 use crate::core::{self, Alert, Core, Links, Parts};
 use crate::error::{Fault, StartError};
+use crate::files::{Desk, READERS};
 use crate::listen::{self, Address, Bound};
 use crate::stop::{Stop, Stopper};
 
@@ -27,6 +29,8 @@ pub struct Server {
     bound: Vec<Bound>,
     acceptor: Acceptor,
     cores: Vec<Core>,
+    /// Where files are read, when a folder is served.
+    desk: Option<Arc<Desk>>,
     stop: Arc<Stop>,
 }
 
@@ -36,6 +40,7 @@ impl Server {
     /// # Errors
     /// See [`StartError`]; each says what to do.
     pub fn bind(config: Config) -> Result<Self, StartError> {
+        let files = config.files.as_ref().map(open_files).transpose()?;
         let sockets = listen::bind_all(&config)?;
         let bound = sockets.bound;
         let site = Arc::new(Site {
@@ -44,6 +49,7 @@ impl Server {
             origins: config.origins,
             wait_ms_max: config.limits.wait_ms_max,
             compression: config.compression,
+            files: config.files.is_some(),
         });
         let count = cores_of(config.cores);
         let polls = (0..=count)
@@ -72,6 +78,13 @@ impl Server {
             policies: config.policies,
         };
         let (mut cores, intakes, poll) = make_cores(&shared, polls, &alerts[..count])?;
+        let desk = files.map(|files| {
+            let (desk, counters) = Desk::open(files, &alerts[..count]);
+            for (core, counter) in cores.iter_mut().zip(counters) {
+                core.files = Some(counter);
+            }
+            desk
+        });
         share_out(&mut cores, sockets.datagrams)?;
         let acceptor = Acceptor {
             poll,
@@ -86,6 +99,7 @@ impl Server {
             bound,
             acceptor,
             cores,
+            desk,
             stop,
         })
     }
@@ -118,6 +132,17 @@ impl Server {
     /// A [`Fault`] when a thread failed; the others are ended too.
     pub fn run(self) -> Result<(), Fault> {
         let stopper = self.stopper();
+        let mut readers = Vec::new();
+        let closing = self.desk.map(CloseWithMe);
+        for number in 0..closing.as_ref().map_or(0, |_| READERS) {
+            if let Some(CloseWithMe(desk)) = &closing {
+                let desk = Arc::clone(desk);
+                readers.push(spawn(format!("files-{number}"), &stopper, move || {
+                    desk.read();
+                    Ok(())
+                })?);
+            }
+        }
         let mut threads = Vec::with_capacity(self.cores.len() + 1);
         let acceptor = self.acceptor;
         threads.push(spawn("acceptor".to_owned(), &stopper, move || {
@@ -127,14 +152,13 @@ impl Server {
             let name = format!("core-{}", core.id);
             threads.push(spawn(name, &stopper, move || core.run())?);
         }
-        let mut outcome = Ok(());
-        for (name, thread) in threads {
-            let ended = thread
-                .join()
-                .unwrap_or(Err(Fault::Panicked { thread: name }));
-            outcome = outcome.and(ended);
+        let served = join(threads);
+        // Readers end when nobody is left to read for. Whoever cannot wait for a drain cannot wait for a disk either.
+        drop(closing);
+        if self.stop.is_urgent() {
+            return served;
         }
-        outcome
+        served.and(join(readers))
     }
 }
 
@@ -161,6 +185,27 @@ fn spawn(
             }
         })?;
     Ok((name, thread))
+}
+
+/// Waits for threads; the first fault counts.
+fn join(threads: Vec<Thread>) -> Result<(), Fault> {
+    let mut outcome = Ok(());
+    for (name, thread) in threads {
+        let ended = thread
+            .join()
+            .unwrap_or(Err(Fault::Panicked { thread: name }));
+        outcome = outcome.and(ended);
+    }
+    outcome
+}
+
+/// Closes the desk when the server ends, also by a fault.
+struct CloseWithMe(Arc<Desk>);
+
+impl Drop for CloseWithMe {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// Stops the server when its thread ends, also by a panic.
@@ -257,6 +302,14 @@ fn share_out(cores: &mut [Core], sockets: Vec<mio::net::UdpSocket>) -> Result<()
         }
     }
     Ok(())
+}
+
+fn open_files(config: &FilesConfig) -> Result<Files, taut_files::OpenError> {
+    let settings = taut_files::Settings {
+        listing: config.listing,
+        ..taut_files::Settings::default()
+    };
+    Files::open(&config.root, settings)
 }
 
 fn cores_of(asked: usize) -> usize {

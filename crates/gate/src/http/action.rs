@@ -21,6 +21,8 @@ pub enum Action {
     Who(RoomName),
     /// Become a WebSocket.
     Socket(Socket),
+    /// Read a file of the folder that is served below the doors.
+    File(FileAsked),
     /// A question about methods and origins; answered with an empty 204.
     Preflight {
         /// What `Allow` says.
@@ -121,6 +123,28 @@ impl BodyKind {
             },
         }
     }
+}
+
+/// A GET or HEAD that no door answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileAsked {
+    /// The path as it came, percent-encoded; begins with `/`.
+    pub path: String,
+    /// The query without its `?`.
+    pub query: Option<String>,
+    /// What answers when the folder has nothing there.
+    pub otherwise: Otherwise,
+}
+
+/// What answers when a folder has nothing at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Otherwise {
+    /// The live page.
+    Page,
+    /// Its icon.
+    Icon,
+    /// Nothing: a 404.
+    Nothing,
 }
 
 /// How a stream is written.

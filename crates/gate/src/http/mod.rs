@@ -6,7 +6,9 @@ mod respond;
 mod route;
 mod site;
 
-pub use action::{Action, BodyKind, Poll, Problem, Publish, Socket, Streaming, Streams};
+pub use action::{
+    Action, BodyKind, FileAsked, Otherwise, Poll, Problem, Publish, Socket, Streaming, Streams,
+};
 pub(crate) use parameters::position;
 pub use respond::{Reply, Responder, refused};
 pub use route::{Routed, route};

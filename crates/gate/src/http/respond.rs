@@ -168,6 +168,26 @@ impl Responder {
         self.head(out, reply, 200, &fields);
     }
 
+    /// The head of an answer from a folder; its body follows behind it. `length` is its `Content-Length`, which not every status has.
+    pub fn file_head(
+        &self,
+        out: &mut Vec<u8>,
+        reply: &Reply,
+        status: u16,
+        fields: &[(&'static str, String)],
+        length: Option<u64>,
+    ) {
+        let length = length.map(|length| length.to_string());
+        let mut all: Vec<(&str, &str)> = fields
+            .iter()
+            // Every answer has it from here.
+            .filter(|(name, _)| !name.eq_ignore_ascii_case("X-Content-Type-Options"))
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        all.extend(length.as_deref().map(|length| ("Content-Length", length)));
+        self.head(out, reply, status, &all);
+    }
+
     fn whole(
         &self,
         out: &mut Vec<u8>,

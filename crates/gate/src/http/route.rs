@@ -3,7 +3,10 @@ use taut_wire::http::{Method, Request, accepts};
 use taut_wire::ws::handshake;
 
 use super::parameters::{Parameters, label, parse_room, room};
-use super::{Action, BodyKind, Poll, Problem, Publish, Site, Socket, Streaming, Streams};
+use super::{
+    Action, BodyKind, FileAsked, Otherwise, Poll, Problem, Publish, Site, Socket, Streaming,
+    Streams,
+};
 
 /// The subprotocol of the native dialect.
 const NATIVE_SUBPROTOCOL: &str = "taut";
@@ -13,6 +16,8 @@ const LIMIT_DEFAULT: u32 = 1_000;
 const ROOM_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 const READ_METHODS: &str = "GET, HEAD, OPTIONS";
 const ALL_METHODS: &str = "GET, HEAD, POST, OPTIONS";
+/// First names of paths that no folder answers: they are doors, or shall be able to become some without taking a file's place.
+const RESERVED: [&str; 6] = ["r", "api", "health", "metrics", "socket.io", "yjs"];
 
 /// A request, understood.
 #[derive(Debug)]
@@ -48,7 +53,12 @@ fn action(request: &Request<'_>, site: &Site) -> Result<Action, Problem> {
     match request.method {
         Method::Get | Method::Head | Method::Post | Method::Options => {}
         Method::Put | Method::Patch | Method::Delete | Method::Connect | Method::Trace => {
-            return Err(method_refused(ALL_METHODS));
+            let is_room = request.path == "*" || request.path.starts_with("/r/");
+            return Err(method_refused(if site.files && !is_room {
+                READ_METHODS
+            } else {
+                ALL_METHODS
+            }));
         }
         Method::Other(_) => {
             return Err(Problem::new(
@@ -60,19 +70,42 @@ fn action(request: &Request<'_>, site: &Site) -> Result<Action, Problem> {
     }
     match request.path {
         "*" => Ok(Action::Preflight { allow: ALL_METHODS }),
-        "/" => fixed(request, site, Some(RoomName::lobby()), Action::Page),
+        "/" => {
+            let page = below(request, site, Otherwise::Page).unwrap_or(Action::Page);
+            fixed(request, site, Some(RoomName::lobby()), page)
+        }
         "/ws" => fixed(request, site, None, Action::Refuse(socket_only())),
-        "/favicon.ico" | "/favicon.svg" => read_only(request).map(|()| Action::Icon),
+        "/favicon.ico" | "/favicon.svg" => read_only(request)
+            .map(|()| below(request, site, Otherwise::Icon).unwrap_or(Action::Icon)),
         "/events" => events(request),
         path => match path.strip_prefix("/r/") {
             Some(encoded) => in_room(request, site, room(encoded)?),
-            None => Err(Problem::new(
-                404,
-                "not-found",
-                "nothing is here; rooms are at /r/ROOM, for example /r/lobby",
-            )),
+            None => match below(request, site, Otherwise::Nothing) {
+                Some(_) if matches!(request.method, Method::Options) => Ok(Action::Preflight {
+                    allow: READ_METHODS,
+                }),
+                Some(file) => read_only(request).map(|()| file),
+                None => Err(Problem::new(
+                    404,
+                    "not-found",
+                    "nothing is here; rooms are at /r/ROOM, for example /r/lobby",
+                )),
+            },
         },
     }
+}
+
+/// The file that answers where no door does, if a folder is served and the path may be a file's.
+fn below(request: &Request<'_>, site: &Site, otherwise: Otherwise) -> Option<Action> {
+    let first = request.path.strip_prefix('/')?.split('/').next()?;
+    if !site.files || RESERVED.contains(&first) {
+        return None;
+    }
+    Some(Action::File(FileAsked {
+        path: request.path.to_owned(),
+        query: request.query.map(str::to_owned),
+        otherwise,
+    }))
 }
 
 /// A path that is either a socket of `room` or, without an upgrade, `otherwise`.

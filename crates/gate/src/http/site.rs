@@ -18,6 +18,8 @@ pub struct Site {
     pub wait_ms_max: u64,
     /// Offer permessage-deflate.
     pub compression: bool,
+    /// A folder answers where no door does.
+    pub files: bool,
 }
 
 impl Site {

@@ -78,10 +78,14 @@ impl Core {
         for output in outputs {
             self.settle(output);
         }
-        self.set_alarm(id.slot, self.limits.ping_ms);
+        let patience_ms = self.file_patience_ms(id).unwrap_or(self.limits.ping_ms);
+        self.set_alarm(id.slot, patience_ms);
     }
 
     fn http_alarm(&mut self, id: ConnId) {
+        if self.file_alarm(id) {
+            return;
+        }
         if self.is_waiting(id) {
             self.end_wait(id);
         } else if self.is_between_requests(id) {

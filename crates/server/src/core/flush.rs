@@ -449,9 +449,12 @@ impl Core {
         }
         if conn.flags.closing {
             self.finish(id);
-        } else if std::mem::take(&mut conn.flags.choked) {
+            return;
+        }
+        if std::mem::take(&mut conn.flags.choked) {
             self.ready_again(id.slot);
         }
+        self.file_goes_on(id);
     }
 
     /// Asks to be told when the socket takes more, and how long it may not.

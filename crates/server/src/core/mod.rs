@@ -1,6 +1,6 @@
 //! A core: one thread, its epoll loop, its Conns and its Shard. No lock, no channel per Conn.
 //!
-//! The turn: (1) wake; (2) take in newcomers and what other cores sent; (3) each ready Conn decodes what has arrived, bounded, and the Shard
+//! The turn: (1) wake; (2) take in newcomers and what other cores and the readers of files sent; (3) each ready Conn decodes what has arrived, bounded, and the Shard
 //! handles each input; (4) deadlines; (5) flush every dirty room and Conn once; (6) wake the other cores that got something.
 //! Data flows one way: sockets → `receive` → [`talk`](crate::talk) → Shard → `settle` → `flush` → sockets.
 
@@ -37,6 +37,7 @@ pub(crate) use wheel::Wheel;
 use crate::acceptor::Newcomer;
 use crate::config::Limits;
 use crate::error::Fault;
+use crate::files::Counter;
 use crate::stop::Stop;
 use crate::talk::Proofs;
 use window::Windows;
@@ -71,6 +72,8 @@ pub(crate) struct Core {
     pub(crate) inflater: ws::deflate::Inflater,
     pub(crate) datagrams: Datagrams,
     pub(crate) proofs: Proofs,
+    /// Where files are read, when a folder is served.
+    pub(crate) files: Option<Counter>,
     /// Guests named so far; numbers their names.
     pub(crate) guests: u64,
     started: Instant,
@@ -122,6 +125,7 @@ impl Core {
             limits: parts.limits,
             shard: parts.shard,
             links: parts.links,
+            files: None,
             conns: Conns::default(),
             wheel: Wheel::new(),
             now: Now {
@@ -167,6 +171,7 @@ impl Core {
             self.alert.lower();
             self.take_in();
             self.hear_links();
+            self.hear_files();
             self.receive_ready();
             for event in &events {
                 if event.token() != ALERT {

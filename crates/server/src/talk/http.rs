@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use taut_files::Conditions;
 use taut_gate::Format;
 use taut_gate::http::{self as gate_http, Action, Poll, Problem, Publish, Reply, Routed};
 use taut_hub::{ConnId, Draft, Input, Join, Page, Start, Ticket};
 use taut_wire::http::{self, BodyDecoder, Framing, Version};
 
+use super::file::Errand;
 use super::{Session, Socket, Step, Talk};
 use crate::core::Core;
+use crate::files::Wanted;
 use crate::page;
 
 /// Bytes of a request head.
@@ -25,14 +28,14 @@ const THE_WAIT: Ticket = Ticket(2);
 /// Where a connection stands within a request.
 #[derive(Debug, Default)]
 pub(crate) struct HttpTalk {
-    phase: Phase,
+    pub(super) phase: Phase,
     reply: Reply,
     /// Whether its first request has come: the later ones have their own clock.
     served: bool,
 }
 
 #[derive(Debug, Default)]
-enum Phase {
+pub(super) enum Phase {
     /// A head comes next.
     #[default]
     Head,
@@ -46,6 +49,8 @@ enum Phase {
     Asked { poll: Option<Poll> },
     /// A poll waits for a message.
     Waiting(Poll),
+    /// A file is read and sent.
+    File(Errand),
 }
 
 impl Core {
@@ -61,7 +66,7 @@ impl Core {
             Phase::Head => self.head(id, data),
             Phase::Body { .. } => self.body(id, data),
             // Paused: what is pipelined behind the request waits.
-            Phase::Asked { .. } | Phase::Waiting(_) => Step::More,
+            Phase::Asked { .. } | Phase::Waiting(_) | Phase::File(_) => Step::More,
         }
     }
 
@@ -92,13 +97,25 @@ impl Core {
         if let Some(talk) = self.http_talk(id) {
             talk.reply = reply;
         }
-        self.begin(id, action, framing, expects);
+        match action {
+            Action::File(asked) if is_bodyless(framing) => {
+                let wanted = Wanted {
+                    method: request.method.into(),
+                    path: asked.path.clone(),
+                    query: asked.query.clone(),
+                    conditions: Conditions::from_headers(&request.headers),
+                    now_unix_s: self.now.unix_ms / 1_000,
+                };
+                self.ask_for_file(id, &asked, wanted);
+            }
+            action => self.begin(id, action, framing, expects),
+        }
         Step::Took(length)
     }
 
     /// The head is read: what has a body waits for it, the rest is done at once.
     fn begin(&mut self, id: ConnId, action: Action, framing: Framing, expects: bool) {
-        let bodyless = matches!(framing, Framing::None | Framing::Length(0));
+        let bodyless = is_bodyless(framing);
         match action {
             Action::Publish(publish) => self.expect_body(id, publish, framing, expects),
             Action::Refuse(problem) => {
@@ -227,8 +244,8 @@ impl Core {
             Action::Stream(streams) => self.stream(id, streams),
             Action::Socket(socket) => self.upgrade(id, socket),
             Action::Refuse(problem) => self.answer_problem(id, &problem),
-            // Handled where its body is.
-            Action::Publish(_) => {}
+            // Handled where their body and their head are.
+            Action::Publish(_) | Action::File(_) => {}
         }
     }
 
@@ -416,16 +433,27 @@ impl Core {
             return;
         };
         let reply = talk.reply.clone();
-        talk.phase = Phase::Head;
-        talk.served = true;
         let mut answer = Vec::new();
         write(self.responder(), &mut answer, &reply);
+        if let Some(conn) = self.conns.find(id) {
+            conn.answers().extend_from_slice(&answer);
+        }
+        self.end_answer(id);
+    }
+
+    /// The answer to the request under way is written: turns to the next one, or ends.
+    pub(super) fn end_answer(&mut self, id: ConnId) {
         let keep_alive_ms = self.limits.keep_alive_ms_max;
+        let Some(talk) = self.http_talk(id) else {
+            return;
+        };
+        talk.phase = Phase::Head;
+        talk.served = true;
+        let keep_alive = talk.reply.keep_alive;
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        conn.answers().extend_from_slice(&answer);
-        if reply.keep_alive && !conn.flags.ended {
+        if keep_alive && !conn.flags.ended {
             self.touch(id.slot);
             self.set_alarm(id.slot, keep_alive_ms);
             self.resume_input(id.slot);
@@ -494,7 +522,13 @@ impl Core {
         }
     }
 
-    fn http_talk(&mut self, id: ConnId) -> Option<&mut HttpTalk> {
+    /// How the answer to the request under way is written.
+    pub(super) fn reply(&mut self, id: ConnId) -> Reply {
+        self.http_talk(id)
+            .map_or_else(Reply::last, |talk| talk.reply.clone())
+    }
+
+    pub(super) fn http_talk(&mut self, id: ConnId) -> Option<&mut HttpTalk> {
         match &mut self.conns.find(id)?.talk {
             Talk::Http(talk) => Some(talk),
             _ => None,
@@ -517,4 +551,8 @@ impl Core {
             talk.reply.keep_alive = false;
         }
     }
+}
+
+fn is_bodyless(framing: Framing) -> bool {
+    matches!(framing, Framing::None | Framing::Length(0))
 }

@@ -1,6 +1,7 @@
 //! What each Conn speaks: one file per carrier and dialect, from its bytes to hub commands.
 
 mod datagram;
+mod file;
 mod http;
 mod lines;
 mod native;
