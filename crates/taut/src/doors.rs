@@ -6,11 +6,11 @@ use taut_server::{Address, Bound, Speaks, is_loopback};
 
 use crate::terminal::Style;
 
-/// The start lines.
-pub(crate) fn lines(bound: &[Bound], style: Style) -> String {
+/// The start lines. `files`: a folder is served, and may have its own page at `/`.
+pub(crate) fn lines(bound: &[Bound], files: bool, style: Style) -> String {
     let mut out = head(bound, style);
     out.push('\n');
-    for (name, line) in doors(bound) {
+    for (name, line) in doors(bound, files) {
         out += &format!("  {} {line}\n", style.dim(&format!("{name:<11}")));
     }
     out += &format!(
@@ -40,7 +40,7 @@ fn head(bound: &[Bound], style: Style) -> String {
 }
 
 /// For each door its name and the line to paste.
-fn doors(bound: &[Bound]) -> Vec<(&'static str, String)> {
+fn doors(bound: &[Bound], files: bool) -> Vec<(&'static str, String)> {
     let of_kind = |wanted: fn(&Bound) -> Option<SocketAddr>| -> Vec<SocketAddr> {
         bound.iter().filter_map(wanted).collect()
     };
@@ -59,8 +59,15 @@ fn doors(bound: &[Bound]) -> Vec<(&'static str, String)> {
     let mut doors = Vec::new();
     if let Some((host, port)) = spoken(&any) {
         let bracketed = bracketed(&host);
+        let url = format!("http://{bracketed}:{port}");
+        if files {
+            doors.push(("files", format!("{url}/")));
+        }
         doors.extend([
-            ("browser", format!("http://{bracketed}:{port}")),
+            (
+                "browser",
+                if files { format!("{url}/r/lobby") } else { url },
+            ),
             ("terminal", format!("nc {host} {port}")),
             (
                 "listen",
@@ -156,6 +163,7 @@ mod tests {
                 door("127.0.0.1:8080", Speaks::Anything),
                 door("[::1]:8080", Speaks::Anything),
             ],
+            false,
             Style::plain(),
         );
         for line in [
@@ -173,6 +181,14 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_has_the_root_and_the_page_its_room() {
+        let bound = [door("127.0.0.1:8080", Speaks::Anything)];
+        let lines = lines(&bound, true, Style::plain());
+        assert!(lines.contains("files       http://localhost:8080/\n"));
+        assert!(lines.contains("browser     http://localhost:8080/r/lobby\n"));
+    }
+
+    #[test]
     fn other_addresses_show_as_they_are() {
         let lines = lines(
             &[
@@ -181,6 +197,7 @@ mod tests {
                 door("udp:127.0.0.1:9000", Speaks::Anything),
                 door("unix:/run/taut.sock", Speaks::Anything),
             ],
+            false,
             Style::plain(),
         );
         assert!(lines.contains("open to everybody"));

@@ -23,11 +23,12 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
         tracing::warn!("{note}");
     }
     raise_open_files();
+    let files = settings.values.config.files.is_some();
     let server = Server::bind(settings.values.config).map_err(|error| refused(&error))?;
     stop_on_signals(server.stopper())?;
     // A server whose start lines nobody reads still serves.
-    let _ =
-        std::io::stdout().write_all(doors::lines(server.bound(), Style::of_stdout()).as_bytes());
+    let _ = std::io::stdout()
+        .write_all(doors::lines(server.bound(), files, Style::of_stdout()).as_bytes());
     server
         .run()
         .map_err(|fault| Failure::new(Code::Failure, fault))
@@ -35,9 +36,10 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
 
 fn refused(error: &StartError) -> Failure {
     let code = match error {
-        StartError::NoListener | StartError::PublicAddress { .. } | StartError::Resolve { .. } => {
-            Code::Usage
-        }
+        StartError::NoListener
+        | StartError::PublicAddress { .. }
+        | StartError::Resolve { .. }
+        | StartError::Files(_) => Code::Usage,
         _ => Code::Failure,
     };
     Failure::new(code, error)

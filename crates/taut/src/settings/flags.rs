@@ -50,13 +50,14 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
         Kind::Milliseconds(_) => argument.value_name("DURATION"),
         Kind::Word(words) => argument.value_name("WORD").value_parser(words.to_vec()),
         Kind::Filter => argument.value_name("LEVEL"),
+        Kind::Folder => argument.value_name("FOLDER"),
     }
 }
 
 /// A default as a person would type it.
 fn spoken(shown: &str) -> String {
     match shown {
-        "[]" => "none".into(),
+        "[]" | "\"\"" => "none".into(),
         _ => match shown
             .strip_prefix('[')
             .and_then(|list| list.strip_suffix(']'))

@@ -70,6 +70,7 @@ pub(crate) fn layer(
         return Err(Problems(layers.problems));
     }
     let mut values = layers.values;
+    values.config.files = values.files.config();
     values.config.policies = Arc::new(rooms::policies(&values, &document.rules));
     let mut notes = near_misses(environment);
     notes.extend(rooms::notes(&values, &document.rules));

@@ -4,7 +4,7 @@
 //! Names are the keys of the file. The environment variable is the name in capitals after `TAUT_`, the flag the name with
 //! hyphens: `limits.ping_ms`, `TAUT_LIMITS_PING_MS`, `--limits-ping-ms`.
 
-use taut_server::{Config, Listen};
+use taut_server::{Config, FilesConfig, Listen};
 
 use super::value::{Kind, Value, bounds};
 
@@ -13,6 +13,24 @@ use super::value::{Kind, Value, bounds};
 pub(crate) struct Values {
     pub(crate) config: Config,
     pub(crate) log: Log,
+    pub(crate) files: Folder,
+}
+
+/// The folder that is served; its path is empty for none.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Folder {
+    pub(crate) path: String,
+    pub(crate) listing: bool,
+}
+
+impl Folder {
+    /// As the server is told.
+    pub(crate) fn config(&self) -> Option<FilesConfig> {
+        (!self.path.is_empty()).then(|| FilesConfig {
+            root: self.path.clone().into(),
+            listing: self.listing,
+        })
+    }
 }
 
 /// How the server logs.
@@ -183,6 +201,18 @@ pub(crate) static TABLE: &[Setting] = &[
         kind: Kind::List,
         doc: "Origins (https://app.example) whose pages may use this server, besides its own",
         place: |values| Place::Origins(&mut values.config.origins),
+    },
+    Setting {
+        name: "files",
+        kind: Kind::Folder,
+        doc: "A folder to serve over HTTP at /, where no door answers",
+        place: |values| Place::Text(&mut values.files.path),
+    },
+    Setting {
+        name: "files_listing",
+        kind: Kind::Switch,
+        doc: "Show what is in a folder that has no index.html",
+        place: |values| Place::Switch(&mut values.files.listing),
     },
     Setting {
         name: "compression",

@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Word(&'static [&'static str]),
     /// A level or filter for log lines.
     Filter,
+    /// The path of a folder, or nothing.
+    Folder,
 }
 
 /// The least and the greatest number allowed.
@@ -72,6 +74,7 @@ impl Kind {
                 "error, warn, info, debug, trace, off, or a filter like info,taut_server=debug"
                     .into()
             }
+            Self::Folder => "the path of a folder, or \"\" for none".into(),
         }
     }
 
@@ -139,6 +142,7 @@ impl Kind {
                 None => Err(self.refuse(text)),
             },
             Self::Filter if is_filter(text) => Ok(Value::Text(text.to_owned())),
+            Self::Folder => Ok(Value::Text(text.to_owned())),
             Self::Filter | Self::Switch | Self::List => Err(self.refuse(text)),
         }
     }
