@@ -291,3 +291,74 @@ fn say_broken(error: &io::Error) {
         tracing::warn!(%error, "a file could not be read on; its connection ends");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn job(slot: u32, work: Work) -> Job {
+        let conn = ConnId {
+            slot,
+            generation: 1,
+        };
+        let core = 0;
+        Job { core, conn, work }
+    }
+
+    fn wanted() -> Work {
+        Work::Answer(Box::new(Wanted {
+            method: Method::Get,
+            path: "/nothing".into(),
+            query: None,
+            conditions: Conditions::default(),
+            now_unix_s: 0,
+        }))
+    }
+
+    #[test]
+    fn a_full_desk_refuses_requests_but_not_the_chunks_of_answers_under_way() {
+        let poll = mio::Poll::new().unwrap();
+        let waker = mio::Waker::new(poll.registry(), crate::core::ALERT).unwrap();
+        let files = Files::open(&std::env::temp_dir(), taut_files::Settings::default()).unwrap();
+        let (desk, counters) = Desk::open(files, &[Alert::new(waker)]);
+        for slot in 0..256 {
+            assert!(counters[0].hand_in(job(slot, wanted())));
+        }
+        assert!(!counters[0].hand_in(job(256, wanted())));
+        let rest = Rest {
+            pieces: VecDeque::new(),
+            taken: 0,
+        };
+        assert!(counters[0].hand_in(job(257, Work::Read(rest))));
+        // Closing empties it, and whoever reads goes home.
+        desk.close();
+        desk.read();
+        assert!(counters[0].done.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_body_of_many_pieces_comes_in_chunks_without_a_gap() {
+        let all: Vec<u8> = (0..600_000_u32)
+            .map(|n| n.to_le_bytes()[n as usize % 3])
+            .collect();
+        let sizes = [1, CHUNK_BYTES - 2, 1, 3, CHUNK_BYTES, 2 * CHUNK_BYTES + 7];
+        let mut pieces = VecDeque::new();
+        let mut left = &all[..];
+        for size in sizes {
+            let (piece, behind) = left.split_at(size);
+            pieces.push_back(Piece::Bytes(piece.to_vec()));
+            left = behind;
+        }
+        pieces.push_back(Piece::Bytes(left.to_vec()));
+        let mut rest = Some(Rest { pieces, taken: 0 });
+        let mut read = Vec::new();
+        while let Some(chunk) = rest.take().and_then(Rest::read) {
+            assert!(!chunk.bytes.is_empty() && chunk.bytes.len() <= CHUNK_BYTES);
+            read.extend_from_slice(&chunk.bytes);
+            rest = chunk.rest;
+        }
+        assert!(read == all, "the chunks differ from the pieces");
+    }
+}

@@ -69,7 +69,7 @@ impl Server {
         }
         let stop = Arc::new(Stop::default());
         stop.wakes(alerts.clone());
-        let conns_max = conns_max(config.limits.conns_max);
+        let conns_max = conns_max(config.limits.conns_max, files.is_some());
         let shared = Shared {
             site,
             stop: Arc::clone(&stop),
@@ -320,8 +320,8 @@ fn cores_of(asked: usize) -> usize {
     cores.clamp(1, CORES_MAX)
 }
 
-/// How many Conns may be open: as configured, or what the open-file limit leaves.
-fn conns_max(asked: usize) -> usize {
+/// How many Conns may be open: as configured, or what the open-file limit leaves. Where files are served, each Conn may need a second one.
+fn conns_max(asked: usize, serves_files: bool) -> usize {
     if asked > 0 {
         return asked;
     }
@@ -329,7 +329,8 @@ fn conns_max(asked: usize) -> usize {
     match limit.current {
         Some(files) => {
             let files = usize::try_from(files).unwrap_or(usize::MAX);
-            (files - RESERVED_FILES.min(files / 4)).max(1)
+            let left = files - RESERVED_FILES.min(files / 4);
+            (if serves_files { left / 2 } else { left }).max(1)
         }
         None => usize::MAX,
     }

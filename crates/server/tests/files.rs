@@ -316,6 +316,18 @@ fn a_file_that_shrinks_while_it_is_sent_ends_the_connection() {
 }
 
 #[test]
+fn a_server_that_stops_sends_its_files_to_the_end_first() {
+    let content = pattern(5 << 20);
+    let folder = Folder::with("large.bin", &content);
+    let server = Running::new(2, &folder);
+    let mut client = server.connect_slowly();
+    client.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client.head();
+    server.stopper.stop();
+    assert!(client.rest() == content, "the body differs");
+}
+
+#[test]
 fn head_is_the_head_alone() {
     let folder = Folder::with("a.txt", "some text");
     let server = Running::new(1, &folder);
