@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use taut_dial::{Stream, Url, broken, open};
+use taut_dial::{Scheme, Stream, Url, broken, open};
 use taut_wire::http::{self, BodyDecoder, Framing, Limits, Method};
 use taut_wire::sse;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -434,7 +434,7 @@ fn resolve(base: &Url, location: &str) -> Result<Url, Ended> {
             format!("{base} redirects to what is no URL: {error}"),
         )
     })?;
-    if !to.scheme.is_http() {
+    if !matches!(to.scheme, Scheme::Http | Scheme::Https) {
         return Err(Ended::new(
             Code::Refused,
             format!("{base} redirects to {to}, which is not followed"),

@@ -74,7 +74,7 @@ pub async fn run(args: ConnectArgs) -> Result<(), Ended> {
         .parse()
         .map_err(|error| Ended::new(Code::Usage, error))?;
     let unit = unit(&url, &args);
-    let opened = if url.scheme.is_http() {
+    let opened = if matches!(url.scheme, Scheme::Http | Scheme::Https) {
         Screen::plain().map(|screen| (Keyboard::none(), screen))
     } else {
         Keyboard::open(unit, "> ")
