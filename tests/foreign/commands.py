@@ -141,11 +141,3 @@ def run(*arguments, stdin=b"", seconds=PATIENCE_S, env=None):
         return command.ended(seconds)
     finally:
         command.close()
-
-
-def has_connect():
-    """Whether this `taut` can connect already; tests of it are skipped, and said to be, until it can."""
-    if not BINARY.exists():
-        return True  # whoever runs the tests is told so elsewhere
-    said = subprocess.run([str(BINARY), "connect", "--help"], capture_output=True, text=True, check=False, timeout=20).stdout
-    return "--wait" in said

@@ -6,11 +6,9 @@ import threading
 
 import pytest
 
-from commands import Command, has_connect, run
+from commands import Command, run
 from peers import frame
 from servers import Serving, deaf, echo, floods, http_head, resets, says, silent
-
-pytestmark = pytest.mark.skipif(not has_connect(), reason="this taut has no `connect` yet")
 
 
 @pytest.fixture

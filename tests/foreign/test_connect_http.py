@@ -2,12 +2,10 @@
 
 import pytest
 
-from commands import Command, has_connect, run
+from commands import Command, run
 from nginx import Nginx
 from peers import post
 from servers import Serving, http_head
-
-pytestmark = pytest.mark.skipif(not has_connect(), reason="this taut has no `connect` yet")
 
 
 @pytest.fixture

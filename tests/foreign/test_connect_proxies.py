@@ -2,10 +2,8 @@
 
 import pytest
 
-from commands import has_connect, run
+from commands import run
 from servers import Proxy, Serving, echo
-
-pytestmark = pytest.mark.skipif(not has_connect(), reason="this taut has no `connect` yet")
 
 
 @pytest.fixture

@@ -8,11 +8,9 @@ import time
 
 import pytest
 
-from commands import Command, Listening, has_connect, run
+from commands import Command, Listening, run
 from servers import Datagrams, Node, Serving, echo, floods, json_lines, says
 from taut import free_port
-
-pytestmark = pytest.mark.skipif(not has_connect(), reason="this taut has no `connect` yet")
 
 BYTES = bytes(range(256))
 
@@ -153,21 +151,17 @@ def test_a_peer_that_floods_is_read_no_faster_than_we_are(serve, connect):
 
 
 def test_it_comes_back_when_the_peer_does(closing, connect):
-    first = Serving(says(b"first\n"))
-    port = first.port
+    # A port where nobody listens yet: attempts fail until somebody does.
+    port = free_port()
     command = connect("--reconnect", f"tcp://127.0.0.1:{port}")
-    command.out.until(b"first\n")
-    command.out.until(b"first\n", 20)
-    first.close()
-    with socket.socket() as again:
-        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        again.bind(("127.0.0.1", port))
-        again.listen()
-        again.settimeout(30)
-        connection, _ = again.accept()
-        connection.sendall(b"second\n")
-        command.out.until(b"second\n", 20)
-        connection.close()
+    command.err.until("coming back in")
+    with socket.create_server(("127.0.0.1", port)) as server:
+        server.settimeout(30)
+        for number in range(2):
+            connection, _ = server.accept()
+            connection.sendall(f"time {number}\n".encode())
+            command.out.until(f"time {number}\n", 20)
+            connection.close()
     command.signal(signal.SIGINT)
     assert command.code() == 130
 

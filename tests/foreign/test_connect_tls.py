@@ -4,10 +4,8 @@ import ssl
 
 import pytest
 
-from commands import has_connect, run
+from commands import run
 from servers import Certificates, Serving, echo, http_head, says
-
-pytestmark = pytest.mark.skipif(not has_connect(), reason="this taut has no `connect` yet")
 
 
 @pytest.fixture(scope="module")

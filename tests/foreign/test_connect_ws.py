@@ -5,12 +5,10 @@ import threading
 import pytest
 from websockets.sync.server import serve as websockets_serve
 
-from commands import Command, Listening, has_connect, run
+from commands import Command, Listening, run
 from nginx import Nginx
 from peers import history, post
 from servers import Node, json_lines
-
-pytestmark = pytest.mark.skipif(not has_connect(), reason="this taut has no `connect` yet")
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,9 @@ import socket
 
 import pytest
 
-from commands import has_connect
 from peers import Raw
 from taut import BINARY
 from terminal import Terminal
-
-pytestmark = pytest.mark.skipif(not has_connect(), reason="this taut has no `connect` yet")
 
 
 class Accepted(Raw):

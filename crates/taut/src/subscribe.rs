@@ -17,8 +17,7 @@ pub(crate) fn run(args: &SubscribeArgs) -> Result<(), Failure> {
         ));
     }
     connection::run(async {
-        let (client, mut events) =
-            connection::connect(&args.server, args.name.as_deref()).await?;
+        let (client, mut events) = connection::connect(&args.server, args.name.as_deref()).await?;
         for room in &args.rooms {
             let joined = client.join(join(args, room)).await?;
             note_incomplete(args, &joined);

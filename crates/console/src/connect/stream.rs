@@ -15,6 +15,9 @@ use crate::Ended;
 /// Bytes of one read.
 const READ_BYTES: usize = 64 << 10;
 
+/// How long to listen for why a peer takes nothing more.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
 /// A stream that is open.
 struct Wire {
     reader: ReadHalf<Stream>,
@@ -62,7 +65,15 @@ impl Wire {
             }
             tokio::select! {
                 read = self.reader.read(&mut buffer) => {
-                    let count = read.map_err(|error| lost(session, &error))?;
+                    let count = match read {
+                        Ok(count) => count,
+                        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                            // So many servers do it that it cannot be a failure, and so it must be said.
+                            session.narrator.tell('*', "the peer ended TLS without close_notify: whether this was all it had to say, nobody can know").await?;
+                            0
+                        }
+                        Err(error) => return Err(lost(session, &error)),
+                    };
                     if count == 0 {
                         session.narrator.tell('<', "FIN: the peer sends no more, so we are done").await?;
                         session.output.event("close", serde_json::json!({ "by": "peer" })).await?;
@@ -75,7 +86,10 @@ impl Wire {
                     }
                 }
                 written = self.writer.write(&self.sending[self.sent..]), if is_sending => {
-                    let count = written.map_err(|error| lost(session, &error))?;
+                    let count = match written {
+                        Ok(count) => count,
+                        Err(error) => return Err(self.why(session, error).await),
+                    };
                     session.narrator.bytes('>', &self.sending[self.sent..self.sent + count]).await?;
                     self.sent += count;
                     // TLS keeps what it was given until it is told to let go.
@@ -93,6 +107,16 @@ impl Wire {
                 }
                 gone = screen.gone() => return Err(gone.into()),
             }
+        }
+    }
+
+    /// Why nothing more can be sent: the peer may have said so before it closed, such as that it wants a certificate.
+    async fn why(&mut self, session: &Session, error: io::Error) -> Ended {
+        let mut buffer = [0; 1_024];
+        let said = tokio::time::timeout(LAST_WORDS, self.reader.read(&mut buffer)).await;
+        match said {
+            Ok(Err(said)) if said.kind() == io::ErrorKind::InvalidData => lost(session, &said),
+            _ => lost(session, &error),
         }
     }
 

@@ -70,7 +70,12 @@ pub(super) fn distrust(
             Some("the clock of this machine may be wrong; --insecure lets the certificate pass"),
         ),
         // `openssl req -x509` marks what it makes as an authority's, which is judged before anything else.
-        CertificateError::UnknownIssuer | CertificateError::Other(_)
+        // Where this machine happens to know an authority of the same name, its key does not fit.
+        CertificateError::UnknownIssuer
+        | CertificateError::Other(_)
+        | CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
             if own.is_some_and(|own| own.is_self_signed) =>
         {
             said(
