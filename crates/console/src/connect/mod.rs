@@ -6,7 +6,7 @@
 //!
 //! - The peer is read no faster than stdout takes it, and stdin no faster than the peer: nothing piles up.
 //! - What a peer says reaches stderr escaped, and stdout escaped where that is a terminal.
-//! - However a connection ends, who ended it decides the exit code; see [`Code`](crate::Code).
+//! - However a connection ends, who ended it decides the exit code; see [`Code`].
 
 mod args;
 mod datagram;
