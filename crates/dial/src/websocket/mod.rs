@@ -47,7 +47,7 @@ impl Default for Opening {
     }
 }
 
-/// Opens a WebSocket on a stream that [`open`](crate::open) made. Gives what was agreed, and the bytes that came behind the head.
+/// Opens a WebSocket on a stream that [`open`](fn@crate::open) made. Gives what was agreed, and the bytes that came behind the head.
 ///
 /// Whether the peer chose a subprotocol is the caller's to look at. After an error the stream is of no use.
 ///
