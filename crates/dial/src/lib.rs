@@ -14,7 +14,7 @@
 //!
 //! Invariants that a reader could break:
 //! - Everything is cancel-safe: a future that is dropped leaves no socket, task or half-open attempt behind.
-//! - One clock runs over everything that [`open`] does, and whoever runs out of time is told what was under way.
+//! - One clock runs over everything that [`open()`] does, and whoever runs out of time is told what was under way.
 //! - Not one byte that the peer sent is lost: what came behind a proxy's answer stays in the stream, what came behind a handshake is returned.
 //! - Every text of a [`DialError`] can be shown on a terminal: what peers said is escaped in it. In a [`Scene`] it is as it came.
 //! - No password is in a text, a scene or a `Debug`.

@@ -299,6 +299,24 @@ pub(crate) static TABLE: &[Setting] = &[
         place: |values| Place::Usize(&mut values.config.limits.answers_bytes_max),
     },
     Setting {
+        name: "limits.datagram_bytes_max",
+        kind: Kind::Bytes(bounds(512..=65_507)),
+        doc: "One datagram that is sent; longer messages are announced, to be fetched",
+        place: |values| Place::Usize(&mut values.config.limits.datagram_bytes_max),
+    },
+    Setting {
+        name: "limits.datagram_peers_max",
+        kind: Kind::Count(bounds(1..=10_000_000)),
+        doc: "Datagram peers that may be connections, per core",
+        place: |values| Place::Usize(&mut values.config.limits.datagram_peers_max),
+    },
+    Setting {
+        name: "limits.proof_ms_max",
+        kind: Kind::Milliseconds(bounds(1_000..=DAY_MS)),
+        doc: "How long the proof of a datagram peer's address holds after its last datagram",
+        place: |values| Place::U64(&mut values.config.limits.proof_ms_max),
+    },
+    Setting {
         name: "hub.rooms_max",
         kind: Kind::Count(bounds(1..=10_000_000)),
         doc: "Rooms that may exist at a time; a new one evicts the least used room without members",
