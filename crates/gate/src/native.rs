@@ -89,9 +89,7 @@ pub fn of_request<'a>(
                 event: arc(event.filter(|event| event != "message")),
                 key: arc(key),
                 id: arc(id),
-                from: named(display.as_deref())?,
-                door: speaker.door,
-                body: own(body),
+                ..Draft::new(named(display.as_deref())?, speaker.door, own(body))
             },
         },
         Verb::History {

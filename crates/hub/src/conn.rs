@@ -21,6 +21,33 @@ pub struct Ticket(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Door(pub &'static str);
 
+impl Door {
+    /// Every door there is, so that a label that was kept finds its way back.
+    const ALL: &'static [&'static str] = &[
+        "text",
+        "lines",
+        "websocket",
+        "http",
+        "sse",
+        "ndjson",
+        "udp",
+        "socketio",
+        "mqtt",
+        "yjs",
+        "webrtc",
+        "webtransport",
+        "server",
+        "sim",
+    ];
+
+    /// The door of that label; `unknown` for one that this version does not have.
+    #[must_use]
+    pub fn named(label: &str) -> Self {
+        let known = Self::ALL.iter().find(|known| **known == label);
+        Self(known.copied().unwrap_or("unknown"))
+    }
+}
+
 /// A Conn, named so that every core understands it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {

@@ -21,17 +21,24 @@ mod position;
 mod refusal;
 mod room;
 mod shard;
+mod store;
 
 pub use conn::{ConnId, Door, Origin, Ticket};
 pub use limits::Limits;
-pub use message::{Body, Draft, MESSAGE_OVERHEAD_BYTES, Message};
+pub use message::{Body, Draft, Effect, Expect, MESSAGE_OVERHEAD_BYTES, Message, Wish};
 pub use name::{NAME_BYTES_MAX, NameError, RoomName};
 pub use pattern::{Pattern, PatternError};
-pub use policy::{History, Lag, LagPolicy, Policies, PolicyChange, RoomPolicy, Rule};
+pub use policy::{
+    Durability, History, Lag, LagPolicy, Policies, PolicyChange, RoomPolicy, Rule, StateBounds,
+};
 pub use position::{Epoch, Position, PositionError};
 pub use refusal::Refusal;
 pub use room::{Log, Member, PresenceChange, Present, Room, RoomId, Roster};
 pub use shard::{
     Answer, Ask, CloseReason, Farewell, Input, Join, LinkMessage, Membership, Next, Now, Output,
     Page, Recovery, Shard, ShardSettings, Start,
+};
+pub use store::{
+    Append, Expired, Kept, KeptId, Store, StoreAnswer, StoreError, StoreReader, StoreRequest,
+    Stretch, Tail,
 };

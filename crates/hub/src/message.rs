@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::conn::{Door, Origin};
+use crate::position::Position;
 
 /// What one kept message costs beside its own bytes: the struct, its reference counts and its place in a log.
 pub const MESSAGE_OVERHEAD_BYTES: u64 = 192;
@@ -32,6 +33,44 @@ impl Body {
     }
 }
 
+/// What a message does to its room's state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    #[default]
+    None,
+    /// It is the newest value of its key.
+    Set {
+        /// When the key ends by itself, in milliseconds of Unix time.
+        expires_ms: Option<u64>,
+    },
+    /// Its key was deleted.
+    Deleted,
+    /// Its key has come to its end.
+    Expired,
+}
+
+/// What a publisher wants of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Set it to the body.
+    Set {
+        /// For so many milliseconds, where given.
+        ttl_ms: Option<u64>,
+    },
+    /// Delete it.
+    Delete,
+}
+
+/// What a publisher takes for granted of its key: where it is otherwise, nothing happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// It is not set.
+    Absent,
+    /// It was set last by the message at this position.
+    At(Position),
+}
+
 /// A message before its room's home has numbered it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
@@ -47,6 +86,10 @@ pub struct Draft {
     pub door: Door,
     /// The content.
     pub body: Body,
+    /// What becomes of the key, where there is one.
+    pub wish: Wish,
+    /// What must hold of the key before.
+    pub expect: Option<Expect>,
 }
 
 /// A numbered message, shared by every log, reader and core as `Arc<Message>`.
@@ -68,9 +111,12 @@ pub struct Message {
     pub door: Door,
     /// The content.
     pub body: Body,
+    /// What it does to the room's state.
+    pub effect: Effect,
     /// The member that said it, so that the server can leave it out of the fan-out; `None` when it was said from outside the room.
     pub origin: Option<Origin>,
-    /// When the home numbered it, on the home's monotonic clock in milliseconds: history ages by this one.
+    /// When the home numbered it, on the home's monotonic clock in milliseconds: history ages by this one. That clock begins near Unix
+    /// time, so that messages of an earlier run, which have nothing but their `time_ms`, age on.
     pub born_ms: u64,
     /// The cost of all the room's messages up to and with this one, in bytes: the difference between two of these is how
     /// far a reader is behind.
@@ -98,6 +144,21 @@ impl Message {
 }
 
 impl Draft {
+    /// A message that only says something.
+    #[must_use]
+    pub fn new(from: Arc<str>, door: Door, body: Body) -> Self {
+        Self {
+            event: None,
+            key: None,
+            id: None,
+            from,
+            door,
+            body,
+            wish: Wish::Set { ttl_ms: None },
+            expect: None,
+        }
+    }
+
     /// What keeping the message will cost, in bytes.
     #[must_use]
     pub fn cost_bytes(&self) -> u64 {

@@ -10,6 +10,10 @@ use crate::pattern::Pattern;
 pub struct RoomPolicy {
     /// What the room remembers for those who come later.
     pub history: History,
+    /// What a message outlives once it is acknowledged.
+    pub durability: Durability,
+    /// How much the room's state may hold.
+    pub state: StateBounds,
     /// What happens to a reader that falls behind.
     pub lag: Lag,
     /// Whether a Conn hears what it said itself. The server looks here; the log holds everything.
@@ -30,6 +34,26 @@ pub struct History {
     pub messages_max: u32,
     /// For how long, in milliseconds.
     pub age_ms_max: u64,
+    /// How much, in bytes of message cost.
+    pub bytes_max: u64,
+}
+
+/// What a message outlives once it is acknowledged. Without a store every room is `Memory`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// Nothing: the room is forgotten with the server.
+    Memory,
+    /// The end of the server, also by `kill -9`: it is committed before it is acknowledged or delivered, and synced soon.
+    Crash,
+    /// The loss of power: it is on the disk before it is acknowledged or delivered.
+    Power,
+}
+
+/// How much a room's state may hold. A new key beyond it is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateBounds {
+    /// How many keys; 0 for a room without state, where a key is only a label.
+    pub keys_max: u32,
     /// How much, in bytes of message cost.
     pub bytes_max: u64,
 }
@@ -66,6 +90,11 @@ impl Default for RoomPolicy {
                 age_ms_max: 60 * 60 * 1_000,
                 bytes_max: 8 << 20,
             },
+            durability: Durability::Crash,
+            state: StateBounds {
+                keys_max: 1_000,
+                bytes_max: 1 << 20,
+            },
             lag: Lag {
                 policy: LagPolicy::Resume,
                 bytes_max: 1 << 20,
@@ -88,6 +117,12 @@ pub struct PolicyChange {
     pub history_age_ms_max: Option<u64>,
     /// See [`History::bytes_max`].
     pub history_bytes_max: Option<u64>,
+    /// See [`RoomPolicy::durability`].
+    pub durability: Option<Durability>,
+    /// See [`StateBounds::keys_max`].
+    pub state_keys_max: Option<u32>,
+    /// See [`StateBounds::bytes_max`].
+    pub state_bytes_max: Option<u64>,
     /// See [`Lag::policy`].
     pub lag_policy: Option<LagPolicy>,
     /// See [`Lag::bytes_max`].
@@ -115,6 +150,9 @@ impl PolicyChange {
         set(&mut policy.history.messages_max, self.history_messages_max);
         set(&mut policy.history.age_ms_max, self.history_age_ms_max);
         set(&mut policy.history.bytes_max, self.history_bytes_max);
+        set(&mut policy.durability, self.durability);
+        set(&mut policy.state.keys_max, self.state_keys_max);
+        set(&mut policy.state.bytes_max, self.state_bytes_max);
         set(&mut policy.lag.policy, self.lag_policy);
         set(&mut policy.lag.bytes_max, self.lag_bytes_max);
         set(&mut policy.lag.stall_ms_max, self.lag_stall_ms_max);

@@ -106,14 +106,11 @@ impl Two {
                 conn: cid(c),
                 ticket: Ticket(2),
                 room: room.clone(),
-                draft: Draft {
-                    event: None,
-                    key: None,
-                    id: None,
-                    from: "p".into(),
-                    door: Door("t"),
-                    body: Body::Text(Bytes::from(vec![b'x'; n])),
-                },
+                draft: Draft::new(
+                    "p".into(),
+                    Door("t"),
+                    Body::Text(Bytes::from(vec![b'x'; n])),
+                ),
             },
         );
     }
@@ -356,12 +353,8 @@ fn r7_a_duplicate_of_a_full_id_window_is_bounded_by_the_budget() {
                 ticket: Ticket(1),
                 room,
                 draft: Draft {
-                    event: None,
-                    key: None,
                     id: Some(format!("{i:0>200}").into()),
-                    from: "p".into(),
-                    door: Door("t"),
-                    body: Body::Text(Bytes::new()),
+                    ..Draft::new("p".into(), Door("t"), Body::Text(Bytes::new()))
                 },
             },
         );

@@ -47,6 +47,7 @@ impl Weather {
             presence: true,
             presence_grace_ms: random.below(3_000),
             message_bytes_max: 64,
+            ..RoomPolicy::default()
         };
         let rules = [
             ("conflate", LagPolicy::Conflate),

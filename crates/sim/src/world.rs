@@ -582,12 +582,9 @@ impl World {
             let from: Arc<str> = reader.name.as_str().into();
             let ticket = reader.ask(Asked::Publish(room.to_owned(), text.into_bytes()));
             let draft = Draft {
-                event: None,
                 key: if id.is_some() { None } else { key },
                 id: id.map(|id| id.to_string().into()),
-                from,
-                door: Door("sim"),
-                body: Body::Text(body),
+                ..Draft::new(from, Door("sim"), Body::Text(body))
             };
             self.hub(
                 core,

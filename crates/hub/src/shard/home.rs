@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::conn::Origin;
-use crate::message::{Draft, Message};
+use crate::message::{Draft, Effect, Message};
 use crate::name::RoomName;
 use crate::position::Position;
 use crate::refusal::Refusal;
@@ -231,6 +231,7 @@ impl Shard {
             from: Arc::clone(&draft.from),
             door: draft.door,
             body: draft.body.clone(),
+            effect: Effect::None,
             origin: member.then_some(origin),
             born_ms: now.mono_ms,
             end_bytes: room.log.end_bytes() + cost,

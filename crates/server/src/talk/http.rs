@@ -216,9 +216,7 @@ impl Core {
                 event: publish.event,
                 key: publish.key,
                 id: publish.id,
-                from,
-                door,
-                body,
+                ..Draft::new(from, door, body)
             },
         });
     }

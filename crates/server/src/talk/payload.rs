@@ -111,14 +111,7 @@ impl Core {
             Some(bytes) => Body::Binary(Bytes::copy_from_slice(bytes)),
             None => Body::Text(Bytes::copy_from_slice(text.as_bytes())),
         };
-        let draft = Draft {
-            event: None,
-            key: None,
-            id: None,
-            from,
-            door: conn.door(),
-            body,
-        };
+        let draft = Draft::new(from, conn.door(), body);
         self.hub(Input::Publish {
             conn: id,
             ticket: UNASKED,

@@ -216,14 +216,11 @@ impl Core {
             conn: id,
             ticket: UNASKED,
             room,
-            draft: Draft {
-                event: None,
-                key: None,
-                id: None,
+            draft: Draft::new(
                 from,
                 door,
-                body: Body::Text(bytes::Bytes::copy_from_slice(said.as_bytes())),
-            },
+                Body::Text(bytes::Bytes::copy_from_slice(said.as_bytes())),
+            ),
         });
     }
 
