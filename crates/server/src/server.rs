@@ -285,6 +285,7 @@ fn make_cores(
                 epoch,
                 policies: Arc::clone(&shared.policies),
                 limits,
+                has_store: false,
             }),
             links,
         }));

@@ -76,6 +76,7 @@ impl View {
     ) -> Result<Self, Broken> {
         let fits = match (start, recovery) {
             (Start::Now, Recovery::Complete) => after == at,
+            (Start::RewindMs(_), Recovery::Complete) => after.offset <= at.offset,
             (Start::Rewind(count), Recovery::Complete) => {
                 after.offset <= at.offset && at.offset - after.offset <= u64::from(count)
             }

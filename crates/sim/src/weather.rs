@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use taut_hub::{
     Epoch, History, Lag, LagPolicy, Limits, Pattern, Policies, PolicyChange, RoomPolicy, Rule,
-    ShardSettings,
+    ShardSettings, StateBounds,
 };
 
 use crate::random::Random;
@@ -47,6 +47,11 @@ impl Weather {
             presence: true,
             presence_grace_ms: random.below(3_000),
             message_bytes_max: 64,
+            // A key lasts until it is deleted, and so does its room.
+            state: StateBounds {
+                keys_max: 0,
+                bytes_max: 0,
+            },
             ..RoomPolicy::default()
         };
         let rules = [
@@ -95,6 +100,7 @@ impl Weather {
                 epoch: Epoch(7),
                 policies: Arc::clone(&policies),
                 limits,
+                has_store: false,
             })
             .collect();
         Self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use taut_hub::{
     Body, ConnId, Door, Draft, Farewell, Input, Join, LinkMessage, Membership, Message, Next, Now,
-    Origin, Output, Position, RoomId, RoomName, Shard, Start,
+    Origin, Output, Position, Range, RoomId, RoomName, Shard, Start,
 };
 
 use crate::check::{Broken, Sabotage, Truth, View, name_id};
@@ -190,6 +190,7 @@ impl World {
                 after,
                 recovery,
                 roster,
+                state: _,
             } => {
                 let name = self.room_name(core, room)?;
                 let reader = self.alive(core, conn)?;
@@ -234,6 +235,10 @@ impl World {
                     self.truth.record(&page.room, at, message.body.bytes())?;
                 }
             }
+            Output::State { conn, ticket, .. } => {
+                self.alive(core, conn)?.asked.remove(&ticket);
+            }
+            Output::Store { .. } => {}
             Output::Who { conn, ticket, .. } => {
                 self.alive(core, conn)?.asked.remove(&ticket);
             }
@@ -459,8 +464,7 @@ impl World {
                         conn,
                         ticket,
                         room: name,
-                        start,
-                        limit: 10,
+                        range: Range::from(start, 10),
                     },
                 )
             }
@@ -546,6 +550,7 @@ impl World {
             door: Door("sim"),
             start,
             presence,
+            state: false,
         };
         self.hub(
             core,

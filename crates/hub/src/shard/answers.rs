@@ -49,6 +49,14 @@ impl Shard {
             Answer::History(page) => {
                 self.say(conn, out, || Output::History { conn, ticket, page });
             }
+            Answer::State(state) => {
+                self.say(conn, out, || Output::State {
+                    conn,
+                    ticket,
+                    state,
+                });
+            }
+            Answer::NotPulled => self.not_pulled(conn, name),
             Answer::Who(roster) => {
                 let room = name.clone();
                 self.say(conn, out, || Output::Who {
@@ -76,6 +84,7 @@ impl Shard {
             recovery,
             presence,
             roster,
+            state,
         } = answer
         else {
             return;
@@ -116,7 +125,7 @@ impl Shard {
                 fresh: after < at.offset,
                 catching_up: false,
             });
-            room.lowest = room.lowest.min(after);
+            room.lowest = room.lowest.min(after.max(room.log.first() - 1));
         }
         let (behind, after) = (after < room.log.head(), room.position(after));
         let behind = behind || after.offset < at.offset;
@@ -128,6 +137,7 @@ impl Shard {
             after,
             recovery,
             roster,
+            state,
         });
         if behind {
             self.mark_dirty(id, out);

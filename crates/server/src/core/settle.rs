@@ -12,6 +12,8 @@ impl Core {
         match output {
             Output::Deliver { room } => self.dirty_rooms.push((room, None)),
             Output::Link { to, message } => self.links.send(to, message),
+            // No shard has a store yet.
+            Output::Store { .. } => {}
             Output::Presence { room, change } => self.say_presence(room, &change),
             Output::Gap {
                 conn,
@@ -27,6 +29,7 @@ impl Core {
             | Output::Left { conn, .. }
             | Output::Published { conn, .. }
             | Output::History { conn, .. }
+            | Output::State { conn, .. }
             | Output::Who { conn, .. }
             | Output::Refused { conn, .. } => {
                 self.count_rooms(conn);
@@ -239,6 +242,7 @@ pub(crate) fn ticket_of(output: &Output) -> Option<Ticket> {
         | Output::Left { ticket, .. }
         | Output::Published { ticket, .. }
         | Output::History { ticket, .. }
+        | Output::State { ticket, .. }
         | Output::Who { ticket, .. }
         | Output::Refused { ticket, .. } => Some(*ticket),
         _ => None,
