@@ -12,8 +12,11 @@ impl Core {
         match output {
             Output::Deliver { room } => self.dirty_rooms.push((room, None)),
             Output::Link { to, message } => self.links.send(to, message),
-            // No shard has a store yet.
-            Output::Store { .. } => {}
+            Output::Store { request } => {
+                if let Some(safe) = &mut self.safe {
+                    safe.ask(request);
+                }
+            }
             Output::Presence { room, change } => self.say_presence(room, &change),
             Output::Gap {
                 conn,
