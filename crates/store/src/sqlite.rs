@@ -1,0 +1,319 @@
+//! The store itself: one connection that writes, what it knows by heart, and what becomes of both after an error.
+//!
+//! - After an error the rooms it touched are doubtful: they are read again before anything is judged by them, since a commit that was
+//!   reported as failed may be there. Where the connection itself may be wrong, it is opened anew.
+//! - The database is never made anew while the server runs: one that was moved away is an error until it is back.
+
+use std::collections::{HashSet, VecDeque};
+use std::fs;
+
+use rusqlite::Connection;
+use taut_hub::{Append, Expired, Kept, RoomName, Store, StoreError, StoreReader, Tail};
+
+use crate::commit::{self, NewRooms};
+use crate::directory::Directory;
+use crate::error::{store_error, taints, words};
+use crate::expire::{self, Bounds};
+use crate::files::{Files, make_dir};
+use crate::load;
+use crate::lock::Lock;
+use crate::opening;
+use crate::reader::SqliteReader;
+use crate::schema::{self, MIGRATIONS, PAGE_BYTES, Use, open_error};
+use crate::settings::{OpenError, Settings};
+
+/// A log longer than this is worked off at the next sync, when nobody waits for it.
+const LOG_BYTES_LONG: u64 = 8 << 20;
+
+/// The writer of `DIR/rooms.sqlite`. Dropping it closes the file cleanly.
+#[derive(Debug)]
+pub struct SqliteStore {
+    settings: Settings,
+    /// `None` after an error that may have left it wrong.
+    conn: Option<Connection>,
+    /// Whether each commit of the connection is synced at present.
+    full: bool,
+    directory: Directory,
+    doubtful: HashSet<RoomName>,
+    floor: u64,
+    victims: VecDeque<usize>,
+    /// A sync failed: what the system says about the log can no longer be believed, the database itself must be written.
+    suspect: bool,
+    files: Files,
+    _lock: Lock,
+}
+
+impl SqliteStore {
+    /// Opens the store, making its directory and file where they are not there, and bringing an older file up to date.
+    ///
+    /// After a crash of the whole machine every room has a new epoch, because the last commits may not have reached the disk.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(settings: Settings) -> Result<Self, OpenError> {
+        Self::open_with(settings, MIGRATIONS)
+    }
+
+    pub(crate) fn open_with(settings: Settings, migrations: &[&str]) -> Result<Self, OpenError> {
+        make_dir(&settings.dir)?;
+        let lock = Lock::take(&settings.dir)?;
+        let mut files = Files::make(&settings.dir)?;
+        let conn = schema::open(&files.path, migrations)?;
+        let started = limit_pages(&conn, settings.disk_bytes_max)
+            .and_then(|()| opening::start(&conn, settings.epoch))
+            .and_then(|()| load::all(&conn, settings.epoch));
+        let directory = started.map_err(|error| open_error(&files.path, &error))?;
+        files
+            .hold_log()
+            .map_err(|error| OpenError::of_io(&files.path, &error))?;
+        Ok(Self {
+            settings,
+            conn: Some(conn),
+            full: false,
+            directory,
+            doubtful: HashSet::new(),
+            floor: 0,
+            victims: VecDeque::new(),
+            suspect: false,
+            files,
+            _lock: lock,
+        })
+    }
+
+    /// How many rooms are kept, and how many bytes the database has, free pages included.
+    #[must_use]
+    pub fn size(&self) -> (usize, u64) {
+        let bytes = fs::metadata(&self.files.path).map_or(0, |metadata| metadata.len());
+        (self.directory.len(), bytes)
+    }
+
+    /// Does the work on a connection that is sound and a directory that is true. Rooms that the work touches are doubtful once it failed.
+    fn work<T>(
+        &mut self,
+        touched: impl FnOnce() -> Vec<RoomName>,
+        work: impl FnOnce(&Connection, &mut Self) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => self.reconnect()?,
+        };
+        let result = self
+            .settle_doubts(&conn)
+            .and_then(|()| work(&conn, self).inspect_err(|_| self.doubtful.extend(touched())));
+        match result {
+            Ok(done) => {
+                self.conn = Some(conn);
+                Ok(done)
+            }
+            Err(error) => {
+                tracing::warn!(error = %words(&error), "the store failed");
+                let usable = conn.is_autocommit() || conn.execute_batch("ROLLBACK").is_ok();
+                if taints(&error) || !usable {
+                    self.suspect = true;
+                    self.files.release_log();
+                } else {
+                    self.conn = Some(conn);
+                }
+                Err(store_error(&error))
+            }
+        }
+    }
+
+    fn settle_doubts(&mut self, conn: &Connection) -> rusqlite::Result<()> {
+        while let Some(name) = self.doubtful.iter().next().cloned() {
+            match load::one(conn, &name, self.settings.epoch)? {
+                Some(entry) => {
+                    self.directory.put(entry);
+                }
+                None => self.directory.remove(&name),
+            }
+            self.doubtful.remove(&name);
+        }
+        Ok(())
+    }
+
+    fn reconnect(&mut self) -> Result<Connection, StoreError> {
+        if !self.files.in_place() {
+            return Err(StoreError::Failed {
+                text: format!(
+                    "{} was moved or replaced; put it back, or restart the server",
+                    self.files.path.display()
+                ),
+            });
+        }
+        let conn = schema::connect(&self.files.path, Use::Write)
+            .and_then(|conn| {
+                schema::settle(&conn)?;
+                limit_pages(&conn, self.settings.disk_bytes_max)?;
+                conn.query_row("SELECT count(*) FROM meta", [], |_| Ok(()))?;
+                Ok(conn)
+            })
+            .map_err(|error| store_error(&error))?;
+        self.files.hold_log().map_err(|error| failed(&error))?;
+        self.full = false;
+        Ok(conn)
+    }
+
+    fn commit_all(
+        &mut self,
+        appends: &[Append],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let sync = appends.iter().any(|append| append.sync);
+        let touched = || appends.iter().map(|append| append.room.clone()).collect();
+        self.work(touched, |conn, store| {
+            if store.full != sync {
+                let level = if sync { "FULL" } else { "NORMAL" };
+                conn.execute_batch(&format!("PRAGMA synchronous = {level}"))?;
+                store.full = sync;
+            }
+            let new_rooms = NewRooms {
+                rooms_max: usize::try_from(store.settings.rooms_max).unwrap_or(usize::MAX),
+                floor: store.floor,
+            };
+            transaction(conn, || {
+                commit::write(conn, &mut store.directory, appends, new_rooms)
+            })
+        })
+    }
+
+    fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let busy = self.work(Vec::new, |conn, _| {
+            conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+                row.get::<_, i64>(0)
+            })
+        })?;
+        if busy != 0 {
+            return Err(StoreError::Failed {
+                text: "another program reads the file; the log cannot be worked off meanwhile"
+                    .to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Store for SqliteStore {
+    fn open(&mut self, room: &RoomName, tail: Tail) -> Result<Option<Kept>, StoreError> {
+        self.work(Vec::new, |conn, store| {
+            opening::open(conn, &mut store.directory, room, tail)
+                .map(|kept| kept.or_else(|| opening::behind(store.settings.epoch, store.floor)))
+        })
+    }
+
+    fn commit(&mut self, appends: &[Append]) -> Vec<Result<(), StoreError>> {
+        if appends.is_empty() {
+            return Vec::new();
+        }
+        match self.commit_all(appends) {
+            Ok(results) => results,
+            Err(error) => vec![Err(error); appends.len()],
+        }
+    }
+
+    fn expire(&mut self, now_unix_ms: u64) -> Result<Expired, StoreError> {
+        let bounds = Bounds {
+            now_ms: now_unix_ms,
+            id_window_ms: self.settings.id_window_ms,
+            pages_max: self.settings.disk_bytes_max / PAGE_BYTES / 8 * 7,
+            rooms_max: usize::try_from(self.settings.rooms_max / 8 * 7).unwrap_or(usize::MAX),
+        };
+        let mut touched = Vec::new();
+        let result = self.work(Vec::new, |conn, store| {
+            let mut step = expire::Step {
+                directory: &mut store.directory,
+                victims: &mut store.victims,
+                floor: store.floor,
+                touched: &mut touched,
+            };
+            let expired = transaction(conn, || step.run(conn, bounds))?;
+            store.floor = step.floor;
+            let more = expire::shrink(conn)?;
+            Ok(Expired {
+                more: expired.more || more,
+                ..expired
+            })
+        });
+        if result.is_err() {
+            self.doubtful.extend(touched);
+        }
+        result
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        if self.conn.is_none() || self.suspect {
+            self.checkpoint()?;
+        }
+        match self.files.sync() {
+            Ok(log_bytes) => {
+                self.suspect = false;
+                if log_bytes > LOG_BYTES_LONG {
+                    self.work(Vec::new, |conn, _| {
+                        conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+                    })?;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the store could not be synced");
+                self.suspect = true;
+                Err(failed(&error))
+            }
+        }
+    }
+
+    fn reader(&self) -> Result<Box<dyn StoreReader>, StoreError> {
+        SqliteReader::open(&self.files)
+            .map(|reader| Box::new(reader) as Box<dyn StoreReader>)
+            .map_err(|error| store_error(&error))
+    }
+}
+
+impl Drop for SqliteStore {
+    /// Everything to the disk first, then the note that it is there.
+    fn drop(&mut self) {
+        let closed = self
+            .checkpoint()
+            .and_then(|()| self.files.sync().map_err(|error| failed(&error)))
+            .and_then(|_| {
+                self.work(Vec::new, |conn, _| opening::finish(conn))?;
+                self.checkpoint()
+            });
+        if let Err(error) = closed {
+            tracing::warn!(%error, "the store was not closed cleanly");
+        }
+        self.conn = None;
+    }
+}
+
+/// Runs the work and commits it, or leaves the file as it was.
+pub(crate) fn transaction<T>(
+    conn: &Connection,
+    work: impl FnOnce() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let result = work().and_then(|done| {
+        conn.prepare_cached("COMMIT")?.execute([])?;
+        Ok(done)
+    });
+    if result.is_err() && !conn.is_autocommit() {
+        conn.execute_batch("ROLLBACK")?;
+    }
+    result
+}
+
+fn limit_pages(conn: &Connection, disk_bytes_max: u64) -> rusqlite::Result<()> {
+    let pages = (disk_bytes_max / PAGE_BYTES).clamp(16, u64::from(u32::MAX - 1));
+    conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+}
+
+fn failed(error: &std::io::Error) -> StoreError {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::Full,
+        std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
+            StoreError::ReadOnly
+        }
+        _ => StoreError::Failed {
+            text: error.to_string(),
+        },
+    }
+}
