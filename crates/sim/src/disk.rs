@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use taut_hub::{Store, StoreAnswer, StoreError, StoreReader, StoreRequest};
+use taut_hub::{RoomName, Store, StoreAnswer, StoreError, StoreReader, StoreRequest};
 use taut_store::memory::MemoryStore;
 
 use crate::check::Broken;
@@ -70,20 +70,22 @@ impl Disk {
         now_ms: u64,
         unix_ms: u64,
         cores: u16,
-    ) -> Result<(), Broken> {
+    ) -> Result<Vec<(RoomName, u64)>, Broken> {
         let expired = self
             .store
             .expire(unix_ms)
             .map_err(|error| Broken(error.to_string()))?;
-        for (room, first) in expired.rooms {
+        for (room, first) in &expired.rooms {
             for core in 0..cores {
-                let room = room.clone();
                 let at_ms = self.answers.back().map_or(now_ms, |(last, ..)| *last);
-                let answer = StoreAnswer::Forgotten { room, first };
+                let answer = StoreAnswer::Forgotten {
+                    room: room.clone(),
+                    first: *first,
+                };
                 self.answers.push_back((at_ms, core, answer));
             }
         }
-        Ok(())
+        Ok(expired.rooms)
     }
 
     /// Something goes wrong with the next few requests.

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use taut_hub::{
-    Durability, Epoch, History, Lag, LagPolicy, Limits, Pattern, Policies, PolicyChange, RoomPolicy, Rule,
-    ShardSettings, StateBounds,
+    Durability, Epoch, History, Lag, LagPolicy, Limits, Pattern, Policies, PolicyChange,
+    RoomPolicy, Rule, ShardSettings, StateBounds,
 };
 
 use crate::random::Random;

@@ -75,7 +75,10 @@ impl Shard {
         };
         let publishes = matches!(ask, Ask::Publish { .. } | Ask::PublishBatch { .. });
         let waits = match &durable.stage {
-            Stage::Open => false,
+            Stage::Open => match self.queue_behind(id, asker, ask) {
+                Some(ask) => return Ok(ask),
+                None => return Ok(Ask::Parked),
+            },
             Stage::Opening => true,
             Stage::Reopening => publishes,
             Stage::Broken(_) if publishes => {
@@ -113,6 +116,15 @@ impl Shard {
                 },
             },
         });
+    }
+
+    /// A room that the store could not open is tried again: with the next publish, and by itself.
+    pub(super) fn try_broken(&mut self, id: RoomId, out: &mut Vec<Output>) {
+        if let Some(durable) = self.durable(id)
+            && matches!(durable.stage, Stage::Broken(_))
+        {
+            self.reopen(id, out);
+        }
     }
 
     fn reopen(&mut self, id: RoomId, out: &mut Vec<Output>) {
@@ -191,6 +203,9 @@ impl Shard {
                 Ok(()) => Stage::Open,
                 Err(reason) => Stage::Broken(Arc::from(reason.as_str())),
             };
+        }
+        if told.is_err() {
+            self.try_later(id);
         }
         for Parked { asker, ask } in parked {
             match &told {
@@ -400,7 +415,7 @@ impl Shard {
         out: &mut Vec<Output>,
     ) {
         let answer = match ask {
-            Ask::Pull { .. } => Answer::NotPulled,
+            Ask::Pull { after } => Answer::NotPulled { asked: after },
             Ask::Leave { .. } | Ask::Rename { .. } => {
                 return self.answer_again(asker, name, ask, out);
             }

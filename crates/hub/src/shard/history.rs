@@ -115,6 +115,7 @@ impl Shard {
         let limits = self.limits;
         let Some(id) = self.rooms.find(name) else {
             return Some(Answer::Pulled {
+                asked: after,
                 after: Position {
                     epoch: self.epoch,
                     offset: self.floor,
@@ -137,6 +138,7 @@ impl Shard {
                 // Where nothing could be read, everything up to there is lost to the reader.
                 let begin = if messages.is_empty() { end } else { begin };
                 Some(Answer::Pulled {
+                    asked: after,
                     after: room.position(begin),
                     messages,
                 })
@@ -300,6 +302,23 @@ impl Shard {
         None
     }
 
+    /// A Conn whose join waits to be told where a time lies says what comes behind it in its turn. Gives the question back where none does.
+    pub(super) fn queue_behind(&mut self, id: RoomId, asker: Asker, ask: Ask) -> Option<Ask> {
+        let waiting = self.seeking.iter_mut().find_map(|((room, _), waiting)| {
+            let joins = |parked: &Parked| {
+                parked.asker.origin == asker.origin && matches!(parked.ask, Ask::Join { .. })
+            };
+            (*room == id && waiting.iter().any(joins)).then_some(waiting)
+        });
+        match waiting {
+            Some(waiting) => {
+                waiting.push(Parked { asker, ask });
+                None
+            }
+            None => Some(ask),
+        }
+    }
+
     /// The store has found where in a room a time lies.
     pub(super) fn sought(
         &mut self,
@@ -351,10 +370,10 @@ impl Shard {
     }
 }
 
-/// The same question from another start.
+/// The same question from another start, where it began with a time.
 fn starting(ask: Ask, start: Start) -> Ask {
     match ask {
-        Ask::Read { range } => Ask::Read {
+        Ask::Read { range } if matches!(range.start, Start::RewindMs(_)) => Ask::Read {
             range: Range { start, ..range },
         },
         Ask::Join {
@@ -362,7 +381,7 @@ fn starting(ask: Ask, start: Start) -> Ask {
             door,
             presence,
             state,
-            ..
+            start: Start::RewindMs(_),
         } => Ask::Join {
             name,
             door,

@@ -322,13 +322,18 @@ pub enum Answer {
     Who(Roster),
     /// What a relay's reader needed.
     Pulled {
+        /// The cursor that was asked for: a Conn that left and came back meanwhile reads from another.
+        asked: u64,
         /// The position behind which the messages begin; beyond what was asked for when the rest is lost.
         after: Position,
         /// The messages: where an offset is left out, that one is lost.
         messages: Vec<Arc<Message>>,
     },
     /// The store cannot be read now: the reader asks again.
-    NotPulled,
+    NotPulled {
+        /// The cursor that was asked for.
+        asked: u64,
+    },
     /// No. A join that was refused never was.
     Refused {
         /// Why.
