@@ -198,14 +198,14 @@ impl World {
             Output::Joined {
                 conn,
                 ticket,
-                room,
+                room: _,
+                name,
                 at,
                 after,
                 recovery,
                 roster,
                 state,
             } => {
-                let name = self.room_name(core, room)?;
                 let reader = self.alive(core, conn)?;
                 let Some(Asked::Join(asked, start)) = reader.asked.remove(&ticket) else {
                     return Err(Broken("an answer to a join that nobody asked for".into()));

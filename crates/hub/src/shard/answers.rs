@@ -137,6 +137,7 @@ impl Shard {
             conn,
             ticket,
             room: id,
+            name: name.clone(),
             at,
             after,
             recovery,

@@ -263,7 +263,7 @@ impl Shard {
         self.after_home(&name, out);
     }
 
-    /// Turns a start that is a time into one that is a position. `None` where the store is asked first; it then asks `again` with the answer.
+    /// Turns a start that is a time into one that is a number of messages. `None` where the store is asked first; it then asks `again` with the answer.
     pub(super) fn resolve(
         &mut self,
         asker: Asker,
@@ -283,8 +283,7 @@ impl Shard {
                 .front()
                 .is_some_and(|front| front.time_ms < time_ms);
         if in_log {
-            let before = room.log.last_before(time_ms);
-            return Some(Start::After(room.position(before)));
+            return Some(rewind_to(room, room.log.last_before(time_ms)));
         }
         let name = room.name().clone();
         let ask = again(Start::RewindMs(ms));
@@ -331,11 +330,11 @@ impl Shard {
             return;
         };
         let name = room.name().clone();
-        let found = result.map(|offset| room.position(offset.max(room.oldest() - 1)));
+        let found = result.map(|offset| rewind_to(room, offset));
         for Parked { asker, ask } in self.seeking.remove(&(id, time_ms)).unwrap_or_default() {
             match &found {
-                Ok(position) => {
-                    let ask = starting(ask, Start::After(*position));
+                Ok(start) => {
+                    let ask = starting(ask, *start);
                     self.answer_again(asker, &name, ask, out);
                 }
                 Err(error) => self.refuse_parked(asker, &name, ask, &error.to_string(), out),
@@ -368,6 +367,12 @@ impl Shard {
     pub(super) fn is_read(&self, id: RoomId) -> bool {
         self.blocks.is_reading(id) || self.seeking.keys().any(|(room, _)| *room == id)
     }
+}
+
+/// Everything behind `offset`: a number of messages, since what retention has forgotten meanwhile is no gap for who did not ask for a position.
+fn rewind_to(room: &Room, offset: u64) -> Start {
+    let count = room.log.head().saturating_sub(offset);
+    Start::Rewind(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// The same question from another start, where it began with a time.

@@ -23,6 +23,8 @@ pub enum Output {
         ticket: Ticket,
         /// The room.
         room: RoomId,
+        /// Its name: by now the Conn may have left again, and the room be gone.
+        name: RoomName,
         /// The room's head at the join.
         at: Position,
         /// Where the Conn begins to hear: `at`, unless it asked for more.
