@@ -159,6 +159,10 @@ impl SqliteStore {
         appends: &[Append],
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let sync = appends.iter().any(|append| append.sync);
+        if sync && self.suspect {
+            // Syncing a log whose older part may be missing would promise too much.
+            self.sync_files()?;
+        }
         let touched = || appends.iter().map(|append| append.room.clone()).collect();
         self.work(touched, |conn, store| {
             if store.full != sync {
@@ -176,19 +180,39 @@ impl SqliteStore {
         })
     }
 
-    fn checkpoint(&mut self) -> Result<(), StoreError> {
-        let busy = self.work(Vec::new, |conn, _| {
-            conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-                row.get::<_, i64>(0)
-            })
-        })?;
-        if busy != 0 {
-            return Err(StoreError::Failed {
-                text: "another program reads the file; the log cannot be worked off meanwhile"
-                    .to_owned(),
-            });
+    /// Everything committed to the disk; how long the log is.
+    ///
+    /// A system whose sync failed says nothing of it at the next one, which succeeds although pages are lost. So then the database
+    /// itself is written from what SQLite still sees, and the log is emptied.
+    fn sync_files(&mut self) -> Result<u64, StoreError> {
+        if self.conn.is_none() || self.suspect {
+            let busy = self.checkpoint("TRUNCATE")?;
+            if busy {
+                return Err(StoreError::Failed {
+                    text: "another program reads the file, so the log cannot be renewed".to_owned(),
+                });
+            }
         }
-        Ok(())
+        match self.files.sync() {
+            Ok(log_bytes) => {
+                self.suspect = false;
+                Ok(log_bytes)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the store could not be synced");
+                self.suspect = true;
+                Err(failed(&error))
+            }
+        }
+    }
+
+    /// Works the log off; whether somebody was in the way.
+    fn checkpoint(&mut self, mode: &str) -> Result<bool, StoreError> {
+        self.work(Vec::new, |conn, _| {
+            conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+                row.get(0)
+            })
+        })
     }
 }
 
@@ -240,25 +264,10 @@ impl Store for SqliteStore {
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
-        if self.conn.is_none() || self.suspect {
-            self.checkpoint()?;
+        if self.sync_files()? > LOG_BYTES_LONG {
+            self.checkpoint("PASSIVE")?;
         }
-        match self.files.sync() {
-            Ok(log_bytes) => {
-                self.suspect = false;
-                if log_bytes > LOG_BYTES_LONG {
-                    self.work(Vec::new, |conn, _| {
-                        conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-                    })?;
-                }
-                Ok(())
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the store could not be synced");
-                self.suspect = true;
-                Err(failed(&error))
-            }
-        }
+        Ok(())
     }
 
     fn reader(&self) -> Result<Box<dyn StoreReader>, StoreError> {
@@ -271,13 +280,10 @@ impl Store for SqliteStore {
 impl Drop for SqliteStore {
     /// Everything to the disk first, then the note that it is there.
     fn drop(&mut self) {
-        let closed = self
-            .checkpoint()
-            .and_then(|()| self.files.sync().map_err(|error| failed(&error)))
-            .and_then(|_| {
-                self.work(Vec::new, |conn, _| opening::finish(conn))?;
-                self.checkpoint()
-            });
+        let closed = self.sync_files().and_then(|_| {
+            self.work(Vec::new, |conn, _| opening::finish(conn))?;
+            self.checkpoint("TRUNCATE")
+        });
         if let Err(error) = closed {
             tracing::warn!(%error, "the store was not closed cleanly");
         }
@@ -317,3 +323,6 @@ fn failed(error: &std::io::Error) -> StoreError {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;
