@@ -25,6 +25,9 @@ use crate::settings::{OpenError, Settings};
 /// A log longer than this is worked off at the next sync, when nobody waits for it.
 const LOG_BYTES_LONG: u64 = 8 << 20;
 
+/// A log shorter than this is not worth working off when the disk is full.
+const LOG_BYTES_SPARED: u64 = 256 << 10;
+
 /// The writer of `DIR/rooms.sqlite`. Dropping it closes the file cleanly.
 #[derive(Debug)]
 pub struct SqliteStore {
@@ -180,11 +183,56 @@ impl SqliteStore {
         })
     }
 
-    /// Everything committed to the disk; how long the log is.
+    fn expire_some(&mut self, now_unix_ms: u64) -> Result<Expired, StoreError> {
+        let bounds = Bounds {
+            now_ms: now_unix_ms,
+            id_window_ms: self.settings.id_window_ms,
+            pages_max: self.settings.disk_bytes_max / PAGE_BYTES / 8 * 7,
+            rooms_max: usize::try_from(self.settings.rooms_max / 8 * 7).unwrap_or(usize::MAX),
+        };
+        let mut touched = Vec::new();
+        let result = self.work(Vec::new, |conn, store| {
+            let mut step = expire::Step {
+                directory: &mut store.directory,
+                victims: &mut store.victims,
+                floor: store.floor,
+                touched: &mut touched,
+            };
+            let expired = transaction(conn, || step.run(conn, bounds))?;
+            store.floor = step.floor;
+            let more = expire::shrink(conn)?;
+            Ok(Expired {
+                more: expired.more || more,
+                ..expired
+            })
+        });
+        if result.is_err() {
+            self.doubtful.extend(touched);
+        }
+        result
+    }
+
+    /// Does the work, and once more when the disk was full and working the log off has made room.
+    fn making_room<T>(
+        &mut self,
+        mut work: impl FnMut(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let result = work(self);
+        let full = matches!(result, Err(StoreError::Full));
+        if full
+            && self.files.log_bytes() > LOG_BYTES_SPARED
+            && self.checkpoint("TRUNCATE") == Ok(false)
+        {
+            return work(self);
+        }
+        result
+    }
+
+    /// Everything committed to the disk.
     ///
     /// A system whose sync failed says nothing of it at the next one, which succeeds although pages are lost. So then the database
     /// itself is written from what SQLite still sees, and the log is emptied.
-    fn sync_files(&mut self) -> Result<u64, StoreError> {
+    fn sync_files(&mut self) -> Result<(), StoreError> {
         if self.conn.is_none() || self.suspect {
             let busy = self.checkpoint("TRUNCATE")?;
             if busy {
@@ -194,9 +242,9 @@ impl SqliteStore {
             }
         }
         match self.files.sync() {
-            Ok(log_bytes) => {
+            Ok(()) => {
                 self.suspect = false;
-                Ok(log_bytes)
+                Ok(())
             }
             Err(error) => {
                 tracing::warn!(%error, "the store could not be synced");
@@ -228,43 +276,19 @@ impl Store for SqliteStore {
         if appends.is_empty() {
             return Vec::new();
         }
-        match self.commit_all(appends) {
+        match self.making_room(|store| store.commit_all(appends)) {
             Ok(results) => results,
             Err(error) => vec![Err(error); appends.len()],
         }
     }
 
     fn expire(&mut self, now_unix_ms: u64) -> Result<Expired, StoreError> {
-        let bounds = Bounds {
-            now_ms: now_unix_ms,
-            id_window_ms: self.settings.id_window_ms,
-            pages_max: self.settings.disk_bytes_max / PAGE_BYTES / 8 * 7,
-            rooms_max: usize::try_from(self.settings.rooms_max / 8 * 7).unwrap_or(usize::MAX),
-        };
-        let mut touched = Vec::new();
-        let result = self.work(Vec::new, |conn, store| {
-            let mut step = expire::Step {
-                directory: &mut store.directory,
-                victims: &mut store.victims,
-                floor: store.floor,
-                touched: &mut touched,
-            };
-            let expired = transaction(conn, || step.run(conn, bounds))?;
-            store.floor = step.floor;
-            let more = expire::shrink(conn)?;
-            Ok(Expired {
-                more: expired.more || more,
-                ..expired
-            })
-        });
-        if result.is_err() {
-            self.doubtful.extend(touched);
-        }
-        result
+        self.making_room(|store| store.expire_some(now_unix_ms))
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
-        if self.sync_files()? > LOG_BYTES_LONG {
+        self.sync_files()?;
+        if self.files.log_bytes() > LOG_BYTES_LONG {
             self.checkpoint("PASSIVE")?;
         }
         Ok(())
@@ -280,7 +304,7 @@ impl Store for SqliteStore {
 impl Drop for SqliteStore {
     /// Everything to the disk first, then the note that it is there.
     fn drop(&mut self) {
-        let closed = self.sync_files().and_then(|_| {
+        let closed = self.sync_files().and_then(|()| {
             self.work(Vec::new, |conn, _| opening::finish(conn))?;
             self.checkpoint("TRUNCATE")
         });
