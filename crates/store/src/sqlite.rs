@@ -200,16 +200,13 @@ impl SqliteStore {
             };
             let expired = transaction(conn, || step.run(conn, bounds))?;
             store.floor = step.floor;
-            let more = expire::shrink(conn)?;
-            Ok(Expired {
-                more: expired.more || more,
-                ..expired
-            })
+            Ok(expired)
         });
-        if result.is_err() {
-            self.doubtful.extend(touched);
-        }
-        result
+        let mut expired = result.inspect_err(|_| self.doubtful.extend(touched))?;
+        // What has been forgotten is said, also where the file could not be made smaller.
+        let more = self.work(Vec::new, |conn, _| expire::shrink(conn));
+        expired.more |= more.unwrap_or(false);
+        Ok(expired)
     }
 
     /// Does the work, and once more when the disk was full and working the log off has made room.

@@ -34,6 +34,7 @@ enum Step {
     Expire,
     Sync,
     Reopen,
+    Kill,
     Wait(u64),
     Read {
         room: usize,
@@ -103,6 +104,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Expire),
         1 => Just(Step::Sync),
         1 => Just(Step::Reopen),
+        1 => Just(Step::Kill),
         2 => (0..200_000_u64).prop_map(Step::Wait),
         2 => (0..3_usize, 0..60_u64, 0..20_u32, 0..5_000_u64).prop_map(
             |(room, after, messages_max, bytes_max)| Step::Read { room, after, messages_max, bytes_max }
@@ -118,18 +120,11 @@ struct Clock {
     run: u32,
 }
 
-fn append(
-    rooms: &[RoomName],
-    store: &mut dyn Store,
-    heads: &mut [(u64, u64)],
-    clock: &mut Clock,
-    said: &Said,
-) -> Append {
+fn append(rooms: &[RoomName], heads: &mut [(u64, u64)], clock: &mut Clock, said: &Said) -> Append {
     let (mut head, mut end_bytes) = heads[said.room];
     if said.astray {
         head += 1;
     }
-    let _ = store;
     let after = head;
     let messages = (0..said.count)
         .map(|number| {
@@ -193,7 +188,7 @@ fn play(steps: &[Step]) {
                 let mut next = heads;
                 let mut batch = Vec::new();
                 for said in all {
-                    let made = append(&rooms, &mut memory, &mut next, &mut clock, said);
+                    let made = append(&rooms, &mut next, &mut clock, said);
                     if !said.astray
                         && let Some(last) = made.messages.last()
                     {
@@ -222,8 +217,12 @@ fn play(steps: &[Step]) {
                 assert_eq!(ours, theirs);
             }
             Step::Sync => place.store().sync().unwrap(),
-            Step::Reopen => {
-                place.reopen();
+            Step::Reopen | Step::Kill => {
+                if matches!(step, Step::Kill) {
+                    place.kill();
+                } else {
+                    place.reopen();
+                }
                 memory = memory.restart();
                 clock.run += 1;
                 for (head, name) in heads.iter_mut().zip(&rooms) {
