@@ -18,7 +18,7 @@ pub(crate) const APPLICATION_ID: i32 = 0x5461_7574;
 pub(crate) const PAGE_BYTES: u64 = 8_192;
 
 /// How long a program that reads or mends the file may keep the writer waiting.
-const BUSY_MS: u64 = 2_000;
+pub(crate) const BUSY_MS: u64 = 2_000;
 
 /// How the file came to be what it is, oldest first.
 pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];

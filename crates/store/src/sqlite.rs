@@ -6,6 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fs;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use taut_hub::{Append, Expired, Kept, RoomName, Store, StoreError, StoreReader, Tail};
@@ -19,7 +20,7 @@ use crate::load;
 use crate::lock::Lock;
 use crate::opening;
 use crate::reader::SqliteReader;
-use crate::schema::{self, MIGRATIONS, PAGE_BYTES, Use, open_error};
+use crate::schema::{self, BUSY_MS, MIGRATIONS, PAGE_BYTES, Use, open_error};
 use crate::settings::{OpenError, Settings};
 
 /// A log longer than this is worked off at the next sync, when nobody waits for it.
@@ -109,7 +110,8 @@ impl SqliteStore {
                 Ok(done)
             }
             Err(error) => {
-                tracing::warn!(error = %words(&error), "the store failed");
+                // Whoever asked is told, and says it once; a full disk fails every commit.
+                tracing::debug!(error = %words(&error), "the store failed");
                 let usable = conn.is_autocommit() || conn.execute_batch("ROLLBACK").is_ok();
                 if taints(&error) || !usable {
                     self.suspect = true;
@@ -286,7 +288,7 @@ impl Store for SqliteStore {
     fn sync(&mut self) -> Result<(), StoreError> {
         self.sync_files()?;
         if self.files.log_bytes() > LOG_BYTES_LONG {
-            self.checkpoint("PASSIVE")?;
+            self.work(Vec::new, |conn, _| work_off(conn))?;
         }
         Ok(())
     }
@@ -326,6 +328,14 @@ pub(crate) fn transaction<T>(
         conn.execute_batch("ROLLBACK")?;
     }
     result
+}
+
+/// Works off what of the log no reader needs; empties it when there is none, else the next time.
+fn work_off(conn: &Connection) -> rusqlite::Result<()> {
+    conn.busy_timeout(Duration::ZERO)?;
+    let done = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    conn.busy_timeout(Duration::from_millis(BUSY_MS))?;
+    done
 }
 
 fn limit_pages(conn: &Connection, disk_bytes_max: u64) -> rusqlite::Result<()> {

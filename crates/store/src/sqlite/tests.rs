@@ -1,8 +1,6 @@
 //! What only the inside can be made to do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::time::Duration;
-
 use taut_hub::{Append, Body, Door, Effect, Epoch, History, Message, Tail};
 use tempfile::TempDir;
 
@@ -195,4 +193,28 @@ fn a_door_of_another_version_is_no_damage() {
     let read = reader.read(&RoomName::lobby(), 0, 10, 1_000).unwrap();
     assert_eq!(read.messages[0].door, Door("unknown"));
     assert_eq!(crate::check(dir.path()).unwrap(), []);
+}
+
+#[test]
+fn a_long_log_is_worked_off_by_a_sync_and_a_reader_is_no_hindrance() {
+    let (dir, mut store) = store();
+    let log_bytes = || {
+        let log = fs::metadata(dir.path().join("rooms.sqlite-wal"));
+        log.unwrap().len()
+    };
+    let mut after = 0;
+    while log_bytes() <= LOG_BYTES_LONG {
+        assert_eq!(store.commit(&[append(after, false)]), [Ok(())]);
+        after += 1;
+    }
+    let reader = Connection::open(&store.files.path).unwrap();
+    reader
+        .execute_batch("BEGIN; SELECT count(*) FROM messages")
+        .unwrap();
+    store.sync().unwrap();
+    assert!(log_bytes() > 0);
+    reader.execute_batch("COMMIT").unwrap();
+    store.sync().unwrap();
+    assert_eq!(log_bytes(), 0);
+    assert_eq!(store.commit(&[append(after, false)]), [Ok(())]);
 }
