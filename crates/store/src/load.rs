@@ -252,9 +252,8 @@ fn end_of(
         .optional()
 }
 
-/// An id for the first room that is made after the directory was loaded.
+/// An id for a new room.
 pub(crate) fn next_id(conn: &Connection) -> rusqlite::Result<i64> {
-    conn.query_row("SELECT coalesce(max(id), 0) + 1 FROM rooms", [], |row| {
-        row.get(0)
-    })
+    conn.prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM rooms")?
+        .query_row([], |row| row.get(0))
 }

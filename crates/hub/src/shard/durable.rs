@@ -75,20 +75,16 @@ impl Shard {
         };
         let publishes = matches!(ask, Ask::Publish { .. } | Ask::PublishBatch { .. });
         let waits = match &durable.stage {
-            Stage::Open => match self.queue_behind(id, asker, ask) {
-                Some(ask) => return Ok(ask),
-                None => return Ok(Ask::Parked),
-            },
             Stage::Opening => true,
-            Stage::Reopening => publishes,
-            Stage::Broken(_) if publishes => {
-                self.reopen(id, out);
-                true
-            }
-            Stage::Broken(_) => false,
+            Stage::Reopening | Stage::Broken(_) => publishes,
+            Stage::Open => false,
         };
+        let broken = matches!(durable.stage, Stage::Broken(_));
         if !waits {
-            return Ok(ask);
+            return Ok(self.queue_behind(id, asker, ask).unwrap_or(Ask::Parked));
+        }
+        if broken {
+            self.reopen(id, out);
         }
         // A leave must not be lost; there are no more of them than Conns.
         let must = matches!(ask, Ask::Leave { .. } | Ask::Rename { .. });

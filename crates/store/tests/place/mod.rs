@@ -25,6 +25,14 @@ impl Place {
             runs: 0,
         }
     }
+
+    /// Goes on with what a killed server would have left.
+    pub fn kill(&mut self) {
+        let left = killed(self.dir.path());
+        self.store = None;
+        self.dir = left;
+        self.reopen();
+    }
 }
 
 impl Reopen for Place {
