@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use taut_hub::{Door, Draft, Join, RoomName, Start};
+use taut_hub::{Batch, Door, Draft, Join, Range, RoomName};
 
 use crate::datagram::Fetch;
 
@@ -30,10 +30,22 @@ pub enum Command {
     Read {
         /// Which room.
         room: RoomName,
-        /// From where.
-        start: Start,
-        /// At most this many messages.
-        limit: u32,
+        /// Which part of it.
+        range: Range,
+    },
+    /// Say several things in a room at once.
+    PublishBatch {
+        /// Where.
+        room: RoomName,
+        /// What.
+        batch: Batch,
+    },
+    /// Read what is set in a room.
+    ReadState {
+        /// Which room.
+        room: RoomName,
+        /// One key, or all.
+        key: Option<Arc<str>>,
     },
     /// Read one message in pieces.
     Fetch {

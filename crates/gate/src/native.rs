@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use taut_hub::{
-    Body, Draft, Join, Page, Position, PresenceChange, Present, Recovery, Refusal, RoomName,
+    Body, Draft, Join, Page, Position, PresenceChange, Present, Range, Recovery, Refusal, RoomName,
     Roster, Start,
 };
 use taut_wire::native::{self, Lane, Rejected, Reply, Verb};
@@ -64,6 +64,7 @@ pub fn of_request<'a>(
                 door: speaker.door,
                 start: start(since.as_deref(), rewind, Start::Now),
                 presence,
+                state: false,
             },
         },
         Verb::Leave { room: name } => Command::Leave { room: room(&name)? },
@@ -101,8 +102,7 @@ pub fn of_request<'a>(
             let limit = limit.unwrap_or(LIMIT_DEFAULT);
             Command::Read {
                 room: room(&name)?,
-                start: start(since.as_deref(), rewind, Start::Rewind(limit)),
-                limit,
+                range: Range::from(start(since.as_deref(), rewind, Start::Rewind(limit)), limit),
             }
         }
         Verb::Fetch {

@@ -35,8 +35,8 @@ pub use position::{Epoch, Position, PositionError};
 pub use refusal::Refusal;
 pub use room::{Log, Member, PresenceChange, Present, Room, RoomId, Roster};
 pub use shard::{
-    Answer, Ask, CloseReason, Farewell, Input, Join, LinkMessage, Membership, Next, Now, Output,
-    Page, Recovery, Shard, ShardSettings, Start,
+    Answer, Ask, Batch, CloseReason, Farewell, Input, Join, LinkMessage, Membership, Next, Now,
+    Output, Page, Range, Recovery, Shard, ShardSettings, Start, State,
 };
 pub use store::{
     Append, Expired, Kept, KeptId, Store, StoreAnswer, StoreError, StoreReader, StoreRequest,

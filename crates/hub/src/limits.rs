@@ -35,6 +35,16 @@ pub struct Limits {
     pub chunk_messages_max: u32,
     /// Bytes that one pull of a relay's reader brings at most, one message always excepted.
     pub chunk_bytes_max: u64,
+    /// Messages of a durable room that memory keeps, the newest: who is not farther behind is served without the disk.
+    pub tail_messages_max: u32,
+    /// Bytes of the same.
+    pub tail_bytes_max: u64,
+    /// Bytes of messages read back from the store that are kept for the next reader; the oldest read goes first.
+    pub blocks_bytes_max: u64,
+    /// Bytes of messages on their way to the store. Above it no further requests are read.
+    pub pending_bytes_max: u64,
+    /// Requests that may wait for one room to be opened; further ones are refused.
+    pub parked_max: u32,
     /// Messages on one page of history at most.
     pub page_messages_max: u32,
     /// Bytes on one page of history at most, one message always excepted.
@@ -62,6 +72,11 @@ impl Default for Limits {
             ghosts_max: 1_000,
             chunk_messages_max: 64,
             chunk_bytes_max: 64 << 10,
+            tail_messages_max: 1_000,
+            tail_bytes_max: 1 << 20,
+            blocks_bytes_max: 16 << 20,
+            pending_bytes_max: 8 << 20,
+            parked_max: 100_000,
             page_messages_max: 1_000,
             page_bytes_max: 1 << 20,
             conflated_max: 256,

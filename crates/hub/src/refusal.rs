@@ -1,6 +1,9 @@
 //! Refusals: we say no, and the Conn lives.
 
+use std::sync::Arc;
+
 use crate::name::RoomName;
+use crate::position::Position;
 
 /// Why a request was refused. Its display says what happened and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +47,36 @@ pub enum Refusal {
         "this id was published with another body within the last minutes; use a new id for a new message"
     )]
     IdConflict,
+    /// The key is not as the publisher took for granted.
+    #[error("the key {key} is not as expected: {}; read it again and decide anew", .at.map_or("it is not set".to_owned(), |at| format!("it was set at {at}")))]
+    Unexpected {
+        /// The key.
+        key: Arc<str>,
+        /// Where it was set last; `None` where it is not set.
+        at: Option<Position>,
+    },
+    /// The room's state is full.
+    #[error(
+        "the room holds {keys_max} keys or {bytes_max} bytes of state, as many as it may; delete one, or raise state.keys_max or state.bytes_max"
+    )]
+    StateFull {
+        /// How many keys it may have.
+        keys_max: u32,
+        /// How much they may hold.
+        bytes_max: u64,
+    },
+    /// The room keeps no state, so there is nothing to expect or delete.
+    #[error("the room {room} keeps no state; its policy has state.keys_max = 0")]
+    StateOff {
+        /// The room.
+        room: RoomName,
+    },
+    /// What is kept cannot be reached, so nothing is acknowledged.
+    #[error("the room cannot keep messages now: {reason}")]
+    Unavailable {
+        /// The store's words.
+        reason: Arc<str>,
+    },
     /// The Conn is not in the room that it wants to leave.
     #[error("this connection is not in the room {room}; join it first")]
     NotJoined {
@@ -74,6 +107,10 @@ impl Refusal {
             Refusal::MessageTooLarge { .. } => "message-too-large",
             Refusal::LabelTooLong { .. } => "label-too-long",
             Refusal::IdConflict => "id-conflict",
+            Refusal::Unexpected { .. } => "unexpected",
+            Refusal::StateFull { .. } => "state-full",
+            Refusal::StateOff { .. } => "state-off",
+            Refusal::Unavailable { .. } => "unavailable",
             Refusal::NotJoined { .. } => "not-joined",
             Refusal::ReservedName { .. } => "reserved-name",
             Refusal::PresenceOff { .. } => "presence-off",
@@ -85,6 +122,7 @@ impl Refusal {
     pub fn retry_ms(&self) -> Option<u64> {
         match self {
             Refusal::TooManyRooms { .. } => Some(10_000),
+            Refusal::Unavailable { .. } => Some(1_000),
             _ => None,
         }
     }

@@ -43,6 +43,7 @@ impl Two {
                     epoch: Epoch(7),
                     policies: p.clone(),
                     limits,
+                    has_store: false,
                 })
             })
             .collect();
@@ -95,6 +96,7 @@ impl Two {
                     door: Door("t"),
                     start,
                     presence: false,
+                    state: false,
                 },
             },
         );

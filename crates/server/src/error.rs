@@ -107,6 +107,12 @@ pub enum Fault {
         /// Which thread.
         thread: String,
     },
+    /// The store of rooms could not be read.
+    #[error("the rooms that are kept cannot be read: {text}")]
+    Store {
+        /// The store's words.
+        text: String,
+    },
     /// The event queue of a thread failed.
     #[error("the event queue of {thread} failed: {source}")]
     Poll {

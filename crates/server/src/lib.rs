@@ -8,6 +8,8 @@ mod config;
 mod core;
 mod error;
 mod files;
+mod health;
+mod keeper;
 mod listen;
 mod page;
 mod server;
@@ -16,6 +18,7 @@ mod talk;
 
 pub use config::{Config, FilesConfig, Limits};
 pub use error::{Fault, StartError};
+pub use health::Health;
 pub use listen::{
     Address, Bound, Endpoint, HostPort, Listen, ListenError, Speaks, UNIX_MODE_DEFAULT, is_loopback,
 };

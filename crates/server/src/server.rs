@@ -9,13 +9,15 @@ use mio::Poll;
 use rtrb::RingBuffer;
 use taut_files::Files;
 use taut_gate::http::Site;
-use taut_hub::{Epoch, Policies, Shard, ShardSettings};
+use taut_hub::{Epoch, Policies, Shard, ShardSettings, Store};
 
 use crate::acceptor::{self, Acceptor, INTAKE_SOCKETS, Intake};
 use crate::config::{Config, FilesConfig, Limits};
 use crate::core::{self, Alert, Core, Links, Parts};
 use crate::error::{Fault, StartError};
 use crate::files::{Desk, READERS};
+use crate::health::Health;
+use crate::keeper::Keeper;
 use crate::listen::{self, Address, Bound};
 use crate::stop::{Stop, Stopper};
 
@@ -31,6 +33,9 @@ pub struct Server {
     cores: Vec<Core>,
     /// Where files are read, when a folder is served.
     desk: Option<Arc<Desk>>,
+    /// Where rooms are kept, when there is a store.
+    kept: Option<(Arc<Keeper>, Box<dyn Store>)>,
+    health: Arc<Health>,
     stop: Arc<Stop>,
 }
 
@@ -40,6 +45,14 @@ impl Server {
     /// # Errors
     /// See [`StartError`]; each says what to do.
     pub fn bind(config: Config) -> Result<Self, StartError> {
+        Self::bind_with(config, None)
+    }
+
+    /// The same with a store, where rooms outlive the server; without one they are in memory.
+    ///
+    /// # Errors
+    /// See [`StartError`]; each says what to do.
+    pub fn bind_with(config: Config, store: Option<Box<dyn Store>>) -> Result<Self, StartError> {
         let files = config.files.as_ref().map(open_files).transpose()?;
         let sockets = listen::bind_all(&config)?;
         let bound = sockets.bound;
@@ -76,7 +89,9 @@ impl Server {
             limits: config.limits,
             hub: config.hub,
             policies: config.policies,
+            has_store: store.is_some(),
         };
+        let health = Arc::new(Health::default());
         let (mut cores, intakes, poll) = make_cores(&shared, polls, &alerts[..count])?;
         let desk = files.map(|files| {
             let (desk, counters) = Desk::open(files, &alerts[..count]);
@@ -84,6 +99,13 @@ impl Server {
                 core.files = Some(counter);
             }
             desk
+        });
+        let kept = store.map(|store| {
+            let (keeper, safes) = Keeper::open(&alerts[..count], Arc::clone(&health));
+            for (core, safe) in cores.iter_mut().zip(safes) {
+                core.safe = Some(safe);
+            }
+            (keeper, store)
         });
         share_out(&mut cores, sockets.datagrams)?;
         let acceptor = Acceptor {
@@ -100,6 +122,8 @@ impl Server {
             acceptor,
             cores,
             desk,
+            kept,
+            health,
             stop,
         })
     }
@@ -118,6 +142,12 @@ impl Server {
             _ => None,
         };
         self.bound.iter().filter_map(of_tcp).collect()
+    }
+
+    /// Whether it can do its work, to be asked from anywhere.
+    #[must_use]
+    pub fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.health)
     }
 
     /// Ends the server from another thread.
@@ -143,6 +173,14 @@ impl Server {
                 })?);
             }
         }
+        let mut keepers = Vec::new();
+        let keeping = match self.kept {
+            Some((keeper, store)) => {
+                keepers = keep(&keeper, store, &stopper)?;
+                Some(CloseKeeper(keeper))
+            }
+            None => None,
+        };
         let mut threads = Vec::with_capacity(self.cores.len() + 1);
         let acceptor = self.acceptor;
         threads.push(spawn("acceptor".to_owned(), &stopper, move || {
@@ -155,6 +193,9 @@ impl Server {
         let served = join(threads);
         // Readers end when nobody is left to read for. Whoever cannot wait for a drain cannot wait for a disk either.
         drop(closing);
+        // What was taken in is kept, also where nobody waits for the drain.
+        drop(keeping);
+        let served = served.and(join(keepers));
         if self.stop.is_urgent() {
             return served;
         }
@@ -208,6 +249,46 @@ impl Drop for CloseWithMe {
     }
 }
 
+/// Starts the three threads of the keeper.
+fn keep(
+    keeper: &Arc<Keeper>,
+    store: Box<dyn Store>,
+    stopper: &Stopper,
+) -> Result<Vec<Thread>, Fault> {
+    let no_reader = |error: taut_hub::StoreError| {
+        stopper.stop();
+        Fault::Store {
+            text: error.to_string(),
+        }
+    };
+    let reader = store.reader().map_err(no_reader)?;
+    let syncer = store.reader().map_err(no_reader)?;
+    let (writes, reads, syncs) = (Arc::clone(keeper), Arc::clone(keeper), Arc::clone(keeper));
+    Ok(vec![
+        spawn("store-write".to_owned(), stopper, move || {
+            writes.write(store);
+            Ok(())
+        })?,
+        spawn("store-read".to_owned(), stopper, move || {
+            reads.read(reader);
+            Ok(())
+        })?,
+        spawn("store-sync".to_owned(), stopper, move || {
+            syncs.sync(syncer);
+            Ok(())
+        })?,
+    ])
+}
+
+/// Closes the keeper when the server ends, also by a fault.
+struct CloseKeeper(Arc<Keeper>);
+
+impl Drop for CloseKeeper {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// Stops the server when its thread ends, also by a panic.
 struct StopWithMe(Stopper);
 
@@ -228,6 +309,7 @@ struct Shared {
     limits: Limits,
     hub: taut_hub::Limits,
     policies: Arc<Policies>,
+    has_store: bool,
 }
 
 /// Makes the cores; gives back the poll that is the acceptor's.
@@ -285,6 +367,7 @@ fn make_cores(
                 epoch,
                 policies: Arc::clone(&shared.policies),
                 limits,
+                has_store: shared.has_store,
             }),
             links,
         }));

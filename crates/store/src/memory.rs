@@ -332,12 +332,24 @@ impl Store for MemoryStore {
         planned(&mut inner.faults.syncs)
     }
 
+    fn probe(&mut self) -> Result<(), StoreError> {
+        let mut inner = lock(&self.inner);
+        match inner.faults.commits.pop_front() {
+            Some(commits) => Err(commits.error),
+            None => planned(&mut inner.faults.syncs),
+        }
+    }
+
     fn reader(&self) -> Result<Box<dyn StoreReader>, StoreError> {
         Ok(Box::new(self.clone()))
     }
 }
 
 impl StoreReader for MemoryStore {
+    fn sync(&mut self) -> Result<(), StoreError> {
+        Store::sync(self)
+    }
+
     fn read(
         &mut self,
         room: &RoomName,

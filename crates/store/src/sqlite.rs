@@ -13,7 +13,7 @@ use taut_hub::{Append, Expired, Kept, RoomName, Store, StoreError, StoreReader, 
 
 use crate::commit::{self, NewRooms};
 use crate::directory::Directory;
-use crate::error::{store_error, taints, words};
+use crate::error::{of_io, store_error, taints, words};
 use crate::expire::{self, Bounds};
 use crate::files::{Files, make_dir};
 use crate::load;
@@ -154,7 +154,7 @@ impl SqliteStore {
                 Ok(conn)
             })
             .map_err(|error| store_error(&error))?;
-        self.files.hold_log().map_err(|error| failed(&error))?;
+        self.files.hold_log().map_err(|error| of_io(&error))?;
         self.full = false;
         Ok(conn)
     }
@@ -248,7 +248,7 @@ impl SqliteStore {
             Err(error) => {
                 tracing::warn!(%error, "the store could not be synced");
                 self.suspect = true;
-                Err(failed(&error))
+                Err(of_io(&error))
             }
         }
     }
@@ -291,6 +291,15 @@ impl Store for SqliteStore {
             self.work(Vec::new, |conn, _| work_off(conn))?;
         }
         Ok(())
+    }
+
+    /// A small write, and everything of the log into the database itself: after a failed sync the log's own word is not enough.
+    fn probe(&mut self) -> Result<(), StoreError> {
+        self.work(Vec::new, |conn, _| {
+            transaction(conn, || opening::note_probe(conn))
+        })?;
+        self.suspect = true;
+        self.sync()
     }
 
     fn reader(&self) -> Result<Box<dyn StoreReader>, StoreError> {
@@ -341,18 +350,6 @@ fn work_off(conn: &Connection) -> rusqlite::Result<()> {
 fn limit_pages(conn: &Connection, disk_bytes_max: u64) -> rusqlite::Result<()> {
     let pages = (disk_bytes_max / PAGE_BYTES).clamp(16, u64::from(u32::MAX - 1));
     conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
-}
-
-fn failed(error: &std::io::Error) -> StoreError {
-    match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::Full,
-        std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
-            StoreError::ReadOnly
-        }
-        _ => StoreError::Failed {
-            text: error.to_string(),
-        },
-    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod printing;
 mod publish;
 mod serve;
 mod settings;
+mod storage;
 mod subscribe;
 mod terminal;
 mod who;

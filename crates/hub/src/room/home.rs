@@ -1,14 +1,19 @@
 //! What only a room's home does: it numbers messages, knows who is present, and remembers what every relay has got.
 
 use crate::keyed::Keyed;
+use crate::room::durable::Durable;
 use crate::room::ids::Ids;
 use crate::room::roster::Presence;
+use crate::room::state::State;
 
 /// The home's side of a room.
 #[derive(Debug)]
 pub(crate) struct Home {
     pub(crate) presence: Presence,
     pub(crate) ids: Ids,
+    pub(crate) state: State,
+    /// How it stands to the store, where it is kept. Boxed: small rooms in memory are many.
+    pub(crate) durable: Option<Box<Durable>>,
     /// The other cores with members.
     pub(crate) relays: Vec<RelayCursor>,
 }
@@ -26,10 +31,12 @@ pub(crate) struct RelayCursor {
 }
 
 impl Home {
-    pub(crate) fn new(keyed: Keyed) -> Self {
+    pub(crate) fn new(keyed: Keyed, durable: Option<Durable>) -> Self {
         Self {
             presence: Presence::new(keyed),
             ids: Ids::new(keyed),
+            state: State::new(keyed),
+            durable: durable.map(Box::new),
             relays: Vec::new(),
         }
     }

@@ -1,11 +1,11 @@
 //! Idempotent publishes: which ids a room has seen.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::keyed::Keyed;
-use crate::message::{Body, Draft};
+use crate::message::{Body, Draft, Wish};
+use crate::store::KeptId;
 
 /// The ids of the last minutes, oldest forgotten first, at most a given number of them.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ type Key = (Arc<str>, Arc<str>);
 struct Publication {
     offset: u64,
     fingerprint: u64,
+    at_ms: u64,
 }
 
 /// What a room knows of an id.
@@ -41,33 +42,35 @@ impl Ids {
         }
     }
 
-    pub(crate) fn look_up(&self, id: &Arc<str>, draft: &Draft) -> Seen {
-        match self.seen.get(&key(id, draft)) {
+    pub(crate) fn look_up(&self, from: &Arc<str>, id: &Arc<str>, fingerprint: u64) -> Seen {
+        match self.seen.get(&(Arc::clone(from), Arc::clone(id))) {
             None => Seen::Never,
-            Some(publication) if publication.fingerprint == fingerprint(draft) => {
+            Some(publication) if publication.fingerprint == fingerprint => {
                 Seen::Same(publication.offset)
             }
             Some(_) => Seen::Other,
         }
     }
 
-    pub(crate) fn remember(
-        &mut self,
-        id: &Arc<str>,
-        draft: &Draft,
-        offset: u64,
-        now_ms: u64,
-        count_max: u32,
-    ) {
+    /// Remembers an id. `now_ms` counts as the room's clock does.
+    pub(crate) fn remember(&mut self, kept: &KeptId, now_ms: u64, count_max: u32) {
         while self.order.len() >= count_max.max(1) as usize {
             self.forget_oldest();
         }
+        let key = (Arc::clone(&kept.from), Arc::clone(&kept.id));
         let publication = Publication {
-            offset,
-            fingerprint: fingerprint(draft),
+            offset: kept.offset,
+            fingerprint: kept.fingerprint,
+            at_ms: now_ms,
         };
-        self.seen.insert(key(id, draft), publication);
-        self.order.push_back((now_ms, key(id, draft)));
+        self.seen.insert(key.clone(), publication);
+        self.order.push_back((now_ms, key));
+    }
+
+    /// What was said under this id is not kept after all.
+    pub(crate) fn forget(&mut self, from: &Arc<str>, id: &Arc<str>) {
+        // Its place in `order` stays, and meets nothing.
+        self.seen.remove(&(Arc::clone(from), Arc::clone(id)));
     }
 
     /// Forgets what is older than the window.
@@ -87,24 +90,51 @@ impl Ids {
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((_, key)) = self.order.pop_front() {
+        if let Some((at, key)) = self.order.pop_front()
+            && self.seen.get(&key).is_some_and(|seen| seen.at_ms == at)
+        {
             self.seen.remove(&key);
         }
     }
 }
 
-fn key(id: &Arc<str>, draft: &Draft) -> Key {
-    (Arc::clone(id), Arc::clone(&draft.from))
+/// Tells what was said under an id from anything else: 64 bits of FNV-1a, since it is kept, and must mean the same to the next version. A forged
+/// collision would only harm the sender who made it.
+pub(crate) fn fingerprint(drafts: &[Draft]) -> u64 {
+    let mut hash = Fnv::new();
+    for draft in drafts {
+        let kind = match draft.body {
+            Body::Text(_) => 0_u8,
+            Body::Json(_) => 1,
+            Body::Binary(_) => 2,
+        };
+        let wish = match draft.wish {
+            Wish::Set { .. } => 0_u8,
+            Wish::Delete => 1,
+        };
+        hash.add(&[kind, wish]);
+        hash.add_part(draft.body.bytes());
+        hash.add_part(draft.event.as_deref().unwrap_or("message").as_bytes());
+        hash.add_part(draft.key.as_deref().unwrap_or("").as_bytes());
+    }
+    hash.0
 }
 
-/// Tells two bodies apart; a forged collision would only harm the sender who made it.
-fn fingerprint(draft: &Draft) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let kind = match draft.body {
-        Body::Text(_) => 0_u8,
-        Body::Json(_) => 1,
-        Body::Binary(_) => 2,
-    };
-    (kind, draft.body.bytes(), &draft.event, &draft.key).hash(&mut hasher);
-    hasher.finish()
+struct Fnv(u64);
+
+impl Fnv {
+    fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn add_part(&mut self, bytes: &[u8]) {
+        self.add(&(bytes.len() as u64).to_le_bytes());
+        self.add(bytes);
+    }
 }

@@ -104,6 +104,24 @@ impl Log {
         cost
     }
 
+    /// Takes what was kept, in place of what is here: `messages` end at `head`. Gives the bytes freed.
+    pub(crate) fn restore(&mut self, head: u64, end_bytes: u64, messages: &[Arc<Message>]) -> u64 {
+        let freed = std::mem::take(&mut self.cost_bytes);
+        self.messages = messages.iter().cloned().collect();
+        self.cost_bytes = messages.iter().map(|message| message.cost_bytes()).sum();
+        self.head = head;
+        self.end_bytes = end_bytes;
+        freed
+    }
+
+    /// The offset of the last message that was numbered before `time_ms` of Unix time; one less than the oldest kept where all are younger.
+    pub(crate) fn last_before(&self, time_ms: u64) -> u64 {
+        let older = self
+            .messages
+            .partition_point(|message| message.time_ms < time_ms);
+        self.first() - 1 + older as u64
+    }
+
     /// Forgets everything and goes on behind `head`: what lies between is known to be elsewhere. Gives the bytes freed.
     pub(crate) fn reset(&mut self, head: u64) -> u64 {
         self.messages = VecDeque::new();

@@ -1,20 +1,23 @@
 //! A room as one shard sees it: its log, its local members, and either the home's duties or a relay's.
 
+mod durable;
 mod home;
 mod ids;
 mod log;
 mod relay;
 mod roster;
+mod state;
 
 use std::sync::Arc;
 
 use crate::conn::ConnId;
 use crate::name::RoomName;
-use crate::policy::{LagPolicy, RoomPolicy};
+use crate::policy::{History, LagPolicy, RoomPolicy};
 use crate::position::{Epoch, Position};
 
+pub(crate) use durable::{Asker, Durable, Parked, Pending, Stage};
 pub(crate) use home::Home;
-pub(crate) use ids::Seen;
+pub(crate) use ids::{Seen, fingerprint};
 pub use log::Log;
 pub(crate) use relay::Relay;
 pub use roster::{PresenceChange, Present, Roster};
@@ -67,6 +70,8 @@ pub struct Room {
     pub(crate) lowest: u64,
     /// How often a member took the place of one that left.
     pub(crate) moves: u32,
+    /// When readers that could not be served are to try again.
+    pub(crate) retry_ms: Option<u64>,
 }
 
 /// What a shard is to a room. Boxed, since most rooms of a large server are small.
@@ -90,6 +95,7 @@ impl Room {
             alarm_ms: None,
             lowest: at.offset,
             moves: 0,
+            retry_ms: None,
         }
     }
 
@@ -115,6 +121,17 @@ impl Room {
     #[must_use]
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// The offset of the oldest message that a reader may have, in memory or in the store; one more than the head when there is none.
+    pub(crate) fn oldest(&self) -> u64 {
+        match &self.role {
+            Role::Home(home) => match &home.durable {
+                Some(durable) => durable.first.min(self.log.first()),
+                None => self.log.first(),
+            },
+            Role::Relay(_) => self.log.first(),
+        }
     }
 
     /// Changes whenever a member moves within [`Room::members`], wrapping: a walk that was stopped may have missed it.
@@ -180,8 +197,14 @@ impl Room {
     }
 
     /// Forgets what neither history nor a reader within the lag limit needs; gives the bytes freed.
-    pub(crate) fn trim(&mut self, now_ms: u64) -> u64 {
+    pub(crate) fn trim(&mut self, now_ms: u64, tail: History) -> u64 {
         let history = match &self.role {
+            // The store has it all: memory keeps the end of it.
+            Role::Home(home) if home.durable.is_some() => Some(History {
+                messages_max: self.policy.history.messages_max.min(tail.messages_max),
+                bytes_max: self.policy.history.bytes_max.min(tail.bytes_max),
+                ..self.policy.history
+            }),
             Role::Home(_) => Some(self.policy.history),
             // History is the home's; a relay keeps what is on its way.
             Role::Relay(_) => None,

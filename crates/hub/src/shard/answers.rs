@@ -49,6 +49,14 @@ impl Shard {
             Answer::History(page) => {
                 self.say(conn, out, || Output::History { conn, ticket, page });
             }
+            Answer::State(state) => {
+                self.say(conn, out, || Output::State {
+                    conn,
+                    ticket,
+                    state,
+                });
+            }
+            Answer::NotPulled { asked } => self.not_pulled(conn, name, asked),
             Answer::Who(roster) => {
                 let room = name.clone();
                 self.say(conn, out, || Output::Who {
@@ -58,7 +66,11 @@ impl Shard {
                     roster,
                 });
             }
-            Answer::Pulled { after, messages } => self.pulled(conn, name, after, messages, out),
+            Answer::Pulled {
+                asked,
+                after,
+                messages,
+            } => self.pulled(conn, name, asked, (after, messages), out),
         }
     }
 
@@ -76,6 +88,7 @@ impl Shard {
             recovery,
             presence,
             roster,
+            state,
         } = answer
         else {
             return;
@@ -116,7 +129,7 @@ impl Shard {
                 fresh: after < at.offset,
                 catching_up: false,
             });
-            room.lowest = room.lowest.min(after);
+            room.lowest = room.lowest.min(after.max(room.log.first() - 1));
         }
         let (behind, after) = (after < room.log.head(), room.position(after));
         let behind = behind || after.offset < at.offset;
@@ -124,10 +137,12 @@ impl Shard {
             conn,
             ticket,
             room: id,
+            name: name.clone(),
             at,
             after,
             recovery,
             roster,
+            state,
         });
         if behind {
             self.mark_dirty(id, out);

@@ -6,6 +6,7 @@ use crate::conn::{ConnId, Door, Ticket};
 use crate::message::Draft;
 use crate::name::RoomName;
 use crate::position::Position;
+use crate::store::StoreAnswer;
 
 use super::LinkMessage;
 
@@ -57,6 +58,17 @@ pub enum Input {
         /// What it says.
         draft: Draft,
     },
+    /// A Conn says several things in a room at once: all of them, or none. Answered by `Published` or `Refused`.
+    PublishBatch {
+        /// The Conn.
+        conn: ConnId,
+        /// Given back with the answer.
+        ticket: Ticket,
+        /// The room.
+        room: RoomName,
+        /// What it says.
+        batch: Batch,
+    },
     /// A Conn reads history. Answered by `History` or `Refused`.
     Read {
         /// The Conn.
@@ -65,10 +77,19 @@ pub enum Input {
         ticket: Ticket,
         /// The room.
         room: RoomName,
-        /// From where.
-        start: Start,
-        /// At most so many messages.
-        limit: u32,
+        /// Which part of it.
+        range: Range,
+    },
+    /// A Conn reads a room's state. Answered by `State` or `Refused`.
+    ReadState {
+        /// The Conn.
+        conn: ConnId,
+        /// Given back with the answer.
+        ticket: Ticket,
+        /// The room.
+        room: RoomName,
+        /// One key, or all of them.
+        key: Option<Arc<str>>,
     },
     /// A Conn asks who is there. Answered by `Who` or `Refused`.
     Who {
@@ -100,6 +121,11 @@ pub enum Input {
         /// What it says.
         message: LinkMessage,
     },
+    /// The store has answered.
+    Stored {
+        /// What.
+        answer: StoreAnswer,
+    },
     /// The time of [`Shard::deadline_ms`](super::Shard::deadline_ms) has come.
     Tick,
 }
@@ -115,6 +141,44 @@ pub struct Join {
     pub start: Start,
     /// Whether it wants to hear who comes and goes.
     pub presence: bool,
+    /// Whether it wants the room's state as of where it begins to hear. With [`Start::After`] only where the resume is not complete: it then
+    /// begins at the head, with the whole state instead of what it missed.
+    pub state: bool,
+}
+
+/// Several messages for one room: one commit, consecutive offsets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Makes all of it idempotent together. The drafts' own ids are not looked at.
+    pub id: Option<Arc<str>>,
+    /// The messages, at least one.
+    pub drafts: Vec<Draft>,
+}
+
+/// A part of a room's history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// Messages behind this.
+    pub start: Start,
+    /// And up to this one, it included.
+    pub until: Option<Position>,
+    /// At most so many.
+    pub limit: u32,
+    /// From the end backwards, newest first.
+    pub reverse: bool,
+}
+
+impl Range {
+    /// Everything from `start` on, oldest first, at most `limit` messages.
+    #[must_use]
+    pub fn from(start: Start, limit: u32) -> Self {
+        Self {
+            start,
+            until: None,
+            limit,
+            reverse: false,
+        }
+    }
 }
 
 /// From where a reader wants to hear.
@@ -126,6 +190,8 @@ pub enum Start {
     After(Position),
     /// The last so many messages, and what comes.
     Rewind(u32),
+    /// What the last so many milliseconds brought, and what comes.
+    RewindMs(u64),
 }
 
 /// How a Conn ended.

@@ -4,10 +4,14 @@
 //! `answered`, and only there does anything change for the Conn. Where the home is this shard both happen at once.
 
 mod answers;
+mod blocks;
 mod conns;
+mod durable;
+mod history;
 mod home;
 mod input;
 mod output;
+mod publish;
 mod reader;
 mod rooms;
 mod upkeep;
@@ -16,8 +20,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use conns::Membership;
-pub use input::{Farewell, Input, Join, Now, Start};
-pub use output::{Answer, Ask, CloseReason, LinkMessage, Output, Page, Recovery};
+pub use input::{Batch, Farewell, Input, Join, Now, Range, Start};
+pub use output::{Answer, Ask, CloseReason, LinkMessage, Output, Page, Recovery, State};
 pub use reader::Next;
 
 use crate::conn::{ConnId, Origin, Ticket};
@@ -27,7 +31,8 @@ use crate::name::RoomName;
 use crate::policy::Policies;
 use crate::position::Epoch;
 use crate::refusal::Refusal;
-use crate::room::{Room, RoomId};
+use crate::room::{Asker, Parked, Room, RoomId};
+use blocks::Blocks;
 use conns::Conns;
 use reader::Chunk;
 use rooms::Rooms;
@@ -47,6 +52,8 @@ pub struct ShardSettings {
     pub policies: Arc<Policies>,
     /// The shard's bounds.
     pub limits: Limits,
+    /// Whether there is a store to carry out [`Output::Store`]. Without one every room is in memory.
+    pub has_store: bool,
 }
 
 /// All rooms of one core. A plain value: what happens goes into [`Shard::handle`], what to do about it comes out.
@@ -62,6 +69,13 @@ pub struct Shard {
     rooms: Rooms,
     /// What readers of relays, and conflated ones, are working through.
     chunks: HashMap<(ConnId, RoomId), Chunk, Keyed>,
+    /// What was read back from the store.
+    blocks: Blocks,
+    /// Who waits to be told where in a room a time lies.
+    seeking: HashMap<(RoomId, u64), Vec<Parked>, Keyed>,
+    has_store: bool,
+    /// Bytes of messages on their way to the store, of all rooms.
+    pending_bytes: u64,
     /// When each room wants to be looked after.
     alarms: BTreeSet<(u64, RoomId)>,
     /// What all logs cost, in bytes.
@@ -86,6 +100,10 @@ impl Shard {
             conns: Conns::default(),
             rooms: Rooms::new(keyed),
             chunks: HashMap::with_hasher(keyed),
+            blocks: Blocks::new(keyed),
+            seeking: HashMap::with_hasher(keyed),
+            has_store: settings.has_store,
+            pending_bytes: 0,
             alarms: BTreeSet::new(),
             log_bytes: 0,
             floor: 0,
@@ -120,17 +138,29 @@ impl Shard {
                 room,
                 draft,
             } => self.ask(conn, ticket, room, Ask::Publish { draft }, out),
+            Input::PublishBatch {
+                conn,
+                ticket,
+                room,
+                batch,
+            } => self.ask(conn, ticket, room, Ask::PublishBatch { batch }, out),
             Input::Read {
                 conn,
                 ticket,
                 room,
-                start,
-                limit,
-            } => self.ask(conn, ticket, room, Ask::Read { start, limit }, out),
+                range,
+            } => self.ask(conn, ticket, room, Ask::Read { range }, out),
+            Input::ReadState {
+                conn,
+                ticket,
+                room,
+                key,
+            } => self.ask(conn, ticket, room, Ask::ReadState { key }, out),
             Input::Who { conn, ticket, room } => self.ask(conn, ticket, room, Ask::Who, out),
             Input::Rename { conn, name } => self.rename(conn, &name, out),
             Input::Close { conn, farewell } => self.close(conn, farewell, out),
             Input::Link { from, message } => self.hear(from, message, out),
+            Input::Stored { answer } => self.stored(answer, out),
             Input::Tick => self.tick(out),
         }
     }
@@ -222,6 +252,7 @@ impl Shard {
             door: join.door,
             start: join.start,
             presence: join.presence,
+            state: join.state,
         };
         self.ask(conn, ticket, room, ask, out);
     }
@@ -252,7 +283,8 @@ impl Shard {
             core: self.core,
             conn,
         };
-        if let Some(answer) = self.at_home(origin, &room, ask, out) {
+        let asker = Asker { origin, ticket };
+        if let Some(answer) = self.at_home(asker, &room, ask, out) {
             self.answered(conn, ticket, &room, answer, out);
         }
         self.after_home(&room, out);
@@ -315,16 +347,9 @@ impl Shard {
                 ask,
             } => {
                 let origin = Origin { core: from, conn };
-                if let Some(answer) = self.at_home(origin, &room, ask, out) {
-                    out.push(Output::Link {
-                        to: from,
-                        message: LinkMessage::Answer {
-                            conn,
-                            ticket,
-                            room: room.clone(),
-                            answer,
-                        },
-                    });
+                let asker = Asker { origin, ticket };
+                if let Some(answer) = self.at_home(asker, &room, ask, out) {
+                    self.reply(asker, &room, answer, out);
                 }
                 self.after_home(&room, out);
             }

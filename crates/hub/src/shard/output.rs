@@ -8,8 +8,9 @@ use crate::name::RoomName;
 use crate::position::Position;
 use crate::refusal::Refusal;
 use crate::room::{PresenceChange, RoomId, Roster};
+use crate::store::StoreRequest;
 
-use super::{Farewell, Start};
+use super::{Batch, Farewell, Range, Start};
 
 /// One thing for the server to do.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub enum Output {
         ticket: Ticket,
         /// The room.
         room: RoomId,
+        /// Its name: by now the Conn may have left again, and the room be gone.
+        name: RoomName,
         /// The room's head at the join.
         at: Position,
         /// Where the Conn begins to hear: `at`, unless it asked for more.
@@ -30,6 +33,8 @@ pub enum Output {
         recovery: Recovery,
         /// Who is there, where it asked.
         roster: Option<Roster>,
+        /// The room's state at `after`, where it asked and gets one.
+        state: Option<Vec<Arc<Message>>>,
     },
     /// The Conn is out of the room.
     Left {
@@ -40,7 +45,7 @@ pub enum Output {
         /// The room.
         room: RoomName,
     },
-    /// The message has its number.
+    /// The message has its number; of a batch, the last one.
     Published {
         /// The Conn.
         conn: ConnId,
@@ -59,6 +64,15 @@ pub enum Output {
         ticket: Ticket,
         /// The page.
         page: Page,
+    },
+    /// A room's state, or what is set under one key of it.
+    State {
+        /// The Conn.
+        conn: ConnId,
+        /// The request's.
+        ticket: Ticket,
+        /// What is set.
+        state: State,
     },
     /// Who is there.
     Who {
@@ -110,6 +124,11 @@ pub enum Output {
         /// What to say.
         message: LinkMessage,
     },
+    /// For the store.
+    Store {
+        /// What to do.
+        request: StoreRequest,
+    },
     /// The Conn must go.
     Close {
         /// The Conn.
@@ -135,6 +154,17 @@ pub enum Recovery {
     From(Position),
 }
 
+/// What is set in a room.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The room.
+    pub room: RoomName,
+    /// As of here.
+    pub at: Position,
+    /// The newest message of each key, by offset. Where one key was asked for, that one or nothing.
+    pub entries: Vec<Arc<Message>>,
+}
+
 /// A page of history.
 #[derive(Clone, Debug)]
 pub struct Page {
@@ -146,9 +176,9 @@ pub struct Page {
     pub head: Position,
     /// Whether all that was asked for is there.
     pub recovery: Recovery,
-    /// The messages, oldest first.
+    /// The messages, oldest first; the other way round where that was asked for.
     pub messages: Vec<Arc<Message>>,
-    /// Whether there is more behind `at` already.
+    /// Whether there is more behind `at`, or before it in reverse, already.
     pub more: bool,
 }
 
@@ -213,6 +243,8 @@ pub enum Ask {
         start: Start,
         /// Whether it wants presence.
         presence: bool,
+        /// Whether it wants the state.
+        state: bool,
     },
     /// To be out. A Conn that has ended gets no answer.
     Leave {
@@ -226,12 +258,20 @@ pub enum Ask {
         /// What.
         draft: Draft,
     },
+    /// To say several things.
+    PublishBatch {
+        /// What.
+        batch: Batch,
+    },
     /// To read.
     Read {
-        /// From where.
-        start: Start,
-        /// How many.
-        limit: u32,
+        /// Which part.
+        range: Range,
+    },
+    /// What is set.
+    ReadState {
+        /// One key, or all.
+        key: Option<Arc<str>>,
     },
     /// Who is there.
     Who,
@@ -245,6 +285,8 @@ pub enum Ask {
         /// The reader's cursor.
         after: u64,
     },
+    /// Nothing more: the question waits at the home.
+    Parked,
 }
 
 /// What a home says to a Conn's question.
@@ -262,6 +304,8 @@ pub enum Answer {
         presence: bool,
         /// Who is there, where it asked.
         roster: Option<Roster>,
+        /// What is set, where it asked.
+        state: Option<Vec<Arc<Message>>>,
     },
     /// It is out.
     Left,
@@ -274,14 +318,23 @@ pub enum Answer {
     },
     /// What it read.
     History(Page),
+    /// What is set.
+    State(State),
     /// Who is there.
     Who(Roster),
     /// What a relay's reader needed.
     Pulled {
+        /// The cursor that was asked for: a Conn that left and came back meanwhile reads from another.
+        asked: u64,
         /// The position behind which the messages begin; beyond what was asked for when the rest is lost.
         after: Position,
-        /// The messages.
+        /// The messages: where an offset is left out, that one is lost.
         messages: Vec<Arc<Message>>,
+    },
+    /// The store cannot be read now: the reader asks again.
+    NotPulled {
+        /// The cursor that was asked for.
+        asked: u64,
     },
     /// No. A join that was refused never was.
     Refused {

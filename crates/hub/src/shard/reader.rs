@@ -10,7 +10,10 @@ use crate::policy::LagPolicy;
 use crate::position::Position;
 use crate::room::{Role, Room, RoomId};
 
-use super::{Ask, CloseReason, LinkMessage, Now, Output, Shard};
+use super::{Ask, CloseReason, Now, Output, Shard};
+
+/// How long a reader waits when the store could not be read, in milliseconds.
+const TRY_AGAIN_MS: u64 = 1_000;
 
 /// What a reader does next.
 #[derive(Debug)]
@@ -35,10 +38,12 @@ pub enum Next {
 /// Messages that one reader works through instead of the log. Bounded by what one pull brings, or by the limit of conflation.
 #[derive(Debug)]
 pub(crate) enum Chunk {
-    /// The home has been asked.
-    Pulling,
-    /// They are here.
+    /// The home has been asked for what lies behind this cursor.
+    Pulling(u64),
+    /// They are here. An offset that is left out is lost.
     Messages(VecDeque<Arc<Message>>),
+    /// What conflation left, after a gap that has been said.
+    Conflated(VecDeque<Arc<Message>>),
 }
 
 impl Shard {
@@ -53,8 +58,25 @@ impl Shard {
         };
         if member.catching_up {
             match self.chunks.get_mut(&(member.conn, id)) {
-                Some(Chunk::Pulling) => return Next::Pending,
+                Some(Chunk::Pulling(_)) => return Next::Pending,
                 Some(Chunk::Messages(messages)) => {
+                    let due = member.cursor + 1;
+                    match messages.front().map(|message| message.offset) {
+                        Some(offset) if offset > due => {
+                            room.members[index as usize].cursor = offset - 1;
+                            return Next::Gap {
+                                after: room.position(member.cursor),
+                                at: room.position(offset - 1),
+                            };
+                        }
+                        _ => {}
+                    }
+                    if let Some(message) = messages.pop_front() {
+                        return Next::Message(message);
+                    }
+                    self.chunks.remove(&(member.conn, id));
+                }
+                Some(Chunk::Conflated(messages)) => {
                     if let Some(message) = messages.pop_front() {
                         return Next::Message(message);
                     }
@@ -97,28 +119,27 @@ impl Shard {
                 None => Next::Caught,
             };
         }
-        if matches!(room.role, Role::Home(_)) {
-            room.members[index as usize].cursor = oldest;
+        let kept = room.oldest() - 1;
+        if matches!(room.role, Role::Home(_)) && (member.cursor < kept || kept == oldest) {
+            room.members[index as usize].cursor = kept;
             return Next::Gap {
                 after: room.position(member.cursor),
-                at: room.position(oldest),
+                at: room.position(kept),
             };
         }
         room.members[index as usize].catching_up = true;
         let name = room.name().clone();
-        self.chunks.insert((member.conn, id), Chunk::Pulling);
-        out.push(Output::Link {
-            to: self.home_of(&name),
-            message: LinkMessage::Ask {
-                conn: member.conn,
-                ticket: Ticket(0),
-                room: name,
-                ask: Ask::Pull {
-                    after: member.cursor,
-                },
-            },
-        });
-        Next::Pending
+        self.chunks
+            .insert((member.conn, id), Chunk::Pulling(member.cursor));
+        let ask = Ask::Pull {
+            after: member.cursor,
+        };
+        self.ask(member.conn, Ticket(0), name, ask, out);
+        match self.chunks.get(&(member.conn, id)) {
+            Some(Chunk::Pulling(_)) => Next::Pending,
+            // The home is here and had it: the flush that asks would not hear of it again.
+            _ => self.next(id, index, self.now, out),
+        }
     }
 
     /// The newest per key, else per event, of what the reader has before it.
@@ -145,7 +166,7 @@ impl Shard {
             member.cursor = head;
         } else {
             member.catching_up = true;
-            self.chunks.insert((conn, id), Chunk::Messages(kept));
+            self.chunks.insert((conn, id), Chunk::Conflated(kept));
         }
         Next::Gap {
             after: room.position(after),
@@ -158,8 +179,8 @@ impl Shard {
         &mut self,
         conn: ConnId,
         name: &RoomName,
-        after: Position,
-        messages: Vec<Arc<Message>>,
+        asked: u64,
+        (after, messages): (Position, Vec<Arc<Message>>),
         out: &mut Vec<Output>,
     ) {
         let Some(id) = self.rooms.find(name) else {
@@ -168,7 +189,7 @@ impl Shard {
         let Some(index) = self.conns.find(conn).and_then(|entry| entry.place_in(id)) else {
             return;
         };
-        if !matches!(self.chunks.get(&(conn, id)), Some(Chunk::Pulling)) {
+        if !self.pulls(conn, id, asked) {
             return;
         }
         let Some(room) = self.rooms.at_mut(id) else {
@@ -191,6 +212,32 @@ impl Shard {
         self.chunks
             .insert((conn, id), Chunk::Messages(messages.into()));
         self.mark_dirty(id, out);
+    }
+
+    /// The home could not read what this reader needs: it asks again a little later.
+    pub(super) fn not_pulled(&mut self, conn: ConnId, name: &RoomName, asked: u64) {
+        let Some(id) = self.rooms.find(name) else {
+            return;
+        };
+        if !self.pulls(conn, id, asked) {
+            return;
+        }
+        self.chunks.remove(&(conn, id));
+        self.try_later(id);
+    }
+
+    /// Whether a reader waits for what lies behind `asked`.
+    fn pulls(&self, conn: ConnId, id: RoomId, asked: u64) -> bool {
+        matches!(self.chunks.get(&(conn, id)), Some(Chunk::Pulling(cursor)) if *cursor == asked)
+    }
+
+    /// What the store could not do for a room is tried again a little later.
+    pub(super) fn try_later(&mut self, id: RoomId) {
+        let at_ms = self.now.mono_ms + TRY_AGAIN_MS;
+        if let Some(room) = self.rooms.at_mut(id) {
+            room.retry_ms.get_or_insert(at_ms);
+        }
+        self.set_alarm(id);
     }
 
     /// A Conn made no progress for too long: the lag policies of the rooms in which it is behind apply at its next read.

@@ -6,9 +6,9 @@ use crate::keyed::Keyed;
 use crate::name::RoomName;
 use crate::position::Position;
 use crate::refusal::Refusal;
-use crate::room::{Home, Relay, Role, Room, RoomId};
+use crate::room::{Durable, Home, Relay, Role, Room, RoomId};
 
-use super::Shard;
+use super::{Output, Shard};
 
 /// How many rooms are looked at to find one that may go.
 const EVICTION_LOOKS: u32 = 64;
@@ -85,18 +85,29 @@ impl Rooms {
 
 impl Shard {
     /// The home of `name`, made if need be.
-    pub(super) fn home_room(&mut self, name: &RoomName) -> Result<RoomId, Refusal> {
+    pub(super) fn home_room(
+        &mut self,
+        name: &RoomName,
+        out: &mut Vec<Output>,
+    ) -> Result<RoomId, Refusal> {
         if let Some(id) = self.rooms.find(name) {
             return Ok(id);
         }
         self.make_space()?;
+        let policy = self.policies.for_room(name);
+        let durable = self.keeps(policy.durability).then(Durable::opening);
+        let opens = durable.is_some();
         let at = Position {
             epoch: self.epoch,
-            offset: self.floor,
+            // The store remembers where its rooms stand.
+            offset: if opens { 0 } else { self.floor },
         };
-        let role = Role::Home(Box::new(Home::new(self.keyed)));
-        let policy = self.policies.for_room(name);
-        Ok(self.rooms.insert(Room::new(name.clone(), policy, at, role)))
+        let role = Role::Home(Box::new(Home::new(self.keyed, durable)));
+        let id = self.rooms.insert(Room::new(name.clone(), policy, at, role));
+        if opens {
+            self.open_in_store(id, name, out);
+        }
+        Ok(id)
     }
 
     /// Counts a join of a room whose home is elsewhere, and makes its relay if need be. The home bounds how many there are: where it
@@ -132,10 +143,12 @@ impl Shard {
                 continue;
             };
             let idle = match &room.role {
-                Role::Home(home) => home.presence.is_empty() && home.relays.is_empty(),
+                Role::Home(home) => {
+                    home.presence.is_empty() && home.relays.is_empty() && home.is_settled()
+                }
                 Role::Relay(_) => false,
             };
-            if idle && !std::mem::take(&mut room.used) {
+            if idle && !std::mem::take(&mut room.used) && !self.is_read(id) {
                 self.remove_room(id);
                 return Ok(());
             }
@@ -155,10 +168,12 @@ impl Shard {
                         && home.relays.is_empty()
                         && home.ids.oldest_ms().is_none()
                         && room.log.is_empty()
+                        && home.is_settled()
+                        && (home.durable.is_some() || home.state.is_empty())
                 }
                 Role::Relay(relay) => relay.joining == 0,
             };
-        if empty {
+        if empty && !self.is_read(id) {
             self.remove_room(id);
         }
     }
@@ -168,6 +183,7 @@ impl Shard {
             return;
         };
         self.log_bytes -= room.log.cost_bytes();
+        self.blocks.forget(id);
         if let Some(at) = room.alarm_ms {
             self.alarms.remove(&(at, id));
         }

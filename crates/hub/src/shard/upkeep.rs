@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::policy::History;
 use crate::room::{Role, RoomId};
 
 use super::{LinkMessage, Output, Shard};
@@ -34,11 +35,20 @@ impl Shard {
             return;
         };
         room.alarm_ms = None;
+        let tries_again = room.retry_ms.is_some_and(|at| at <= now_ms);
+        if tries_again {
+            room.retry_ms = None;
+        }
         room.look_for_lowest();
         if let Role::Home(home) = &mut room.role {
             home.presence.expire(now_ms, listed_max);
             home.ids.expire(now_ms, window_ms);
         }
+        if tries_again {
+            self.try_broken(id, out);
+            self.mark_dirty(id, out);
+        }
+        self.expire_keys(id, out);
         self.trim(id);
         self.announce(id, out);
         self.set_alarm(id);
@@ -89,7 +99,8 @@ impl Shard {
             return;
         };
         let Role::Home(home) = &room.role else {
-            return;
+            let retry_ms = room.retry_ms;
+            return self.lay_alarm(id, retry_ms);
         };
         let news = home
             .presence
@@ -102,10 +113,22 @@ impl Shard {
                 + 1
         });
         let ids = home.ids.oldest_ms().map(|at| at + limits.id_window_ms);
-        let due = [news, home.presence.ghost_due_ms(), age, ids]
-            .into_iter()
-            .flatten()
-            .min();
+        // On the monotonic clock, as far as the two agree now.
+        let key = home.state.ends_ms().filter(|_| home.is_open()).map(|at| {
+            let wait_ms = at.saturating_sub(self.now.unix_ms);
+            self.now.mono_ms.saturating_add(wait_ms)
+        });
+        let due = [
+            news,
+            home.presence.ghost_due_ms(),
+            age,
+            ids,
+            key,
+            room.retry_ms,
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         // What is overdue is needed by a reader still; it is looked at again, but not in every turn.
         let now_ms = self.now.mono_ms;
         let due = due.map(|due| {
@@ -115,7 +138,14 @@ impl Shard {
                 now_ms + OVERDUE_MS
             }
         });
-        // An alarm that is early costs one look; moving it at every publish would cost more.
+        self.lay_alarm(id, due);
+    }
+
+    /// An alarm that is early costs one look; moving it at every publish would cost more.
+    fn lay_alarm(&mut self, id: RoomId, due: Option<u64>) {
+        let Some(room) = self.rooms.at_mut(id) else {
+            return;
+        };
         let Some(due) = due.filter(|due| room.alarm_ms.is_none_or(|set| *due < set)) else {
             return;
         };
@@ -127,7 +157,12 @@ impl Shard {
 
     pub(super) fn trim(&mut self, id: RoomId) {
         if let Some(room) = self.rooms.at_mut(id) {
-            self.log_bytes -= room.trim(self.now.mono_ms);
+            let tail = History {
+                messages_max: self.limits.tail_messages_max,
+                bytes_max: self.limits.tail_bytes_max,
+                ..room.policy().history
+            };
+            self.log_bytes -= room.trim(self.now.mono_ms, tail);
         }
     }
 

@@ -64,6 +64,12 @@ pub trait Store: Send {
     /// The disk's. What was committed since the last good sync may not survive the loss of power.
     fn sync(&mut self) -> Result<(), StoreError>;
 
+    /// Tries whether the store can write: something that leaves no trace.
+    ///
+    /// # Errors
+    /// The disk's.
+    fn probe(&mut self) -> Result<(), StoreError>;
+
     /// A further reader, for another thread. It sees what was committed before it reads.
     ///
     /// # Errors
@@ -90,4 +96,10 @@ pub trait StoreReader: Send {
     /// # Errors
     /// The disk's.
     fn seek(&mut self, room: &RoomName, time_ms: u64) -> Result<u64, StoreError>;
+
+    /// [`Store::sync`], beside the writer: commits go on meanwhile.
+    ///
+    /// # Errors
+    /// The disk's.
+    fn sync(&mut self) -> Result<(), StoreError>;
 }

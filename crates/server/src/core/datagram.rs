@@ -187,7 +187,7 @@ impl Core {
 
     /// Takes in what has come to the datagram sockets, bounded.
     pub(super) fn receive_datagrams(&mut self) {
-        if self.links.is_congested() || !self.datagrams.is_ready() {
+        if self.is_congested() || !self.datagrams.is_ready() {
             return;
         }
         let mut incoming = std::mem::take(&mut self.datagrams.incoming);

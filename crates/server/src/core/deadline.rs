@@ -31,7 +31,7 @@ impl Core {
         if self
             .shard
             .deadline_ms()
-            .is_some_and(|at| at <= self.now.mono_ms)
+            .is_some_and(|at| at <= self.hub_now().mono_ms)
         {
             self.hub(taut_hub::Input::Tick);
         }
@@ -74,7 +74,7 @@ impl Core {
     /// It took nothing for too long: the lag policies of its rooms apply.
     fn stalled(&mut self, id: ConnId) {
         let mut outputs = Vec::new();
-        self.shard.stalled(id, self.now, &mut outputs);
+        self.shard.stalled(id, self.hub_now(), &mut outputs);
         for output in outputs {
             self.settle(output);
         }

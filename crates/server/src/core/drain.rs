@@ -9,11 +9,15 @@ use crate::talk::Talk;
 /// Conns told per turn; a turn of a draining core lasts at least a millisecond.
 const BATCH: usize = 256;
 
+/// How long a Conn whose requests are under way gets their answers before it is told, in milliseconds.
+const ANSWERS_MS: u64 = 2_000;
+
 /// A core on its way out.
 #[derive(Debug)]
 pub(crate) struct Drain {
     /// Who has not been told.
     waiting: Vec<u32>,
+    begun_ms: u64,
     deadline_ms: u64,
 }
 
@@ -27,29 +31,34 @@ impl Core {
             tracing::debug!(core = self.id, conns = self.conns.len(), "draining");
             self.drain = Some(Drain {
                 waiting: self.conns.slots(),
+                begun_ms: self.now.mono_ms,
                 deadline_ms: self.now.mono_ms + self.limits.drain_ms_max,
             });
         }
         let Some(mut drain) = self.drain.take() else {
             return false;
         };
+        // Who asks without end is not waited for.
+        let patient = self.now.mono_ms < drain.begun_ms + ANSWERS_MS;
         let mut later = Vec::new();
         for _ in 0..BATCH {
             let Some(slot) = drain.waiting.pop() else {
                 break;
             };
-            if !self.tell(slot) {
+            if !self.tell(slot, patient) {
                 later.push(slot);
             }
         }
         drain.waiting.extend(later);
         let late = self.now.mono_ms >= drain.deadline_ms || self.stop.is_urgent();
         self.drain = Some(drain);
-        self.conns.len() == 0 || late
+        // What was taken in is kept before the core ends, whoever still waits for the answer.
+        let kept = self.shard.pending_bytes() == 0;
+        (self.conns.len() == 0 && kept) || late
     }
 
     /// Tells a Conn to come back; false when it must finish something first.
-    fn tell(&mut self, slot: u32) -> bool {
+    fn tell(&mut self, slot: u32, patient: bool) -> bool {
         let Some(id) = self.conns.id(slot) else {
             return true;
         };
@@ -65,6 +74,9 @@ impl Core {
             _ => false,
         };
         if !http {
+            if patient && self.awaits_answer(id) {
+                return false;
+            }
             self.close(id, Close::Restart, None);
             return true;
         }

@@ -325,7 +325,7 @@ impl Core {
     ) -> Progress {
         let Membership { room, index } = membership;
         let mut outputs = Vec::new();
-        let next = self.shard.next(room, index, self.now, &mut outputs);
+        let next = self.shard.next(room, index, self.hub_now(), &mut outputs);
         for output in outputs {
             self.settle(output);
         }

@@ -38,6 +38,7 @@ use crate::acceptor::Newcomer;
 use crate::config::Limits;
 use crate::error::Fault;
 use crate::files::Counter;
+use crate::keeper::Safe;
 use crate::stop::Stop;
 use crate::talk::Proofs;
 use window::Windows;
@@ -74,9 +75,12 @@ pub(crate) struct Core {
     pub(crate) proofs: Proofs,
     /// Where files are read, when a folder is served.
     pub(crate) files: Option<Counter>,
+    /// Where rooms are kept, when there is a store.
+    pub(crate) safe: Option<Safe>,
     /// Guests named so far; numbers their names.
     pub(crate) guests: u64,
     started: Instant,
+    started_unix_ms: u64,
     outputs: Vec<Output>,
     read_buffer: Vec<u8>,
     /// Conns that have more to read than a turn's bound let through, or were paused and may go on.
@@ -126,6 +130,7 @@ impl Core {
             shard: parts.shard,
             links: parts.links,
             files: None,
+            safe: None,
             conns: Conns::default(),
             wheel: Wheel::new(),
             now: Now {
@@ -139,6 +144,7 @@ impl Core {
             inflater: ws::deflate::Inflater::new(),
             guests: 0,
             started: Instant::now(),
+            started_unix_ms: unix_ms(),
             outputs: Vec::new(),
             read_buffer: vec![0; READ_BYTES],
             ready: Vec::new(),
@@ -172,6 +178,7 @@ impl Core {
             self.take_in();
             self.hear_links();
             self.hear_files();
+            self.hear_keeper();
             self.receive_ready();
             for event in &events {
                 if event.token() != ALERT {
@@ -186,13 +193,16 @@ impl Core {
             self.flush();
             self.send_datagrams();
             self.links.flush();
+            if let Some(safe) = &mut self.safe {
+                safe.flush();
+            }
         }
     }
 
     /// Hands one input to the Shard and carries out what it says, so that answers keep the order of the questions.
     pub(crate) fn hub(&mut self, input: Input) {
         let mut outputs = std::mem::take(&mut self.outputs);
-        self.shard.handle(input, self.now, &mut outputs);
+        self.shard.handle(input, self.hub_now(), &mut outputs);
         for output in outputs.drain(..) {
             self.settle(output);
         }
@@ -220,19 +230,21 @@ impl Core {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty()
-            || !self.dirty.is_empty()
-            || !self.dirty_rooms.is_empty()
-            || self.datagrams.is_ready()
-        {
+        let congested = self.is_congested();
+        let unread = !self.ready.is_empty() || self.datagrams.is_ready();
+        if !self.dirty.is_empty() || !self.dirty_rooms.is_empty() || (unread && !congested) {
             return Some(Duration::ZERO);
         }
-        if !self.owed.is_empty() || self.links.has_backlog() || self.drain.is_some() {
+        if congested || !self.owed.is_empty() || self.links.has_backlog() || self.drain.is_some() {
             // Another core has to make room first; nothing tells us when it has.
             return Some(Duration::from_millis(1));
         }
         let now_ms = self.elapsed_ms();
-        let shard = self.shard.deadline_ms().map(|at| at.saturating_sub(now_ms));
+        let hub_now_ms = self.started_unix_ms + now_ms;
+        let shard = self
+            .shard
+            .deadline_ms()
+            .map(|at| at.saturating_sub(hub_now_ms));
         let wheel = self.wheel.wait_ms(now_ms);
         // Rounded up by the granularity of epoll, so that a deadline is past when we wake for it.
         shard
@@ -240,6 +252,19 @@ impl Core {
             .chain(wheel)
             .min()
             .map(|wait_ms| Duration::from_millis(wait_ms.saturating_add(1)))
+    }
+
+    /// The time as the Shard counts it: its clock begins near Unix time, so that messages of an earlier run age on.
+    pub(crate) fn hub_now(&self) -> Now {
+        Now {
+            mono_ms: self.started_unix_ms + self.now.mono_ms,
+            unix_ms: self.now.unix_ms,
+        }
+    }
+
+    /// Whether requests stay unread until other cores, or the store, have caught up.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.links.is_congested() || self.shard.is_congested()
     }
 
     fn look_at_clock(&mut self) {
@@ -273,6 +298,17 @@ impl Core {
         }
         // More may wait than this turn took.
         self.alert.raise();
+    }
+
+    /// What the keeper of rooms says.
+    fn hear_keeper(&mut self) {
+        while let Some(answer) = self
+            .safe
+            .as_ref()
+            .and_then(|safe| safe.answers.try_recv().ok())
+        {
+            self.hub(Input::Stored { answer });
+        }
     }
 
     /// Registers a Conn for what it waits for.
@@ -319,7 +355,7 @@ impl Core {
     }
 }
 
-fn unix_ms() -> u64 {
+pub(crate) fn unix_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| {

@@ -68,7 +68,7 @@ impl Core {
 
     /// Conns that a bound or a pause left with something to do.
     pub(super) fn receive_ready(&mut self) {
-        if self.ready.is_empty() || self.links.is_congested() {
+        if self.ready.is_empty() || self.is_congested() {
             return;
         }
         for slot in std::mem::take(&mut self.ready) {
@@ -84,7 +84,7 @@ impl Core {
 
     /// Reads and decodes, bounded. `to_the_end`: a short read proves nothing, go on until the kernel has no more.
     pub(crate) fn receive(&mut self, id: ConnId, to_the_end: bool) {
-        if self.links.is_congested() {
+        if self.is_congested() {
             self.ready_again(id.slot);
             return;
         }

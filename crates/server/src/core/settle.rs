@@ -12,6 +12,11 @@ impl Core {
         match output {
             Output::Deliver { room } => self.dirty_rooms.push((room, None)),
             Output::Link { to, message } => self.links.send(to, message),
+            Output::Store { request } => {
+                if let Some(safe) = &mut self.safe {
+                    safe.ask(request);
+                }
+            }
             Output::Presence { room, change } => self.say_presence(room, &change),
             Output::Gap {
                 conn,
@@ -27,6 +32,7 @@ impl Core {
             | Output::Left { conn, .. }
             | Output::Published { conn, .. }
             | Output::History { conn, .. }
+            | Output::State { conn, .. }
             | Output::Who { conn, .. }
             | Output::Refused { conn, .. } => {
                 self.count_rooms(conn);
@@ -69,15 +75,12 @@ impl Core {
         let reference = reference.as_deref();
         match output {
             Output::Joined {
-                room,
+                name,
                 at,
                 recovery,
                 roster,
                 ..
             } => {
-                let Some(name) = self.shard.room(room).map(|room| room.name().clone()) else {
-                    return;
-                };
                 self.say_native(id, |out| {
                     native::encode_joined(out, reference, &name, at, recovery, roster.as_ref());
                 });
@@ -114,10 +117,7 @@ impl Core {
             }
         }
         match output {
-            Output::Joined { room, roster, .. } => {
-                let Some(name) = self.shard.room(room).map(|room| room.name().clone()) else {
-                    return;
-                };
+            Output::Joined { name, roster, .. } => {
                 let display = self.name_of(id);
                 self.say_text(id, |out| {
                     text::encode_joined(out, &name, &display, roster.as_ref());
@@ -239,6 +239,7 @@ pub(crate) fn ticket_of(output: &Output) -> Option<Ticket> {
         | Output::Left { ticket, .. }
         | Output::Published { ticket, .. }
         | Output::History { ticket, .. }
+        | Output::State { ticket, .. }
         | Output::Who { ticket, .. }
         | Output::Refused { ticket, .. } => Some(*ticket),
         _ => None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use taut_files::Conditions;
 use taut_gate::Format;
 use taut_gate::http::{self as gate_http, Action, Poll, Problem, Publish, Reply, Routed};
-use taut_hub::{ConnId, Draft, Input, Join, Page, Start, Ticket};
+use taut_hub::{ConnId, Draft, Input, Join, Page, Range, Start, Ticket};
 use taut_wire::http::{self, BodyDecoder, Framing, Version};
 
 use super::file::Errand;
@@ -300,6 +300,7 @@ impl Core {
             door: conn.door(),
             start: socket.start,
             presence: socket.native && socket.presence,
+            state: false,
         };
         if socket.native {
             self.command(id, taut_gate::Command::Join { room, join }, None);
@@ -319,8 +320,7 @@ impl Core {
             conn,
             ticket: THE_REQUEST,
             room,
-            start,
-            limit,
+            range: Range::from(start, limit),
         });
     }
 
@@ -382,6 +382,7 @@ impl Core {
             door: taut_hub::Door("http"),
             start: poll.start,
             presence: false,
+            state: false,
         };
         let (room, wait_ms) = (poll.room.clone(), poll.wait_ms);
         let Some(conn) = self.conns.find(id) else {

@@ -66,10 +66,12 @@ impl Core {
         }
     }
 
-    /// Whether a request of the Conn is still under way at another core.
-    fn awaits_answer(&mut self, id: ConnId) -> bool {
+    /// Whether a request of the Conn is still under way, at another core or at the keeper of rooms.
+    pub(crate) fn awaits_answer(&mut self, id: ConnId) -> bool {
         match self.conns.find(id).map(|conn| &conn.talk) {
-            Some(Talk::Lines(session)) => session.is_waiting(),
+            Some(Talk::Lines(session) | Talk::Native(_, session) | Talk::Datagrams(session)) => {
+                session.is_waiting()
+            }
             Some(Talk::Text(text)) => text.is_waiting(),
             _ => false,
         }

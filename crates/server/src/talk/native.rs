@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use taut_gate::datagram::{self, Fetch};
 use taut_gate::{Close, Command, Speaker, native};
-use taut_hub::{ConnId, Input, Output, Page, RoomName, Roster, Ticket};
+use taut_hub::{ConnId, Input, Output, Page, Range, RoomName, Roster, Ticket};
 
 use super::Talk;
 use crate::core::{Core, ticket_of};
@@ -149,23 +149,34 @@ impl Core {
                 room,
                 draft,
             },
-            Command::Read { room, start, limit } => Input::Read {
+            Command::PublishBatch { room, batch } => Input::PublishBatch {
+                conn: id,
+                ticket: session.ticket(reference),
+                room,
+                batch,
+            },
+            Command::ReadState { room, key } => Input::ReadState {
                 conn: id,
                 ticket: session.read(reference),
                 room,
-                start,
-                limit: if datagrams {
-                    limit.min(DATAGRAM_MESSAGES_MAX)
-                } else {
-                    limit
-                },
+                key,
             },
+            Command::Read { room, mut range } => {
+                if datagrams {
+                    range.limit = range.limit.min(DATAGRAM_MESSAGES_MAX);
+                }
+                Input::Read {
+                    conn: id,
+                    ticket: session.read(reference),
+                    room,
+                    range,
+                }
+            }
             Command::Fetch { room, fetch } => Input::Read {
                 conn: id,
                 ticket: session.fetch(reference, fetch),
                 room,
-                start: fetch.start(),
-                limit: 1,
+                range: Range::from(fetch.start(), 1),
             },
             Command::Who { room } => Input::Who {
                 conn: id,

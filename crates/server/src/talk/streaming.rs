@@ -222,7 +222,7 @@ impl Core {
                     room: None,
                     since: match start {
                         Start::After(position) => Some(*position),
-                        Start::Now | Start::Rewind(_) => None,
+                        Start::Now | Start::Rewind(_) | Start::RewindMs(_) => None,
                     },
                     position: None,
                     whole_from: None,
@@ -253,6 +253,7 @@ impl Core {
                     door: Door(door.0),
                     start,
                     presence: false,
+                    state: false,
                 },
             });
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use taut_gate::{Close, Format, display_name, text};
-use taut_hub::{Body, ConnId, Draft, Farewell, Input, Join, RoomName, Start, Ticket};
+use taut_hub::{Body, ConnId, Draft, Farewell, Input, Join, Range, RoomName, Start, Ticket};
 use taut_wire::lines::Splitter;
 use taut_wire::text::{Line, decode_line};
 
@@ -123,8 +123,10 @@ impl Core {
                 conn,
                 ticket,
                 room,
-                start: Start::Rewind(count.unwrap_or(HISTORY_DEFAULT)),
-                limit: count.unwrap_or(HISTORY_DEFAULT),
+                range: Range::from(
+                    Start::Rewind(count.unwrap_or(HISTORY_DEFAULT)),
+                    count.unwrap_or(HISTORY_DEFAULT),
+                ),
             }),
             Line::Nick(name) => self.nick(id, name),
             Line::Help => self.say_text(id, text::encode_help),
@@ -160,6 +162,7 @@ impl Core {
                 door,
                 start: Start::Now,
                 presence,
+                state: false,
             },
         });
     }

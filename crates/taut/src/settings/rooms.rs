@@ -3,7 +3,7 @@
 //! Keys may be written as tables or dotted (`history.age_ms_max = "1h"`); `lag = "conflate"` is short for `lag.policy`.
 //! A room's largest message is, unless a rule says otherwise, the connection's (`limits.message_bytes_max`), so that raising one raises both.
 
-use taut_hub::{LagPolicy, Pattern, Policies, PolicyChange, RoomPolicy};
+use taut_hub::{Durability, LagPolicy, Pattern, Policies, PolicyChange, RoomPolicy};
 use toml::de::{DeTable, DeValue};
 
 use super::file::Lines;
@@ -35,6 +35,7 @@ enum Field<'a> {
     U32(&'a mut Option<u32>),
     U64(&'a mut Option<u64>),
     Lag(&'a mut Option<LagPolicy>),
+    Durability(&'a mut Option<Durability>),
 }
 
 const DAY_MS: u64 = 86_400_000;
@@ -43,6 +44,11 @@ const POLICIES: [(&str, LagPolicy); 4] = [
     ("conflate", LagPolicy::Conflate),
     ("drop", LagPolicy::Drop),
     ("disconnect", LagPolicy::Disconnect),
+];
+const DURABILITIES: [(&str, Durability); 3] = [
+    ("memory", Durability::Memory),
+    ("crash", Durability::Crash),
+    ("power", Durability::Power),
 ];
 
 /// What a rule may change.
@@ -61,6 +67,21 @@ pub(crate) static TABLE: &[RoomSetting] = &[
         name: "history.bytes_max",
         kind: Kind::Bytes(bounds(0..=1 << 40)),
         place: |change| Field::U64(&mut change.history_bytes_max),
+    },
+    RoomSetting {
+        name: "durability",
+        kind: Kind::Word(&["memory", "crash", "power"]),
+        place: |change| Field::Durability(&mut change.durability),
+    },
+    RoomSetting {
+        name: "state.keys_max",
+        kind: Kind::Count(bounds(0..=1_000_000)),
+        place: |change| Field::U32(&mut change.state_keys_max),
+    },
+    RoomSetting {
+        name: "state.bytes_max",
+        kind: Kind::Bytes(bounds(0..=1 << 30)),
+        place: |change| Field::U64(&mut change.state_bytes_max),
     },
     RoomSetting {
         name: "lag.policy",
@@ -113,6 +134,12 @@ impl RoomSetting {
                     .find(|(name, _)| *name == word)
                     .map(|(_, policy)| *policy);
             }
+            (Field::Durability(field), Value::Text(word)) => {
+                *field = DURABILITIES
+                    .iter()
+                    .find(|(name, _)| *name == word)
+                    .map(|(_, durability)| *durability);
+            }
             _ => return Err(format!("use {}", self.kind.allowed())),
         }
         Ok(())
@@ -128,6 +155,13 @@ impl RoomSetting {
             Field::Lag(field) => {
                 let policy = (*field)?;
                 let (name, _) = POLICIES.iter().find(|(_, known)| *known == policy)?;
+                Value::Text((*name).to_owned())
+            }
+            Field::Durability(field) => {
+                let durability = (*field)?;
+                let (name, _) = DURABILITIES
+                    .iter()
+                    .find(|(_, known)| *known == durability)?;
                 Value::Text((*name).to_owned())
             }
         };
@@ -198,16 +232,16 @@ impl Reader<'_> {
                         self.set(policy, value, key_start, value_start);
                     }
                 }
-                (None, "history" | "lag", DeValue::Table(entries)) => {
+                (None, "history" | "lag" | "state", DeValue::Table(entries)) => {
                     self.table(&format!("{name}."), entries);
                 }
-                (None, "history" | "lag", other) => {
+                (None, "history" | "lag" | "state", other) => {
                     let text = format!(
                         "`{name}` is a table; write {} instead of {}",
-                        if name == "lag" {
-                            "lag = \"conflate\" or lag.bytes_max = \"1MiB\""
-                        } else {
-                            "history.messages_max = 100 or history.age_ms_max = \"1h\""
+                        match name.as_str() {
+                            "lag" => "lag = \"conflate\" or lag.bytes_max = \"1MiB\"",
+                            "state" => "state.keys_max = 100 or state.bytes_max = \"1MiB\"",
+                            _ => "history.messages_max = 100 or history.age_ms_max = \"1h\"",
                         },
                         describe(other)
                     );
@@ -269,6 +303,9 @@ pub(crate) fn whole_change(policy: &RoomPolicy) -> PolicyChange {
         history_messages_max: Some(policy.history.messages_max),
         history_age_ms_max: Some(policy.history.age_ms_max),
         history_bytes_max: Some(policy.history.bytes_max),
+        durability: Some(policy.durability),
+        state_keys_max: Some(policy.state.keys_max),
+        state_bytes_max: Some(policy.state.bytes_max),
         lag_policy: Some(policy.lag.policy),
         lag_bytes_max: Some(policy.lag.bytes_max),
         lag_stall_ms_max: Some(policy.lag.stall_ms_max),
