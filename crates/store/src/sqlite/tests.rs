@@ -66,6 +66,10 @@ fn a_read_only_disk_refuses_and_recovers() {
         store.commit(&[append(1, false)]),
         [Err(StoreError::ReadOnly)]
     );
+    store.probe().unwrap();
+    let conn = store.conn.as_ref().unwrap();
+    conn.execute_batch("PRAGMA query_only = ON").unwrap();
+    assert_eq!(store.probe(), Err(StoreError::ReadOnly));
     // The connection was given up; a new one finds the disk well.
     assert!(store.conn.is_none());
     assert_eq!(head(&mut store), 1);

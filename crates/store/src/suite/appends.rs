@@ -145,8 +145,12 @@ pub(super) fn synced(place: &mut dyn Reopen) {
     let store = place.store();
     assert_eq!(store.commit(&[synced, append(&a, 1, 1)]), [Ok(()), Ok(())]);
     assert_eq!(store.commit(&[append(&a, 2, 1)]), [Ok(())]);
-    store.sync().unwrap();
-    store.sync().unwrap();
+    let mut reader = store.reader().unwrap();
+    for _ in 0..2 {
+        store.sync().unwrap();
+        reader.sync().unwrap();
+        store.probe().unwrap();
+    }
     assert_eq!(store.open(&a, tail()).unwrap().unwrap().head, 3);
 }
 
