@@ -103,6 +103,7 @@ impl Weather {
             chunk_messages_max: 1 + u32::try_from(random.below(8)).unwrap_or(0),
             conflated_max: 1 + u32::try_from(random.below(8)).unwrap_or(0),
             tail_messages_max: 1 + u32::try_from(random.below(20)).unwrap_or(0),
+            block_messages: 1 + u32::try_from(random.below(20)).unwrap_or(0),
             blocks_bytes_max: 1_000 + random.below(100_000),
             pending_bytes_max: 1_000 + random.below(20_000),
             ghosts_max: u32::try_from(random.below(5)).unwrap_or(0),

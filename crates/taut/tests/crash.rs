@@ -52,6 +52,7 @@ impl Server {
             .arg(dir.join("taut.toml"))
             .args(["--cores", "2", "--log-level", "warn"])
             .stdout(Stdio::null())
+            .stderr(std::fs::File::create(dir.join("log")).unwrap())
             .spawn()
             .unwrap();
         let server = Self { child, port };
@@ -63,7 +64,11 @@ impl Server {
         server
     }
 
-    fn kill(mut self) {
+    fn kill(self) {}
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

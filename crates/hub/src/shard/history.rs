@@ -8,7 +8,6 @@ use crate::position::Position;
 use crate::room::{Asker, Parked, Role, Room, RoomId};
 use crate::store::{StoreError, StoreRequest, Stretch};
 
-use super::blocks::{BLOCK_MESSAGES, before, block_of};
 use super::{Answer, Ask, Output, Page, Range, Recovery, Shard, Start, State};
 
 /// What a read finds.
@@ -161,10 +160,14 @@ impl Shard {
             let end = messages.last().map_or(after, |message| message.offset);
             return Found::Messages(messages, end);
         }
-        let number = block_of(after + 1);
-        let last = before(number + 1).min(room.log.first() - 1);
+        let number = self.limits.block_of(after + 1);
+        // What lies in the log need not be in the block, but may.
+        let needed = self
+            .limits
+            .block_start(number + 1)
+            .min(room.log.first() - 1);
         let block = match self.blocks.find(id, number) {
-            Some(block) if block.up_to >= last => block,
+            Some(block) if block.up_to >= needed => block,
             _ => return Found::Missing(number),
         };
         let behind = block.messages.partition_point(|m| m.offset <= after);
@@ -173,7 +176,7 @@ impl Shard {
         let cut = block.messages.len() - behind > messages.len();
         let end = match messages.last() {
             Some(message) if cut => message.offset,
-            _ => last.min(until).max(after),
+            _ => block.up_to.min(until).max(after),
         };
         Found::Messages(messages, end)
     }
@@ -191,11 +194,12 @@ impl Shard {
             let floor = after.max(room.log.first() - 1);
             (room.log.after(floor).cloned().collect(), floor)
         } else {
-            let number = block_of(until);
+            let number = self.limits.block_of(until);
             match self.blocks.find(id, number) {
-                Some(block) if block.up_to >= until => {
-                    (block.messages.to_vec(), after.max(before(number)))
-                }
+                Some(block) if block.up_to >= until => (
+                    block.messages.to_vec(),
+                    after.max(self.limits.block_start(number)),
+                ),
                 _ => return Found::Missing(number),
             }
         };
@@ -219,8 +223,8 @@ impl Shard {
                 request: StoreRequest::Read {
                     id,
                     room: name,
-                    after: before(number),
-                    messages_max: u32::try_from(BLOCK_MESSAGES).unwrap_or(u32::MAX),
+                    after: self.limits.block_start(number),
+                    messages_max: self.limits.block_messages,
                     bytes_max: u64::MAX,
                 },
             });
@@ -235,16 +239,16 @@ impl Shard {
         result: Result<Stretch, StoreError>,
         out: &mut Vec<Output>,
     ) {
-        let number = block_of(after + 1);
+        let number = self.limits.block_of(after + 1);
         let Some(room) = self.rooms.at(id) else {
             return;
         };
         let name = room.name().clone();
-        let end = before(number + 1);
-        let up_to = end.min(room.log.head());
+        // What is kept and not yet said is not read before it is.
+        let up_to = self.limits.block_start(number + 1).min(room.log.head());
         match result {
             Ok(mut stretch) => {
-                stretch.messages.retain(|message| message.offset <= end);
+                stretch.messages.retain(|message| message.offset <= up_to);
                 let bytes_max = self.limits.blocks_bytes_max;
                 let waiting = self
                     .blocks

@@ -459,6 +459,12 @@ pub(crate) static TABLE: &[Setting] = &[
         place: |values| Place::U64(&mut values.config.hub.tail_bytes_max),
     },
     Setting {
+        name: "hub.block_messages",
+        kind: Kind::Count(bounds(1..=65_536)),
+        doc: "Messages that one read of the disk brings, for all readers that need some of them",
+        place: |values| Place::U32(&mut values.config.hub.block_messages),
+    },
+    Setting {
         name: "hub.blocks_bytes_max",
         kind: Kind::Bytes(bounds(1_024..=1 << 40)),
         doc: "Messages read back from the disk that are held for the next reader, per core",
