@@ -47,8 +47,8 @@ class Server:
             command += ["--config", str(path)]
         if files_max:
             command = ["prlimit", f"--nofile={files_max}:{files_max}", *command]
-        # A server under test must not hear of a person's own settings, and keeps its rooms beside its log.
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("TAUT")} | {"XDG_STATE_HOME": str(self.folder)}
+        # A server under test must not hear of a person's own settings.
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("TAUT")}
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log.open("wb"), stderr=subprocess.STDOUT, env=environment)
         self._wait_until_it_listens()
 

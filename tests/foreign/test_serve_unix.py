@@ -30,11 +30,11 @@ def served(start, path):
 
 
 @pytest.fixture
-def alone(closing, tmp_path):
+def alone(closing):
     """Starts a server with these addresses only, and waits until it listens."""
 
     def started(*addresses):
-        command = closing.add(Command("serve", *[part for address in addresses for part in ("--listen", address)], env={"XDG_STATE_HOME": str(tmp_path)}))
+        command = closing.add(Command("serve", *[part for address in addresses for part in ("--listen", address)]))
         command.out.until("listens on ")
         command.out.until("Ctrl-C stops")
         return command
@@ -42,9 +42,9 @@ def alone(closing, tmp_path):
     return started
 
 
-def refused(tmp_path, *arguments):
+def refused(*arguments):
     """(exit code, what it said) of a server that does not start."""
-    code, out, said = run("serve", *arguments, env={"XDG_STATE_HOME": str(tmp_path)})
+    code, out, said = run("serve", *arguments)
     assert out == b"", out
     return code, said
 
@@ -181,8 +181,8 @@ def test_a_wide_umask_opens_it_to_nobody_else(alone, path):
 
 
 @pytest.mark.parametrize("digits", ["", "9", "rw", "1777", "-1", "0x1ff"])
-def test_a_mode_that_is_none_is_a_wrong_command_line(tmp_path, path, digits):
-    code, said = refused(tmp_path, "--listen", f"unix:{path}?mode={digits}")
+def test_a_mode_that_is_none_is_a_wrong_command_line(path, digits):
+    code, said = refused("--listen", f"unix:{path}?mode={digits}")
     assert code == 2 and "mode=660" in said, said
     assert not os.path.exists(path)
 
@@ -204,30 +204,30 @@ def test_a_killed_server_s_file_is_taken_over(start, path, closing):
     assert not os.path.exists(path)
 
 
-def test_a_second_server_is_refused_and_the_first_does_not_notice(served, path, room, closing, tmp_path):
+def test_a_second_server_is_refused_and_the_first_does_not_notice(served, path, room, closing):
     member = closing.add(Native(served, at=path))
     member.ask(join=room)
-    code, said = refused(tmp_path, "--listen", f"unix:{path}")
+    code, said = refused("--listen", f"unix:{path}")
     assert code != 0 and path in said and "another program listens there" in said, (code, said)
     post(served, room, "still here")
     assert member.message()["data"] == "still here"
     assert closing.add(Native(served, at=path)).ask(ping=1)["ok"] == "ping"
 
 
-def test_a_file_that_is_no_socket_is_left_alone(tmp_path, path):
+def test_a_file_that_is_no_socket_is_left_alone(path):
     Path(path).write_text("precious")
-    code, said = refused(tmp_path, "--listen", f"unix:{path}")
+    code, said = refused("--listen", f"unix:{path}")
     assert code != 0 and path in said and "no socket" in said, (code, said)
     assert Path(path).read_text() == "precious"
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
-    code, said = refused(tmp_path, "--listen", f"unix:{tmp_path}/no/t.sock")
+    code, said = refused("--listen", f"unix:{tmp_path}/no/t.sock")
     assert code != 0 and "no/t.sock" in said and "make the folder first" in said, (code, said)
 
 
-def test_a_path_that_is_too_long_is_a_wrong_command_line(tmp_path):
-    code, said = refused(tmp_path, "--listen", f"unix:/tmp/{'x' * 110}")
+def test_a_path_that_is_too_long_is_a_wrong_command_line():
+    code, said = refused("--listen", f"unix:/tmp/{'x' * 110}")
     assert code == 2 and "107" in said, (code, said)
 
 
@@ -263,7 +263,7 @@ def test_whoever_is_there_is_told_of_the_stop(alone, path, closing):
     assert not os.path.exists(path)
 
 
-def test_the_start_lines_show_how_to_come_in(closing, path, tmp_path):
-    command = closing.add(Command("serve", "--listen", f"unix:{path}", env={"XDG_STATE_HOME": str(tmp_path)}))
+def test_the_start_lines_show_how_to_come_in(closing, path):
+    command = closing.add(Command("serve", "--listen", f"unix:{path}"))
     said = command.out.until("Ctrl-C stops").decode()
     assert f"unix:{path}" in said and "this machine only" in said and f"nc -U {path}" in said
