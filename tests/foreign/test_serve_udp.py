@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from commands import Command
 from peers import PATIENCE_S, Native, Program, history, post
 from taut import Server
 
@@ -21,11 +22,12 @@ DATAGRAM_BYTES_MAX = 1_200
 class Device:
     """A program that sends a datagram and looks at what comes; on one machine none gets lost."""
 
-    def __init__(self, server, source="127.0.0.1"):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    def __init__(self, server, source=None, at=None):
+        at = at or ("127.0.0.1", udp_port(server))
+        self.socket = socket.socket(socket.AF_INET6 if ":" in at[0] else socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.settimeout(PATIENCE_S)
-        self.socket.bind((source, 0))
-        self.socket.connect(("127.0.0.1", udp_port(server)))
+        self.socket.bind((source or at[0], 0))
+        self.socket.connect(at)
 
     def send(self, **unit):
         self.socket.send(json.dumps(unit).encode())
@@ -137,6 +139,38 @@ def test_a_line_from_nc(server, room, closing):
     person = closing.add(Program("nc", "-u", "127.0.0.1", udp_port(server)))
     person.type(json.dumps({"publish": room, "data": "from nc", "ref": 1})).until('"ok":"publish"')
     assert member.message()["data"] == "from nc"
+
+
+def test_the_line_that_the_start_shows(server, closing):
+    member = closing.add(Native(server))
+    member.ask(join="lobby")
+    shown = re.search(r"udp +(echo .*)", server.said())[1]
+    subprocess.run(["sh", "-c", shown], stdout=subprocess.DEVNULL, timeout=20, check=False)
+    assert member.message()["data"] == "hello"
+
+
+def test_taut_connect(server, device, room, closing):
+    """Each line a datagram: a person can do by hand what a device does."""
+    command = closing.add(Command("connect", f"udp://127.0.0.1:{udp_port(server)}", "--wait", "forever"))
+    command.type(json.dumps({"publish": room, "data": "by hand", "ref": 1}) + "\n").out.until('"ok":"publish"')
+    command.out.until("}")
+    command.type(json.dumps({"join": room, "ref": 2}) + "\n")
+    challenge = json.loads(command.out.until("}"))["prove"]
+    command.type(json.dumps({"join": room, "ref": 2, "proof": challenge}) + "\n").out.until('"ok":"join"')
+    post(server, room, "to whoever is there")
+    command.out.until("to whoever is there")
+
+
+def test_ipv6(start, room, closing):
+    server = start(arguments=["--listen", "udp://[::1]:0"])
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := re.search(r"udp://\[::1\]:(\d+)", server.said())):
+        assert time.monotonic() < deadline, server.said()
+        time.sleep(0.02)
+    device = closing.add(Device(server, at=("::1", int(found[1]))))
+    device.join(room)
+    post(server, room, "hello")
+    assert device.message()["data"] == "hello"
 
 
 # ---- proof
