@@ -115,6 +115,7 @@ impl Shard {
         let limits = self.limits;
         let Some(id) = self.rooms.find(name) else {
             return Some(Answer::Pulled {
+                asked: after,
                 after: Position {
                     epoch: self.epoch,
                     offset: self.floor,
@@ -137,6 +138,7 @@ impl Shard {
                 // Where nothing could be read, everything up to there is lost to the reader.
                 let begin = if messages.is_empty() { end } else { begin };
                 Some(Answer::Pulled {
+                    asked: after,
                     after: room.position(begin),
                     messages,
                 })
@@ -261,7 +263,7 @@ impl Shard {
         self.after_home(&name, out);
     }
 
-    /// Turns a start that is a time into one that is a position. `None` where the store is asked first; it then asks `again` with the answer.
+    /// Turns a start that is a time into one that is a number of messages. `None` where the store is asked first; it then asks `again` with the answer.
     pub(super) fn resolve(
         &mut self,
         asker: Asker,
@@ -281,8 +283,7 @@ impl Shard {
                 .front()
                 .is_some_and(|front| front.time_ms < time_ms);
         if in_log {
-            let before = room.log.last_before(time_ms);
-            return Some(Start::After(room.position(before)));
+            return Some(rewind_to(room, room.log.last_before(time_ms)));
         }
         let name = room.name().clone();
         let ask = again(Start::RewindMs(ms));
@@ -300,6 +301,23 @@ impl Shard {
         None
     }
 
+    /// A Conn whose join waits to be told where a time lies says what comes behind it in its turn. Gives the question back where none does.
+    pub(super) fn queue_behind(&mut self, id: RoomId, asker: Asker, ask: Ask) -> Option<Ask> {
+        let waiting = self.seeking.iter_mut().find_map(|((room, _), waiting)| {
+            let joins = |parked: &Parked| {
+                parked.asker.origin == asker.origin && matches!(parked.ask, Ask::Join { .. })
+            };
+            (*room == id && waiting.iter().any(joins)).then_some(waiting)
+        });
+        match waiting {
+            Some(waiting) => {
+                waiting.push(Parked { asker, ask });
+                None
+            }
+            None => Some(ask),
+        }
+    }
+
     /// The store has found where in a room a time lies.
     pub(super) fn sought(
         &mut self,
@@ -312,11 +330,11 @@ impl Shard {
             return;
         };
         let name = room.name().clone();
-        let found = result.map(|offset| room.position(offset.max(room.oldest() - 1)));
+        let found = result.map(|offset| rewind_to(room, offset));
         for Parked { asker, ask } in self.seeking.remove(&(id, time_ms)).unwrap_or_default() {
             match &found {
-                Ok(position) => {
-                    let ask = starting(ask, Start::After(*position));
+                Ok(start) => {
+                    let ask = starting(ask, *start);
                     self.answer_again(asker, &name, ask, out);
                 }
                 Err(error) => self.refuse_parked(asker, &name, ask, &error.to_string(), out),
@@ -351,10 +369,16 @@ impl Shard {
     }
 }
 
-/// The same question from another start.
+/// Everything behind `offset`: a number of messages, since what retention has forgotten meanwhile is no gap for who did not ask for a position.
+fn rewind_to(room: &Room, offset: u64) -> Start {
+    let count = room.log.head().saturating_sub(offset);
+    Start::Rewind(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// The same question from another start, where it began with a time.
 fn starting(ask: Ask, start: Start) -> Ask {
     match ask {
-        Ask::Read { range } => Ask::Read {
+        Ask::Read { range } if matches!(range.start, Start::RewindMs(_)) => Ask::Read {
             range: Range { start, ..range },
         },
         Ask::Join {
@@ -362,7 +386,7 @@ fn starting(ask: Ask, start: Start) -> Ask {
             door,
             presence,
             state,
-            ..
+            start: Start::RewindMs(_),
         } => Ask::Join {
             name,
             door,

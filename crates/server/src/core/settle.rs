@@ -75,15 +75,12 @@ impl Core {
         let reference = reference.as_deref();
         match output {
             Output::Joined {
-                room,
+                name,
                 at,
                 recovery,
                 roster,
                 ..
             } => {
-                let Some(name) = self.shard.room(room).map(|room| room.name().clone()) else {
-                    return;
-                };
                 self.say_native(id, |out| {
                     native::encode_joined(out, reference, &name, at, recovery, roster.as_ref());
                 });
@@ -120,10 +117,7 @@ impl Core {
             }
         }
         match output {
-            Output::Joined { room, roster, .. } => {
-                let Some(name) = self.shard.room(room).map(|room| room.name().clone()) else {
-                    return;
-                };
+            Output::Joined { name, roster, .. } => {
                 let display = self.name_of(id);
                 self.say_text(id, |out| {
                     text::encode_joined(out, &name, &display, roster.as_ref());
