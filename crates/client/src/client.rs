@@ -12,7 +12,7 @@ use crate::connect::connect;
 use crate::error::Error;
 use crate::exchange::{Exchange, Request, Rooms};
 use crate::intake::Intake;
-use crate::message::{Joined, Page, Published, Roster};
+use crate::message::{Joined, Message, Page, Published, Roster, State};
 use crate::native::Answer;
 use crate::options::Options;
 use crate::outbox::{Command, Outbox};
@@ -120,7 +120,7 @@ impl Client {
         }
     }
 
-    /// Publishes a message and waits until the server has taken it, across reconnects. The room need not be joined.
+    /// Publishes a message, a batch or a deletion and waits until the server has taken it, across reconnects. The room need not be joined.
     ///
     /// # Errors
     /// [`Error::Refused`] by the server, [`Error::Full`] while there is no connection, or why there is no answer.
@@ -132,8 +132,10 @@ impl Client {
     /// Waits only while too much is under way already. That too much waits for a connection is said by [`Ack::wait`], at once.
     ///
     /// # Errors
-    /// [`Error::NoAnswer`] when nothing could be begun in time, or why the client has ended.
+    /// [`Error::NoAnswer`] when nothing could be begun in time, [`Error::Unsendable`] where a batch holds anything but messages, or why the
+    /// client has ended.
     pub async fn begin_publish(&self, mut publish: Publish) -> Result<Ack, Error> {
+        publish.check()?;
         if publish.name.is_none() {
             publish.name.clone_from(&self.options.name);
         }
@@ -159,6 +161,34 @@ impl Client {
         match self.ask(Request::History(history)).await? {
             Answer::Page(page) => Ok(page),
             other => Err(other.misplaced("history")),
+        }
+    }
+
+    /// Reads what is set in a room.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] by the server, or why there is no answer.
+    pub async fn state(&self, room: &str) -> Result<State, Error> {
+        match self.ask(Request::State(room.to_owned())).await? {
+            Answer::State(state) => Ok(state),
+            other => Err(other.misplaced("state")),
+        }
+    }
+
+    /// Reads what is set under one key of a room: the message that set it, whose position is the key's version; `None` where nothing is.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] by the server, or why there is no answer.
+    pub async fn get(&self, room: &str, key: &str) -> Result<Option<Message>, Error> {
+        let request = Request::Get {
+            room: room.to_owned(),
+            key: key.to_owned(),
+        };
+        match self.ask(request).await {
+            Ok(Answer::Got(message)) => Ok(Some(*message)),
+            Ok(other) => Err(other.misplaced("get")),
+            Err(Error::Refused { code, .. }) if code == "no-key" => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

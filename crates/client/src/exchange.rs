@@ -34,6 +34,8 @@ pub(crate) enum Request {
     Leave(String),
     Publish(Publish),
     History(History),
+    State(String),
+    Get { room: String, key: String },
     Who(String),
     Ping,
 }
@@ -106,7 +108,11 @@ impl Exchange {
             Request::Publish(publish) => {
                 self.begin_publish(publish, bytes, command.first_sent, options)
             }
-            Request::History(_) | Request::Who(_) | Request::Ping => Effect::Nothing,
+            Request::History(_)
+            | Request::State(_)
+            | Request::Get { .. }
+            | Request::Who(_)
+            | Request::Ping => Effect::Nothing,
         };
         let waiter = Waiter {
             caller: Some(command.caller),

@@ -112,9 +112,11 @@ mod websocket;
 
 pub use client::{Ack, Client};
 pub use error::{Error, Retry};
-pub use message::{Body, Event, Joined, Message, Page, Position, Present, Published, Roster};
+pub use message::{
+    Body, Event, Joined, Message, Page, Position, Present, Published, Roster, State,
+};
 pub use options::{Backoff, Options};
 pub use outlet::Events;
-pub use request::{History, Join, Publish, Start};
+pub use request::{Expect, History, Join, Publish, Start};
 pub use taut_dial::{PORT_HERE, Proxy, Tls};
 pub use url::{Scheme, Url, UrlError};

@@ -28,7 +28,7 @@ impl Membership {
     /// A room as it stands after the first `joined`.
     pub(crate) fn new(join: Join, joined: &Joined) -> Self {
         let mut membership = Self {
-            unsure: matches!(join.start, Start::Rewind(_)),
+            unsure: matches!(join.start, Start::Rewind(_) | Start::RewindMs(_)),
             join,
             own: VecDeque::new(),
             echoes: false,
@@ -47,7 +47,7 @@ impl Membership {
     pub(crate) fn position(&self) -> Option<&Position> {
         match &self.join.start {
             Start::After(position) => Some(position),
-            Start::Now | Start::Rewind(_) => None,
+            Start::Now | Start::Rewind(_) | Start::RewindMs(_) => None,
         }
     }
 
@@ -77,7 +77,7 @@ impl Membership {
         let from = match (&joined.incomplete_from, &self.join.start) {
             (Some(from), _) => from.clone(),
             (None, Start::After(since)) => since.clone(),
-            (None, Start::Now | Start::Rewind(_)) => joined.at.clone(),
+            (None, Start::Now | Start::Rewind(_) | Start::RewindMs(_)) => joined.at.clone(),
         };
         if self.catching_up_to.as_ref() == Some(&from) {
             self.catching_up_to = None;

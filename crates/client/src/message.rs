@@ -86,6 +86,14 @@ pub struct Message {
     pub body: Body,
 }
 
+impl Message {
+    /// Whether it says that its key is not set any more: deleted, or at its end.
+    #[must_use]
+    pub fn ends_key(&self) -> bool {
+        matches!(self.event.as_str(), "taut:deleted" | "taut:expired")
+    }
+}
+
 /// Somebody in a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Present {
@@ -107,7 +115,7 @@ pub struct Roster {
 }
 
 /// The answer to a join.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Joined {
     /// The room.
     pub room: String,
@@ -117,27 +125,40 @@ pub struct Joined {
     pub incomplete_from: Option<Position>,
     /// Who was there, when presence was asked for.
     pub roster: Option<Roster>,
+    /// What was set where the reader begins, when it was asked for and given: the newest message of each key.
+    pub state: Option<Vec<Message>>,
+}
+
+/// What is set in a room.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// The room.
+    pub room: String,
+    /// As of here: a join or a history since this position misses no change.
+    pub at: Position,
+    /// The newest message of each key, oldest first. Its position is the key's version.
+    pub entries: Vec<Message>,
 }
 
 /// The answer to a publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// The message's place in the room.
+    /// The message's place in the room; of a batch, the last one's.
     pub at: Position,
     /// The same id was published before: this is the position of that first one, and nothing was published again.
     pub duplicate: bool,
 }
 
-/// A stretch of a room's history, oldest first.
+/// A stretch of a room's history, oldest first; newest first where that was asked for.
 #[derive(Debug, Clone)]
 pub struct Page {
     /// The room.
     pub room: String,
-    /// Where to go on: the `since` of the next request.
+    /// Where to go on: the `since` of the next request, in reverse its `until`.
     pub at: Position,
     /// Where the view is whole from, when not everything since the asked position could be recovered.
     pub incomplete_from: Option<Position>,
-    /// There is more after `at` already.
+    /// There is more after `at` already, in reverse before it.
     pub more: bool,
     /// The messages.
     pub messages: Vec<Message>,

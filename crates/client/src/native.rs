@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
-use taut_wire::native::{self, Lane, Recovery, Reply, Verb};
+use taut_wire::native::{self, BatchMessage, Lane, Recovery, Reply, Rewind, Verb};
 
 use crate::error::Error;
 use crate::exchange::Request;
-use crate::message::{Body, Joined, Message, Page, Position, Present, Published, Roster};
-use crate::request::{History, Join, Publish, Start};
+use crate::message::{Body, Joined, Message, Page, Position, Present, Published, Roster, State};
+use crate::request::{Content, Expect, History, Join, Publish, Start};
 
 /// What a request was answered with.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub(crate) enum Answer {
     Left,
     Published(Published),
     Page(Page),
+    State(State),
+    Got(Box<Message>),
     Roster(Roster),
     Pong,
 }
@@ -68,6 +70,13 @@ pub(crate) fn encode(request: &Request, reference: u64, out: &mut Vec<u8>) {
         Request::Leave(room) => Verb::Leave {
             room: Cow::Borrowed(room),
         },
+        Request::State(room) => Verb::State {
+            room: Cow::Borrowed(room),
+        },
+        Request::Get { room, key } => Verb::Get {
+            room: Cow::Borrowed(room),
+            key: Cow::Borrowed(key),
+        },
         Request::Who(room) => Verb::Who {
             room: Cow::Borrowed(room),
         },
@@ -84,6 +93,7 @@ fn join_verb(join: &Join) -> Verb<'_> {
         rewind,
         name: borrowed(join.name.as_ref()),
         presence: join.presence,
+        state: join.state,
     }
 }
 
@@ -92,28 +102,76 @@ fn history_verb(history: &History) -> Verb<'_> {
     Verb::History {
         room: Cow::Borrowed(&history.room),
         since,
-        limit: history.limit,
+        until: history
+            .until
+            .as_ref()
+            .map(|until| Cow::Borrowed(until.as_str())),
         rewind,
+        limit: history.limit,
+        reverse: history.reverse,
     }
 }
 
 fn publish_verb(publish: &Publish) -> Verb<'_> {
-    Verb::Publish {
-        room: Cow::Borrowed(&publish.room),
-        body: publish.body.as_wire(),
-        event: borrowed(publish.event.as_ref()),
-        key: borrowed(publish.key.as_ref()),
-        id: borrowed(publish.id.as_ref()),
-        name: borrowed(publish.name.as_ref()),
-        lane: Lane::Reliable,
+    let room = Cow::Borrowed(publish.room.as_str());
+    let id = borrowed(publish.id.as_ref());
+    let name = borrowed(publish.name.as_ref());
+    let expect = publish.expect.as_ref().map(as_wire);
+    match &publish.content {
+        Content::One(body) => Verb::Publish {
+            room,
+            body: body.as_wire(),
+            event: borrowed(publish.event.as_ref()),
+            key: borrowed(publish.key.as_ref()),
+            id,
+            name,
+            lane: Lane::Reliable,
+            expect,
+            ttl_ms: publish.ttl_ms,
+        },
+        Content::Batch(messages) => Verb::Batch {
+            room,
+            messages: messages.iter().filter_map(batch_message).collect(),
+            id,
+            name,
+        },
+        Content::Deletion => Verb::Delete {
+            room,
+            key: borrowed(publish.key.as_ref()).unwrap_or_default(),
+            id,
+            name,
+            expect,
+        },
     }
 }
 
-fn start_fields(start: &Start) -> (Option<Cow<'_, str>>, Option<u32>) {
+/// One message of a batch. What is no message has been refused by then.
+fn batch_message(publish: &Publish) -> Option<BatchMessage<'_>> {
+    let Content::One(body) = &publish.content else {
+        return None;
+    };
+    Some(BatchMessage {
+        body: body.as_wire(),
+        event: borrowed(publish.event.as_ref()),
+        key: borrowed(publish.key.as_ref()),
+        expect: publish.expect.as_ref().map(as_wire),
+        ttl_ms: publish.ttl_ms,
+    })
+}
+
+fn as_wire(expect: &Expect) -> native::Expect<'_> {
+    match expect {
+        Expect::Absent => native::Expect::Absent,
+        Expect::At(position) => native::Expect::At(Cow::Borrowed(position.as_str())),
+    }
+}
+
+fn start_fields(start: &Start) -> (Option<Cow<'_, str>>, Option<Rewind>) {
     match start {
         Start::Now => (None, None),
         Start::After(position) => (Some(Cow::Borrowed(position.as_str())), None),
-        Start::Rewind(messages) => (None, Some(*messages)),
+        Start::Rewind(messages) => (None, Some(Rewind::Count(*messages))),
+        Start::RewindMs(ms) => (None, Some(Rewind::Ms(*ms))),
     }
 }
 
@@ -143,6 +201,7 @@ pub(crate) fn decode(unit: &[u8]) -> Result<Incoming, Error> {
             at,
             recovery,
             who,
+            state,
         } => answered(
             reference.as_deref(),
             Answer::Joined(Joined {
@@ -150,6 +209,7 @@ pub(crate) fn decode(unit: &[u8]) -> Result<Incoming, Error> {
                 at: position(at),
                 incomplete_from: incomplete_from(recovery),
                 roster: who.map(roster),
+                state: state.map(messages).transpose()?,
             }),
         ),
         Reply::Left { reference, .. } => answered(reference.as_deref(), Answer::Left),
@@ -157,6 +217,7 @@ pub(crate) fn decode(unit: &[u8]) -> Result<Incoming, Error> {
             reference,
             at,
             duplicate,
+            ..
         } => {
             let at = position(at);
             let published = Published { at, duplicate };
@@ -168,7 +229,7 @@ pub(crate) fn decode(unit: &[u8]) -> Result<Incoming, Error> {
             at,
             recovery,
             more,
-            messages,
+            messages: said,
         } => answered(
             reference.as_deref(),
             Answer::Page(Page {
@@ -176,12 +237,29 @@ pub(crate) fn decode(unit: &[u8]) -> Result<Incoming, Error> {
                 at: position(at),
                 incomplete_from: incomplete_from(recovery),
                 more,
-                messages: messages
-                    .into_iter()
-                    .map(message)
-                    .collect::<Result<_, _>>()?,
+                messages: messages(said)?,
             }),
         ),
+        Reply::State {
+            reference,
+            room,
+            at,
+            state,
+        } => answered(
+            reference.as_deref(),
+            Answer::State(State {
+                room: room.into_owned(),
+                at: position(at),
+                entries: messages(state)?,
+            }),
+        ),
+        Reply::Got {
+            reference,
+            message: said,
+        } => {
+            let got = Answer::Got(Box::new(message(said)?));
+            answered(reference.as_deref(), got)
+        }
         Reply::Who {
             reference,
             roster: who,
@@ -272,6 +350,10 @@ fn present(member: native::Member<'_>) -> Present {
         door: member.door.into_owned(),
         id: member.id.into_owned(),
     }
+}
+
+fn messages(said: Vec<native::Message<'_>>) -> Result<Vec<Message>, Error> {
+    said.into_iter().map(message).collect()
 }
 
 fn message(said: native::Message<'_>) -> Result<Message, Error> {

@@ -207,7 +207,7 @@ mod tests {
     fn text(command: &Command) -> String {
         match &command.request {
             Request::Publish(Publish {
-                body: crate::Body::Text(text),
+                content: crate::request::Content::One(crate::Body::Text(text)),
                 ..
             }) => text.clone(),
             _ => String::new(),

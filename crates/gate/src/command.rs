@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use taut_hub::{Batch, Door, Draft, Join, Range, RoomName};
+use taut_wire::native::Taken;
 
 use crate::datagram::Fetch;
 
@@ -25,6 +26,8 @@ pub enum Command {
         room: RoomName,
         /// What.
         draft: Draft,
+        /// How the answer calls it.
+        taken: Taken,
     },
     /// Read a room's history.
     Read {

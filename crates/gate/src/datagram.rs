@@ -1,6 +1,6 @@
 //! Native JSON in datagrams: what is said elsewhere in one unit of any length must fit, and what cannot is fetched in pieces.
 
-use taut_hub::{Page, Position, RoomName, Roster, Start};
+use taut_hub::{Page, Position, RoomName, Roster, Start, State};
 use taut_wire::native as wire;
 
 use crate::format::delivery;
@@ -40,6 +40,19 @@ pub fn encode_history(
         shown.messages.truncate(shown.messages.len() / 2);
         shown.more = true;
         shown.at = at(shown.messages.last().map_or(0, |message| message.offset));
+    }
+}
+
+/// What is said of a state that does not fit into a datagram: how to have it all the same.
+#[must_use]
+pub fn state_too_long(state: &State, one_key: bool) -> String {
+    let at = state.entries.first().map(|message| Position {
+        epoch: state.at.epoch,
+        offset: message.offset,
+    });
+    match at {
+        Some(at) if one_key => format!("the message {at} is too long for a datagram; fetch it"),
+        _ => "the state is too long for a datagram; get its keys one by one, or ask over another carrier".to_owned(),
     }
 }
 
@@ -112,9 +125,9 @@ pub fn encode_prove(out: &mut Vec<u8>, challenge: &str) {
     wire::encode_prove(out, challenge);
 }
 
-/// `{"ok":"publish"}` without a position, where there is no space for one.
-pub fn encode_taken(out: &mut Vec<u8>, reference: Option<&str>) {
-    wire::encode_taken(out, reference);
+/// `{"ok":"publish"}`, or what else was taken, without a position, where there is no space for one.
+pub fn encode_taken(out: &mut Vec<u8>, taken: wire::Taken, reference: Option<&str>) {
+    wire::encode_taken(out, taken, reference);
 }
 
 /// `{"error":CODE}` without a text, where there is no space for one.

@@ -1,5 +1,5 @@
-use taut_hub::{Body, Message, Origin, Position, Room};
-use taut_wire::native::{Delivery, Payload, encode_announcement, encode_delivery};
+use taut_hub::{Body, Effect, Message, Origin, Position, Room};
+use taut_wire::native::{Delivery, Payload, encode_announcement, encode_delivery, encode_string};
 use taut_wire::ws::{self, Opcode};
 use taut_wire::{http, sse, text};
 
@@ -80,6 +80,8 @@ impl Encoder {
     pub fn encode(&mut self, format: Format, room: &Room, message: &Message, out: &mut Vec<u8>) {
         match format {
             Format::None | Format::Poll => {}
+            // It has no words for a key that ends, and an empty payload would be a message like any other.
+            Format::Payload | Format::PayloadDeflated if ends_key(message) => {}
             Format::Payload => {
                 ws::encode_frame(
                     out,
@@ -110,14 +112,7 @@ impl Encoder {
                 out.push(b'\n');
             }
             Format::Text => {
-                text::encode_message(
-                    out,
-                    &text::Said {
-                        from: &message.from,
-                        event: message.event(),
-                        body: payload(&message.body),
-                    },
-                );
+                said(message, out);
                 out.push(b'\n');
             }
             Format::Sse => event(room, message, out),
@@ -188,6 +183,28 @@ pub(crate) fn payload(body: &Body) -> Payload<'_> {
     }
 }
 
+/// Whether a message says that a key is not set any more.
+fn ends_key(message: &Message) -> bool {
+    matches!(message.effect, Effect::Deleted | Effect::Expired)
+}
+
+/// A message for a person, without the end of its last line.
+pub(crate) fn said(message: &Message, out: &mut Vec<u8>) {
+    let key = message.key.as_deref().unwrap_or_default();
+    match message.effect {
+        Effect::Deleted => text::encode_notice(out, &format!("{key} deleted")),
+        Effect::Expired => text::encode_notice(out, &format!("{key} expired")),
+        Effect::None | Effect::Set { .. } => text::encode_message(
+            out,
+            &text::Said {
+                from: &message.from,
+                event: message.event(),
+                body: payload(&message.body),
+            },
+        ),
+    }
+}
+
 fn native(room: &Room, message: &Message, out: &mut Vec<u8>) {
     let at = room.position(message.offset).to_string();
     encode_delivery(out, &delivery(room.name().as_str(), &at, message));
@@ -207,18 +224,25 @@ pub(crate) fn delivery<'a>(room: &'a str, at: &'a str, message: &'a Message) -> 
     }
 }
 
-/// A server-sent event: text and JSON as they are, binary as a `data:` URL, which `fetch` understands.
+/// A server-sent event: text and JSON as they are, binary as a `data:` URL, which `fetch` understands; of a key that ends, which one.
 fn event(room: &Room, message: &Message, out: &mut Vec<u8>) {
     let at = position(room.position(message.offset));
-    let url;
+    let made;
     let data = match &message.body {
+        _ if ends_key(message) => {
+            let mut key = b"{\"key\":".to_vec();
+            encode_string(&mut key, message.key.as_deref().unwrap_or_default());
+            key.push(b'}');
+            made = String::from_utf8_lossy(&key).into_owned();
+            made.into()
+        }
         // Bodies are checked where they come in; nothing is lost on the way out.
         Body::Text(bytes) | Body::Json(bytes) => String::from_utf8_lossy(bytes),
         Body::Binary(bytes) => {
             use base64::Engine as _;
             let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
-            url = format!("data:application/octet-stream;base64,{encoded}");
-            url.into()
+            made = format!("data:application/octet-stream;base64,{encoded}");
+            made.into()
         }
     };
     sse::encode_event(out, Some(&at), message.event.as_deref(), &data);

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use taut_hub::{
-    Body, Draft, Join, Page, Position, PresenceChange, Present, Range, Recovery, Refusal, RoomName,
-    Roster, Start,
+    Batch, Body, Door, Draft, Expect, Join, Message, Page, Position, PresenceChange, Present,
+    Range, Recovery, Refusal, RoomName, Roster, Start, State, Wish,
 };
-use taut_wire::native::{self, Lane, Rejected, Reply, Verb};
+use taut_wire::native::{self, Lane, Rejected, Reply, Rewind, Taken, Verb};
 
 use crate::close::Close;
 use crate::command::{Command, Speaker};
@@ -15,6 +15,9 @@ use crate::datagram::Fetch;
 use crate::format::{delivery, origin_id};
 use crate::http::position as read_position;
 use crate::name::display_name;
+
+/// What is said of a key that is not set.
+pub(crate) const NO_KEY: &str = "nothing is set under this key";
 
 /// Messages that `history` answers with when it says no `limit`.
 const LIMIT_DEFAULT: u32 = 1_000;
@@ -57,6 +60,7 @@ pub fn of_request<'a>(
             rewind,
             name: display,
             presence,
+            state,
         } => Command::Join {
             room: room(&name)?,
             join: Join {
@@ -64,7 +68,7 @@ pub fn of_request<'a>(
                 door: speaker.door,
                 start: start(since.as_deref(), rewind, Start::Now),
                 presence,
-                state: false,
+                state,
             },
         },
         Verb::Leave { room: name } => Command::Leave { room: room(&name)? },
@@ -84,25 +88,91 @@ pub fn of_request<'a>(
             id,
             name: display,
             lane: Lane::Reliable,
+            expect,
+            ttl_ms,
         } => Command::Publish {
             room: room(&name)?,
             draft: Draft {
-                event: arc(event.filter(|event| event != "message")),
+                event: self::event(event),
                 key: arc(key),
                 id: arc(id),
+                wish: Wish::Set { ttl_ms },
+                expect: expect.as_ref().map(self::expect),
                 ..Draft::new(named(display.as_deref())?, speaker.door, own(body))
             },
+            taken: Taken::Publish,
+        },
+        Verb::Batch {
+            room: name,
+            messages,
+            id,
+            name: display,
+        } => Command::PublishBatch {
+            room: room(&name)?,
+            batch: batch(messages, arc(id), &named(display.as_deref())?, speaker.door),
+        },
+        Verb::Set {
+            room: name,
+            key,
+            body,
+            event,
+            id,
+            name: display,
+            expect,
+            ttl_ms,
+        } => Command::Publish {
+            room: room(&name)?,
+            draft: Draft {
+                event: self::event(event),
+                key: arc(Some(key)),
+                id: arc(id),
+                wish: Wish::Set { ttl_ms },
+                expect: expect.as_ref().map(self::expect),
+                ..Draft::new(named(display.as_deref())?, speaker.door, own(body))
+            },
+            taken: Taken::Set,
+        },
+        Verb::Delete {
+            room: name,
+            key,
+            id,
+            name: display,
+            expect,
+        } => Command::Publish {
+            room: room(&name)?,
+            draft: Draft {
+                id: arc(id),
+                expect: expect.as_ref().map(self::expect),
+                ..deletion(named(display.as_deref())?, speaker.door, Arc::from(&*key))
+            },
+            taken: Taken::Delete,
+        },
+        Verb::Get { room: name, key } => Command::ReadState {
+            room: room(&name)?,
+            key: arc(Some(key)),
+        },
+        Verb::State { room: name } => Command::ReadState {
+            room: room(&name)?,
+            key: None,
         },
         Verb::History {
             room: name,
             since,
-            limit,
+            until,
             rewind,
+            limit,
+            reverse,
         } => {
             let limit = limit.unwrap_or(LIMIT_DEFAULT);
+            let otherwise = everything(until.is_some() || reverse, limit);
             Command::Read {
                 room: room(&name)?,
-                range: Range::from(start(since.as_deref(), rewind, Start::Rewind(limit)), limit),
+                range: Range {
+                    start: start(since.as_deref(), rewind, otherwise),
+                    until: until.as_deref().map(read_position),
+                    limit,
+                    reverse,
+                },
             }
         }
         Verb::Fetch {
@@ -125,12 +195,71 @@ pub fn of_request<'a>(
     Ok((command, reference.map(serde_json::value::RawValue::get)))
 }
 
-fn start(since: Option<&str>, rewind: Option<u32>, otherwise: Start) -> Start {
+fn start(since: Option<&str>, rewind: Option<Rewind>, otherwise: Start) -> Start {
     match (since, rewind) {
         (Some(since), _) => Start::After(read_position(since)),
-        (None, Some(count)) => Start::Rewind(count),
+        (None, Some(rewind)) => rewound(rewind),
         (None, None) => otherwise,
     }
+}
+
+/// Where a reader begins that looks so far back.
+pub(crate) fn rewound(rewind: Rewind) -> Start {
+    match rewind {
+        Rewind::Count(count) => Start::Rewind(count),
+        Rewind::Ms(ms) => Start::RewindMs(ms),
+    }
+}
+
+/// Where a read begins that does not say: with the last messages, as many as the answer holds; where `until` or `reverse` says which those
+/// are, with the first one that there is.
+pub(crate) fn everything(is_bounded: bool, limit: u32) -> Start {
+    Start::Rewind(if is_bounded { u32::MAX } else { limit })
+}
+
+/// `message` is what no event says.
+fn event(event: Option<std::borrow::Cow<'_, str>>) -> Option<Arc<str>> {
+    arc(event.filter(|event| event != "message"))
+}
+
+/// What must hold of a key. A position that is none is nobody's, so it never does.
+pub(crate) fn expect(expect: &native::Expect<'_>) -> Expect {
+    match expect {
+        native::Expect::Absent => Expect::Absent,
+        native::Expect::At(at) => Expect::At(read_position(at)),
+    }
+}
+
+/// The end of a key.
+#[must_use]
+pub fn deletion(from: Arc<str>, door: Door, key: Arc<str>) -> Draft {
+    Draft {
+        key: Some(key),
+        wish: Wish::Delete,
+        ..Draft::new(from, door, Body::Text(Bytes::new()))
+    }
+}
+
+/// Messages that are said together.
+pub(crate) fn batch(
+    messages: Vec<native::BatchMessage<'_>>,
+    id: Option<Arc<str>>,
+    from: &Arc<str>,
+    door: Door,
+) -> Batch {
+    let drafts = messages
+        .into_iter()
+        .map(|message| Draft {
+            event: event(message.event),
+            key: arc(message.key),
+            wish: Wish::Set {
+                ttl_ms: message.ttl_ms,
+            },
+            expect: message.expect.as_ref().map(expect),
+            ..Draft::new(Arc::clone(from), door, own(message.body))
+        })
+        .collect();
+    Batch { id, drafts }
 }
 
 fn arc(text: Option<std::borrow::Cow<'_, str>>) -> Option<Arc<str>> {
@@ -153,15 +282,24 @@ pub fn encode_joined(
     at: Position,
     recovery: Recovery,
     roster: Option<&Roster>,
+    state: Option<&[Arc<Message>]>,
 ) {
-    Reply::Joined {
-        reference: reference.map(Into::into),
-        room: room.as_str().into(),
-        at: at.to_string().into(),
-        recovery: self::recovery(recovery),
-        who: roster.map(self::roster),
+    let position = at.to_string();
+    let who = roster.map(self::roster);
+    let head = native::JoinHead {
+        room: room.as_str(),
+        at: &position,
+        recovery: &self::recovery(recovery),
+        who: who.as_ref(),
+    };
+    let mut write = |deliveries: Option<&[native::Delivery<'_>]>| {
+        let state = deliveries.map(|deliveries| deliveries.iter().copied());
+        native::encode_joined(out, reference, &head, state);
+    };
+    match state {
+        Some(state) => with_deliveries(room, at, state, |deliveries| write(Some(deliveries))),
+        None => write(None),
     }
-    .encode(out);
 }
 
 /// What an NDJSON stream opens with, for each of its rooms.
@@ -170,10 +308,11 @@ pub fn encode_streaming(
     room: &RoomName,
     at: Option<Position>,
     whole_from: Option<Position>,
+    state: Option<&[Arc<Message>]>,
 ) {
     let recovery = whole_from.map_or(Recovery::Complete, Recovery::From);
     let at = at.unwrap_or(Position::UNKNOWN);
-    encode_joined(out, None, room, at, recovery, None);
+    encode_joined(out, None, room, at, recovery, None, state);
 }
 
 /// `{"ok":"leave",…}`.
@@ -185,14 +324,66 @@ pub fn encode_left(out: &mut Vec<u8>, reference: Option<&str>, room: &RoomName) 
     .encode(out);
 }
 
-/// `{"ok":"publish",…}`.
-pub fn encode_published(out: &mut Vec<u8>, reference: Option<&str>, at: Position, duplicate: bool) {
+/// `{"ok":"publish",…}`, or what else was taken.
+pub fn encode_published(
+    out: &mut Vec<u8>,
+    reference: Option<&str>,
+    taken: Taken,
+    at: Position,
+    duplicate: bool,
+) {
     Reply::Published {
         reference: reference.map(Into::into),
+        taken,
         at: at.to_string().into(),
         duplicate,
     }
     .encode(out);
+}
+
+/// `{"ok":"state",…}`.
+pub fn encode_state(out: &mut Vec<u8>, reference: Option<&str>, state: &State) {
+    let at = state.at.to_string();
+    with_deliveries(&state.room, state.at, &state.entries, |deliveries| {
+        native::encode_state(
+            out,
+            reference,
+            state.room.as_str(),
+            &at,
+            deliveries.iter().copied(),
+        );
+    });
+}
+
+/// `{"ok":"get",…}` for the one key that was asked for, or that it is not set.
+pub fn encode_got(out: &mut Vec<u8>, reference: Option<&str>, state: &State) {
+    with_deliveries(
+        &state.room,
+        state.at,
+        &state.entries,
+        |deliveries| match deliveries.first() {
+            Some(found) => native::encode_got(out, reference, found),
+            None => encode_error(out, "no-key", reference, NO_KEY),
+        },
+    );
+}
+
+/// What is set in a room, as the data of an event stream's `taut:state`: a list, or an object with the room where the stream has several.
+pub fn encode_list(
+    out: &mut Vec<u8>,
+    room: &RoomName,
+    at: Position,
+    messages: &[Arc<Message>],
+    many: bool,
+) {
+    with_deliveries(room, at, messages, |deliveries| {
+        let deliveries = deliveries.iter().copied();
+        if many {
+            native::encode_set_keys(out, room.as_str(), &at.to_string(), deliveries);
+        } else {
+            native::encode_list(out, deliveries);
+        }
+    });
 }
 
 /// `{"ok":"history",…}`.
@@ -207,23 +398,6 @@ pub(crate) fn with_page(
     page: &Page,
     write: impl FnOnce(&native::PageHead<'_>, &[native::Delivery<'_>]),
 ) {
-    let positions: Vec<String> = page
-        .messages
-        .iter()
-        .map(|message| {
-            Position {
-                epoch: page.at.epoch,
-                offset: message.offset,
-            }
-            .to_string()
-        })
-        .collect();
-    let messages: Vec<native::Delivery<'_>> = page
-        .messages
-        .iter()
-        .zip(&positions)
-        .map(|(message, at)| delivery(page.room.as_str(), at, message))
-        .collect();
     let at = page.at.to_string();
     let recovery = recovery(page.recovery);
     let head = native::PageHead {
@@ -232,7 +406,34 @@ pub(crate) fn with_page(
         recovery: &recovery,
         more: page.more,
     };
-    write(&head, &messages);
+    with_deliveries(&page.room, page.at, &page.messages, |messages| {
+        write(&head, messages);
+    });
+}
+
+/// Hands out messages of one room as the native protocol writes them. `at` is any of the room's positions.
+pub(crate) fn with_deliveries<R>(
+    room: &RoomName,
+    at: Position,
+    messages: &[Arc<Message>],
+    write: impl FnOnce(&[native::Delivery<'_>]) -> R,
+) -> R {
+    let positions: Vec<String> = messages
+        .iter()
+        .map(|message| {
+            Position {
+                epoch: at.epoch,
+                offset: message.offset,
+            }
+            .to_string()
+        })
+        .collect();
+    let deliveries: Vec<native::Delivery<'_>> = messages
+        .iter()
+        .zip(&positions)
+        .map(|(message, at)| delivery(room.as_str(), at, message))
+        .collect();
+    write(&deliveries)
 }
 
 /// `{"error":CODE,…}` for what no [`Refusal`] of the hub says.

@@ -1,10 +1,10 @@
 //! The text dialect: what a person at a terminal is told. Every line ends here.
 
-use taut_hub::{Page, PresenceChange, Refusal, RoomName, Roster};
+use taut_hub::{Page, PresenceChange, Refusal, RoomName, Roster, State};
 use taut_wire::text;
 
 use crate::close::Close;
-use crate::format::payload;
+use crate::format::{payload, said};
 use crate::native::member;
 
 /// In a room with so many members nobody is told who comes and goes.
@@ -44,17 +44,26 @@ pub fn encode_history(out: &mut Vec<u8>, page: &Page) {
         });
     }
     for message in &page.messages {
+        line(out, |out| said(message, out));
+    }
+}
+
+/// What is set.
+pub fn encode_state(out: &mut Vec<u8>, state: &State) {
+    if state.entries.is_empty() {
+        line(out, |out| text::encode_notice(out, "nothing is set here"));
+    }
+    for message in &state.entries {
+        let key = message.key.as_deref().unwrap_or_default();
         line(out, |out| {
-            text::encode_message(
-                out,
-                &text::Said {
-                    from: &message.from,
-                    event: message.event(),
-                    body: payload(&message.body),
-                },
-            );
+            text::encode_entry(out, key, payload(&message.body))
         });
     }
+}
+
+/// What was asked for is done.
+pub fn encode_done(out: &mut Vec<u8>) {
+    line(out, |out| text::encode_notice(out, "done"));
 }
 
 /// Who is there.

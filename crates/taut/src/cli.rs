@@ -6,6 +6,7 @@ use clap::{Arg, ArgMatches, Args, Command};
 use clap_complete::Shell;
 use taut_console::connect::{self, ConnectArgs};
 use taut_console::listen::{self, ListenArgs};
+use taut_wire::native::{Rewind, decode_duration};
 
 use crate::settings::flags;
 
@@ -19,6 +20,8 @@ Examples:
   taut pub lobby 'hello'        say it
   tail -f log | taut pub logs   a message per line
   taut who lobby                list who is there
+  taut history lobby            what was said there
+  taut set prices eur 1.08      keep a value in a room; get, delete, state
   taut connect -v ws://HOST/    open any socket, and see what happens
   taut listen --echo tcp://:7   be an echo server
 
@@ -88,12 +91,54 @@ const SUB_AFTER: &str = "\
 Examples:
   taut sub lobby                      from now on, as `from: text`
   taut sub lobby --rewind 10          the last 10 messages first
+  taut sub lobby --rewind 10m         those of the last 10 minutes first
   taut sub prices/eur prices/usd      several rooms, each line with its room
   taut sub lobby --json | jq .data    an object a line
   taut sub lobby --count 1            wait for one message
 
 Comes back by itself when the connection breaks, and goes on where it left
 off. What could not be recovered is told on stderr.";
+
+const HISTORY_AFTER: &str = "\
+Examples:
+  taut history lobby                       everything that the room holds
+  taut history lobby --limit 20            the last 20 messages
+  taut history lobby --rewind 10m          those of the last 10 minutes
+  taut history lobby --since k3f9a2-17     what was said after that one
+  taut history lobby --reverse --limit 5   newest first
+  taut history lobby --json | jq .data     an object a line
+
+POSITION is the `at` of a message. Asks on until everything is there. What is
+not kept any more is told on stderr.";
+
+const STATE_AFTER: &str = "\
+Examples:
+  taut state prices
+  taut state prices --json | jq -r '\"\\(.key) \\(.at)\"'";
+
+const GET_AFTER: &str = "\
+Examples:
+  taut get prices eur             the value
+  taut get prices eur --json      with its position, which is its version
+
+Exits with 1 where nothing is set.";
+
+const SET_AFTER: &str = "\
+Examples:
+  taut set prices eur 1.08
+  taut set sensors inside 21.5 --ttl 60s       gone after a minute
+  taut set jobs leader me --absent             only where nobody else is
+  taut set prices eur 1.09 --expect k3f9a2-17  only where that is the newest
+
+Prints the position of the change, which is the key's version. Exits with 4
+where the key is not as expected.";
+
+const DELETE_AFTER: &str = "\
+Examples:
+  taut delete prices eur
+  taut delete prices eur --expect k3f9a2-17
+
+Exits with 4 where the key is not set, or not as expected.";
 
 const WHO_AFTER: &str = "\
 Examples:
@@ -174,9 +219,9 @@ pub(crate) struct SubscribeArgs {
     /// First what was said after this position (the `at` of a message); for one ROOM
     #[arg(long, value_name = "POSITION", conflicts_with = "rewind")]
     pub(crate) since: Option<String>,
-    /// First the last N messages
-    #[arg(long, value_name = "N")]
-    pub(crate) rewind: Option<u32>,
+    /// First the last N messages, or those of the last 10m
+    #[arg(long, value_name = "N|TIME", value_parser = rewind)]
+    pub(crate) rewind: Option<Rewind>,
     /// Stop after N messages
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
@@ -201,6 +246,127 @@ pub(crate) struct WhoArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+}
+
+/// `taut history`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct HistoryArgs {
+    /// The room
+    #[arg(value_name = "ROOM")]
+    pub(crate) room: String,
+    /// What was said after this position
+    #[arg(long, value_name = "POSITION", conflicts_with = "rewind")]
+    pub(crate) since: Option<String>,
+    /// What was said up to this position, it included
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) until: Option<String>,
+    /// The last N messages, or those of the last 10m
+    #[arg(long, value_name = "N|TIME", value_parser = rewind)]
+    pub(crate) rewind: Option<Rewind>,
+    /// At most N messages
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
+    /// Newest first
+    #[arg(long)]
+    pub(crate) reverse: bool,
+    /// An object a line, as the native protocol has it
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// `taut state`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StateArgs {
+    /// The room
+    #[arg(value_name = "ROOM")]
+    pub(crate) room: String,
+    /// An object a line, as the native protocol has it
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// `taut get`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GetArgs {
+    /// The room
+    #[arg(value_name = "ROOM")]
+    pub(crate) room: String,
+    /// The key
+    #[arg(value_name = "KEY")]
+    pub(crate) key: String,
+    /// One object, as the native protocol has it
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// `taut set`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SetArgs {
+    /// The room
+    #[arg(value_name = "ROOM")]
+    pub(crate) room: String,
+    /// The key
+    #[arg(value_name = "KEY")]
+    pub(crate) key: String,
+    /// What to set it to
+    #[arg(value_name = "DATA")]
+    pub(crate) data: String,
+    /// DATA is a JSON value
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// For how long it stays set: 30s, 10m, 2h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) ttl: Option<u64>,
+    /// Only where the key was set last at this position
+    #[arg(long, value_name = "POSITION", conflicts_with = "absent")]
+    pub(crate) expect: Option<String>,
+    /// Only where the key is not set
+    #[arg(long)]
+    pub(crate) absent: bool,
+    /// The display name
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// `taut delete`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DeleteArgs {
+    /// The room
+    #[arg(value_name = "ROOM")]
+    pub(crate) room: String,
+    /// The key
+    #[arg(value_name = "KEY")]
+    pub(crate) key: String,
+    /// Only where the key was set last at this position
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) expect: Option<String>,
+    /// The display name
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// How far back a reader begins.
+fn rewind(text: &str) -> Result<Rewind, String> {
+    if let Some(ms) = decode_duration(text) {
+        return Ok(Rewind::Ms(ms));
+    }
+    let wrong = |_| "write a number of messages, or a time such as 90s, 10m or 2h".to_owned();
+    text.parse().map(Rewind::Count).map_err(wrong)
+}
+
+/// A length of time, in milliseconds.
+fn duration(text: &str) -> Result<u64, String> {
+    decode_duration(text).ok_or_else(|| "write for example 30s, 10m or 2h".to_owned())
 }
 
 /// `taut completions`.
@@ -233,6 +399,31 @@ pub(crate) fn command() -> Command {
             WhoArgs::augment_args(Command::new("who"))
                 .about("List who is in a room")
                 .after_help(WHO_AFTER),
+        )
+        .subcommand(
+            HistoryArgs::augment_args(Command::new("history"))
+                .about("Print what was said in a room")
+                .after_help(HISTORY_AFTER),
+        )
+        .subcommand(
+            StateArgs::augment_args(Command::new("state"))
+                .about("Print what is set in a room")
+                .after_help(STATE_AFTER),
+        )
+        .subcommand(
+            GetArgs::augment_args(Command::new("get"))
+                .about("Print what is set under one key of a room")
+                .after_help(GET_AFTER),
+        )
+        .subcommand(
+            SetArgs::augment_args(Command::new("set"))
+                .about("Set a key of a room")
+                .after_help(SET_AFTER),
+        )
+        .subcommand(
+            DeleteArgs::augment_args(Command::new("delete"))
+                .about("Delete a key of a room")
+                .after_help(DELETE_AFTER),
         )
         .subcommand(
             ConnectArgs::augment_args(Command::new("connect"))

@@ -7,12 +7,14 @@ mod cli;
 mod connection;
 mod doors;
 mod failure;
+mod history;
 mod load;
 mod log;
 mod printing;
 mod publish;
 mod serve;
 mod settings;
+mod state;
 mod storage;
 mod subscribe;
 mod terminal;
@@ -23,7 +25,10 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use cli::{CompletionsArgs, PublishArgs, SubscribeArgs, WhoArgs};
+use cli::{
+    CompletionsArgs, DeleteArgs, GetArgs, HistoryArgs, PublishArgs, SetArgs, StateArgs,
+    SubscribeArgs, WhoArgs,
+};
 use failure::Failure;
 use taut_console::connect::{self, ConnectArgs};
 use taut_console::listen::{self, ListenArgs};
@@ -53,6 +58,11 @@ fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Some(("pub", matches)) => publish::run(&read::<PublishArgs>(matches)?),
         Some(("sub", matches)) => subscribe::run(&read::<SubscribeArgs>(matches)?),
         Some(("who", matches)) => who::run(&read::<WhoArgs>(matches)?),
+        Some(("history", matches)) => history::run(&read::<HistoryArgs>(matches)?),
+        Some(("state", matches)) => state::run(&read::<StateArgs>(matches)?),
+        Some(("get", matches)) => state::get(&read::<GetArgs>(matches)?),
+        Some(("set", matches)) => state::set(&read::<SetArgs>(matches)?),
+        Some(("delete", matches)) => state::delete(&read::<DeleteArgs>(matches)?),
         Some(("connect", matches)) => {
             let args = read::<ConnectArgs>(matches)?;
             connection::run(async { Ok(connect::run(args).await?) })

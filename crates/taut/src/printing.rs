@@ -2,17 +2,23 @@
 
 use taut_client::{Body, Message};
 use taut_wire::native::{Delivery, Payload, encode_delivery};
-use taut_wire::text::{Said, encode_message, escape};
+use taut_wire::text::{Said, encode_entry, encode_message, encode_notice, escape};
 
 /// A message as lines for people, each with the room before it where one is given.
 pub(crate) fn text(message: &Message, room: Option<&str>) -> Vec<u8> {
     let mut lines = Vec::new();
-    let said = Said {
-        from: &message.from,
-        event: &message.event,
-        body: payload(&message.body),
-    };
-    encode_message(&mut lines, &said);
+    match (&message.key, message.event.as_str()) {
+        (Some(key), "taut:deleted") => encode_notice(&mut lines, &format!("{key} deleted")),
+        (Some(key), "taut:expired") => encode_notice(&mut lines, &format!("{key} expired")),
+        _ => encode_message(
+            &mut lines,
+            &Said {
+                from: &message.from,
+                event: &message.event,
+                body: payload(&message.body),
+            },
+        ),
+    }
     let mut out = Vec::with_capacity(lines.len() + 1);
     for line in lines.split(|byte| *byte == b'\n') {
         if let Some(room) = room {
@@ -21,6 +27,20 @@ pub(crate) fn text(message: &Message, room: Option<&str>) -> Vec<u8> {
             out.extend_from_slice(b"] ");
         }
         out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    out
+}
+
+/// What is set under a key, as lines for people: `price = 42`.
+pub(crate) fn entry(message: &Message) -> Vec<u8> {
+    let mut lines = Vec::new();
+    let key = message.key.as_deref().unwrap_or_default();
+    encode_entry(&mut lines, key, payload(&message.body));
+    let mut out = Vec::with_capacity(lines.len() + 1);
+    for line in lines.split(|byte| *byte == b'\n') {
+        // The mark of a server's own lines means nothing where there are no others.
+        out.extend_from_slice(line.strip_prefix(b"* ").unwrap_or(line));
         out.push(b'\n');
     }
     out

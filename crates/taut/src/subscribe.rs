@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use taut_client::{Error, Event, Events, Join, Joined, Position};
+use taut_wire::native::Rewind;
 
 use crate::cli::SubscribeArgs;
 use crate::connection;
@@ -31,7 +32,8 @@ pub(crate) fn run(args: &SubscribeArgs) -> Result<(), Failure> {
 fn join(args: &SubscribeArgs, room: &str) -> Join {
     match (&args.since, args.rewind) {
         (Some(since), _) => Join::room(room).since(Position::new(since.as_str())),
-        (None, Some(messages)) => Join::room(room).rewind(messages),
+        (None, Some(Rewind::Count(messages))) => Join::room(room).rewind(messages),
+        (None, Some(Rewind::Ms(ms))) => Join::room(room).rewind_ms(ms),
         (None, None) => Join::room(room),
     }
 }

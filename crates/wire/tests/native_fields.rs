@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use taut_wire::native::{
-    LABEL_BYTES_MAX, REFERENCE_BYTES_MAX, Verb, check_event, check_id, check_key, decode_request,
+    BATCH_MESSAGES_MAX, LABEL_BYTES_MAX, REFERENCE_BYTES_MAX, Rewind, Verb, check_event, check_id,
+    check_key, decode_request,
 };
 
 #[test]
@@ -58,7 +59,7 @@ fn a_number_too_large_to_mean_anything_is_the_largest() {
     let unit = br#"{"history":"a","limit":99999999999999999999,"rewind":0}"#;
     match decode_request(unit).unwrap().verb {
         Verb::History { limit, rewind, .. } => {
-            assert_eq!((limit, rewind), (Some(u32::MAX), Some(0)));
+            assert_eq!((limit, rewind), (Some(u32::MAX), Some(Rewind::Count(0))));
         }
         other => panic!("{other:?}"),
     }
@@ -66,4 +67,80 @@ fn a_number_too_large_to_mean_anything_is_the_largest() {
         let unit = format!(r#"{{"history":"a","limit":{wrong}}}"#);
         assert!(decode_request(unit.as_bytes()).is_err(), "{wrong}");
     }
+}
+
+fn refusal(unit: &str) -> String {
+    let rejected = decode_request(unit.as_bytes()).unwrap_err();
+    assert_eq!(rejected.code, "bad-field", "{unit}");
+    rejected.text.into_owned()
+}
+
+#[test]
+fn beside_join_state_is_a_field_and_elsewhere_a_verb() {
+    for (unit, expected) in [
+        (r#"{"join":"a","state":true}"#, true),
+        (r#"{"state":false,"join":"a"}"#, false),
+        (r#"{"join":"a","state":null}"#, false),
+    ] {
+        match decode_request(unit.as_bytes()).unwrap().verb {
+            Verb::Join { state, .. } => assert_eq!(state, expected, "{unit}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(
+        refusal(r#"{"join":"a","state":"a"}"#),
+        "\"state\" must be true or false"
+    );
+    assert_eq!(refusal(r#"{"state":true}"#), "\"state\" must be a string");
+}
+
+#[test]
+fn a_batch_has_one_message_at_least_and_a_bounded_number() {
+    let of = |count: usize| {
+        let messages = vec![r#"{"data":1}"#; count].join(",");
+        format!(r#"{{"publish":"a","batch":[{messages}]}}"#)
+    };
+    assert!(decode_request(of(BATCH_MESSAGES_MAX).as_bytes()).is_ok());
+    assert!(refusal(&of(0)).contains("at least one"));
+    assert!(refusal(&of(BATCH_MESSAGES_MAX + 1)).contains("at most 256"));
+    for wrong in ["{}", "7", "\"x\"", "true"] {
+        let unit = format!(r#"{{"publish":"a","batch":{wrong}}}"#);
+        assert_eq!(refusal(&unit), "a batch must be a list of messages");
+    }
+}
+
+#[test]
+fn what_is_wrong_in_a_batch_is_said_with_its_number() {
+    let second = |message: &str| {
+        refusal(&format!(
+            r#"{{"publish":"a","batch":[{{"data":1}},{message}]}}"#
+        ))
+    };
+    assert_eq!(
+        second("{}"),
+        "message 2 of the batch: a message needs \"data\" or \"base64\""
+    );
+    assert!(second("[1]").contains("one JSON object"));
+    assert!(second(r#"{"data":1,"id":"x"}"#).contains("beside the batch"));
+    assert!(second(r#"{"data":1,"expect":null}"#).contains("\"expect\" needs \"key\""));
+    assert!(second(r#"{"data":1,"event":"taut:x"}"#).contains("the server's own"));
+    assert!(second(r#"{"data":1,"data":2}"#).contains("stands twice"));
+    for field in ["data", "event", "key", "ttl_ms", "expect"] {
+        let unit = format!(r#"{{"publish":"a","batch":[{{"data":1}}],"{field}":"x"}}"#);
+        assert!(refusal(&unit).contains("beside \"batch\""), "{unit}");
+    }
+}
+
+#[test]
+fn what_is_expected_of_a_key_needs_one() {
+    for field in [r#""expect":"p-1""#, r#""expect":null"#, r#""ttl_ms":5"#] {
+        assert!(
+            refusal(&format!(r#"{{"publish":"a","data":1,{field}}}"#)).contains("needs \"key\"")
+        );
+    }
+    for verb in ["set", "delete", "get"] {
+        let unit = format!(r#"{{"{verb}":"a","data":1}}"#);
+        assert_eq!(refusal(&unit), format!("\"{verb}\" needs \"key\""));
+    }
+    assert!(refusal(r#"{"set":"a","key":"k","data":1,"expect":5}"#).contains("position"));
 }

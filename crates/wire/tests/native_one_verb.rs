@@ -55,6 +55,10 @@ fn any_two_verbs_are_one_too_many() {
     for first in Verb::NAMES {
         for second in Verb::NAMES {
             let unit = format!(r#"{{"{first}":"a","{second}":null,"ref":9}}"#);
+            if [first, second].contains(&"state") && [first, second].contains(&"join") {
+                // Beside `join` it is a field.
+                continue;
+            }
             let rejected = rejected(unit.as_bytes());
             let code = if first == second {
                 "bad-field"

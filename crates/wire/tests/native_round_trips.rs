@@ -5,8 +5,9 @@ use std::borrow::Cow;
 
 use proptest::prelude::*;
 use taut_wire::native::{
-    Announcement, Body, Lane, Member, Message, Recovery, Reply, Roster, Verb, decode_reply,
-    decode_request, encode_string,
+    Announcement, BatchMessage, Body, Expect, Lane, Member, Message, Recovery, Reply, Rewind,
+    Roster, Taken, Verb, decode_batch, decode_batch_lines, decode_duration, decode_reply,
+    decode_request, encode_duration, encode_string,
 };
 
 type Text = Cow<'static, str>;
@@ -68,26 +69,102 @@ fn body() -> impl Strategy<Value = Body<'static>> {
     ]
 }
 
-fn start() -> impl Strategy<Value = (Option<Text>, Option<u32>)> {
+fn start() -> impl Strategy<Value = (Option<Text>, Option<Rewind>)> {
     prop_oneof![
         Just((None, None)),
         text().prop_map(|since| (Some(since), None)),
-        any::<u32>().prop_map(|rewind| (None, Some(rewind))),
+        any::<u32>().prop_map(|count| (None, Some(Rewind::Count(count)))),
+        any::<u64>().prop_map(|ms| (None, Some(Rewind::Ms(ms)))),
+        (0..100_u64).prop_map(|m| (None, Some(Rewind::Ms(m * 60_000)))),
     ]
+}
+
+fn expect() -> impl Strategy<Value = Option<Expect<'static>>> {
+    prop_oneof![
+        Just(None),
+        Just(Some(Expect::Absent)),
+        text().prop_map(|at| Some(Expect::At(at))),
+    ]
+}
+
+/// A key, and what is only said of one.
+type About = (Option<Text>, Option<Expect<'static>>, Option<u64>);
+
+fn about_key() -> impl Strategy<Value = About> {
+    prop_oneof![
+        Just((None, None, None)),
+        (label(), expect(), prop::option::of(any::<u64>())).prop_map(|(key, expect, ttl_ms)| (
+            Some(key),
+            expect,
+            ttl_ms
+        )),
+    ]
+}
+
+fn batch_message() -> impl Strategy<Value = BatchMessage<'static>> {
+    (body(), prop::option::of(label()), about_key()).prop_map(
+        |(body, event, (key, expect, ttl_ms))| BatchMessage {
+            body,
+            event,
+            key,
+            expect,
+            ttl_ms,
+        },
+    )
 }
 
 fn verb() -> impl Strategy<Value = Verb<'static>> {
     let maybe = || prop::option::of(label());
     prop_oneof![
-        (text(), start(), maybe(), any::<bool>()).prop_map(
-            |(room, (since, rewind), name, presence)| Verb::Join {
+        (text(), start(), maybe(), any::<(bool, bool)>()).prop_map(
+            |(room, (since, rewind), name, (presence, state))| Verb::Join {
                 room,
                 since,
                 rewind,
                 name,
                 presence,
+                state,
             }
         ),
+        text().prop_map(|room| Verb::State { room }),
+        (text(), label()).prop_map(|(room, key)| Verb::Get { room, key }),
+        (text(), label(), maybe(), maybe(), expect()).prop_map(|(room, key, id, name, expect)| {
+            Verb::Delete {
+                room,
+                key,
+                id,
+                name,
+                expect,
+            }
+        }),
+        (
+            (text(), label(), body(), maybe()),
+            (maybe(), maybe(), expect(), prop::option::of(any::<u64>()))
+        )
+            .prop_map(
+                |((room, key, body, event), (id, name, expect, ttl_ms))| Verb::Set {
+                    room,
+                    key,
+                    body,
+                    event,
+                    id,
+                    name,
+                    expect,
+                    ttl_ms,
+                }
+            ),
+        (
+            text(),
+            prop::collection::vec(batch_message(), 1..4),
+            maybe(),
+            maybe()
+        )
+            .prop_map(|(room, messages, id, name)| Verb::Batch {
+                room,
+                messages,
+                id,
+                name,
+            }),
         text().prop_map(|room| Verb::Leave { room }),
         text().prop_map(|room| Verb::Who { room }),
         (text(), text(), any::<u32>()).prop_map(|(room, at, offset)| Verb::Fetch {
@@ -97,32 +174,45 @@ fn verb() -> impl Strategy<Value = Verb<'static>> {
         }),
         text().prop_map(|name| Verb::Nick { name }),
         Just(Verb::Ping),
-        (text(), start(), prop::option::of(any::<u32>())).prop_map(
-            |(room, (since, rewind), limit)| Verb::History {
-                room,
-                since,
-                limit,
-                rewind,
-            }
-        ),
+        (
+            text(),
+            start(),
+            prop::option::of(text()),
+            prop::option::of(any::<u32>()),
+            any::<bool>()
+        )
+            .prop_map(|(room, (since, rewind), until, limit, reverse)| {
+                Verb::History {
+                    room,
+                    since,
+                    until,
+                    rewind,
+                    limit,
+                    reverse,
+                }
+            }),
         (
             text(),
             body(),
             maybe(),
-            maybe(),
+            about_key(),
             maybe(),
             maybe(),
             any::<bool>()
         )
-            .prop_map(|(room, body, event, key, id, name, latest)| Verb::Publish {
-                room,
-                body,
-                event,
-                key,
-                id,
-                name,
-                lane: if latest { Lane::Latest } else { Lane::Reliable },
-            }),
+            .prop_map(
+                |(room, body, event, (key, expect, ttl_ms), id, name, latest)| Verb::Publish {
+                    room,
+                    body,
+                    event,
+                    key,
+                    id,
+                    name,
+                    lane: if latest { Lane::Latest } else { Lane::Reliable },
+                    expect,
+                    ttl_ms,
+                }
+            ),
     ]
 }
 
@@ -163,6 +253,15 @@ fn recovery() -> impl Strategy<Value = Recovery<'static>> {
     prop::option::of(text()).prop_map(|from| from.map_or(Recovery::Complete, Recovery::From))
 }
 
+fn taken() -> impl Strategy<Value = Taken> {
+    prop_oneof![
+        Just(Taken::Publish),
+        Just(Taken::Set),
+        Just(Taken::Delete),
+        any::<u32>().prop_map(Taken::Batch),
+    ]
+}
+
 fn reply() -> impl Strategy<Value = Reply<'static>> {
     let reference = || {
         prop::option::of(prop_oneof![
@@ -176,23 +275,41 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
             text(),
             text(),
             recovery(),
-            prop::option::of(roster())
+            prop::option::of(roster()),
+            prop::option::of(prop::collection::vec(message(), 0..3))
         )
-            .prop_map(|(reference, room, at, recovery, who)| Reply::Joined {
+            .prop_map(|(reference, room, at, recovery, who, state)| {
+                Reply::Joined {
+                    reference,
+                    room,
+                    at,
+                    recovery,
+                    who,
+                    state,
+                }
+            }),
+        (reference(), message()).prop_map(|(reference, message)| Reply::Got { reference, message }),
+        (
+            reference(),
+            text(),
+            text(),
+            prop::collection::vec(message(), 0..3)
+        )
+            .prop_map(|(reference, room, at, state)| Reply::State {
                 reference,
                 room,
                 at,
-                recovery,
-                who,
+                state,
             }),
         (reference(), text()).prop_map(|(reference, room)| Reply::Left { reference, room }),
-        (reference(), text(), any::<bool>()).prop_map(|(reference, at, duplicate)| {
-            Reply::Published {
+        (reference(), taken(), text(), any::<bool>()).prop_map(
+            |(reference, taken, at, duplicate)| Reply::Published {
                 reference,
+                taken,
                 at,
                 duplicate,
             }
-        }),
+        ),
         (
             (reference(), text(), text(), recovery(), any::<bool>()),
             prop::collection::vec(message(), 0..3)
@@ -308,6 +425,18 @@ proptest! {
     }
 
     #[test]
+    fn a_length_of_time_comes_back(ms in any::<u64>(), text in "[0-9]{0,25}(ms|s|m|h|d|w)?") {
+        prop_assert_eq!(decode_duration(&encode_duration(ms)), Some(ms));
+        let _ = decode_duration(&text);
+    }
+
+    #[test]
+    fn any_bytes_are_a_batch_or_not(text in any::<String>()) {
+        let _ = decode_batch(&text);
+        let _ = decode_batch_lines(&text);
+    }
+
+    #[test]
     fn a_unit_cut_short_is_bad_json(verb in verb(), cut in any::<prop::sample::Index>()) {
         let mut unit = Vec::new();
         verb.encode(None, &mut unit);
@@ -327,7 +456,7 @@ proptest! {
 
     #[test]
     fn any_object_gets_an_answer(fields in prop::collection::vec(
-        ("join|publish|data|base64|event|ref|since|rewind|ok|room|at|who|messages|gap|complete|time", json()), 0..8
+        ("join|publish|set|delete|get|state|batch|key|expect|ttl_ms|until|reverse|history|data|base64|event|ref|since|rewind|ok|room|at|who|messages|gap|complete|time", json()), 0..8
     )) {
         let fields: Vec<String> = fields.iter().map(|(n, v)| format!("\"{n}\":{v}")).collect();
         let unit = format!("{{{}}}", fields.join(","));

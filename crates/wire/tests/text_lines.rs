@@ -31,6 +31,12 @@ fn commands_forgive_white_space_and_nothing_else() {
     assert_eq!(line("/history 12"), Line::History(Some(12)));
     assert_eq!(line("/history soon"), Line::History(None));
     assert_eq!(line("/who is it"), Line::Who);
+    assert_eq!(line("/state"), Line::State);
+    assert_eq!(line("/get  a key "), Line::Get("a key"));
+    assert_eq!(line("/set price  1 2 "), Line::Set("price", "1 2"));
+    assert_eq!(line("/set price"), Line::Set("price", ""));
+    assert_eq!(line("/set"), Line::Set("", ""));
+    assert_eq!(line("/delete a key"), Line::Delete("a key"));
     assert_eq!(line("/"), Line::Unknown(""));
     assert_eq!(line("/WHO"), Line::Unknown("WHO"));
     assert_eq!(line("/ join x"), Line::Unknown(""));

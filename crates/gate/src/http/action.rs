@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use taut_hub::{Body, RoomName, Start};
+use taut_hub::{Batch, Body, Door, Expect, Range, RoomName, Start};
+use taut_wire::native::{self, Taken};
 use taut_wire::ws::handshake;
+
+use crate::native::batch;
 
 /// What a request asks for.
 #[derive(Debug)]
@@ -11,8 +14,14 @@ pub enum Action {
     Page,
     /// Its icon.
     Icon,
-    /// Say something in a room; the body is still to come.
+    /// Say or set something in a room; the body is still to come.
     Publish(Publish),
+    /// Delete a key of a room's state.
+    Delete(Deletion),
+    /// Read a room's state.
+    State(RoomName),
+    /// Read one key of it.
+    Get(Get),
     /// Stream one or several rooms.
     Stream(Streams),
     /// Read a room's history, and perhaps wait for more.
@@ -64,7 +73,7 @@ impl Problem {
     }
 }
 
-/// `POST /r/ROOM`.
+/// `POST /r/ROOM` and `PUT /r/ROOM?key=`.
 #[derive(Debug)]
 pub struct Publish {
     /// Where.
@@ -77,8 +86,40 @@ pub struct Publish {
     pub id: Option<Arc<str>>,
     /// `?as=`.
     pub name: Option<Arc<str>>,
+    /// `?ttl=`, in milliseconds.
+    pub ttl_ms: Option<u64>,
+    /// `If-Match`, `If-None-Match: *` or `?expect=`.
+    pub expect: Option<Expect>,
+    /// Whether it publishes, sets, or publishes several messages at once: of a batch the number is not known before the body.
+    pub taken: Taken,
     /// What its content type says.
     pub kind: BodyKind,
+}
+
+/// `DELETE /r/ROOM?key=`.
+#[derive(Debug)]
+pub struct Deletion {
+    /// Where.
+    pub room: RoomName,
+    /// `?key=`.
+    pub key: Arc<str>,
+    /// `Idempotency-Key`.
+    pub id: Option<Arc<str>>,
+    /// `?as=`.
+    pub name: Option<Arc<str>>,
+    /// `If-Match` or `?expect=`.
+    pub expect: Option<Expect>,
+}
+
+/// `GET /r/ROOM?key=`.
+#[derive(Debug)]
+pub struct Get {
+    /// Where.
+    pub room: RoomName,
+    /// `?key=`.
+    pub key: Arc<str>,
+    /// `If-None-Match`: the versions that the client has already.
+    pub known: Option<String>,
 }
 
 /// What a POST body is, by its content type.
@@ -88,6 +129,8 @@ pub enum BodyKind {
     Text,
     /// `application/json` and `…+json`.
     Json,
+    /// `application/x-ndjson`, where it is a batch.
+    Lines,
     /// Anything else.
     Binary,
 }
@@ -99,7 +142,7 @@ impl BodyKind {
     /// A 400 when text is not UTF-8 or JSON is not JSON.
     pub fn body(self, bytes: Vec<u8>) -> Result<Body, Problem> {
         match self {
-            Self::Binary => Ok(Body::Binary(bytes.into())),
+            Self::Binary | Self::Lines => Ok(Body::Binary(bytes.into())),
             Self::Text => match std::str::from_utf8(&bytes) {
                 Ok(_) => Ok(Body::Text(bytes.into())),
                 Err(error) => Err(Problem::new(
@@ -111,7 +154,7 @@ impl BodyKind {
                     ),
                 )),
             },
-            Self::Json => match taut_wire::native::check_json(&bytes) {
+            Self::Json => match native::check_json(&bytes) {
                 Ok(_) => Ok(Body::Json(Bytes::from(bytes))),
                 Err(error) => Err(Problem::new(
                     400,
@@ -122,6 +165,33 @@ impl BodyKind {
                 )),
             },
         }
+    }
+}
+
+impl Publish {
+    /// Makes a batch of a body that holds several messages.
+    ///
+    /// # Errors
+    /// A 415 when its type is none that a batch is written in, a 400 when it is no batch.
+    pub fn batch(&self, bytes: &[u8], from: &Arc<str>, door: Door) -> Result<Batch, Problem> {
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| Problem::new(400, "bad-json", "the batch is not UTF-8"))?;
+        let messages = match self.kind {
+            BodyKind::Lines => native::decode_batch_lines(text),
+            BodyKind::Json => match native::check_json(bytes) {
+                Ok(json) => native::decode_batch(json),
+                Err(error) => {
+                    let detail = format!("the batch is {error}");
+                    return Err(Problem::new(400, "bad-json", detail));
+                }
+            },
+            BodyKind::Text | BodyKind::Binary => {
+                let detail = "a batch is a JSON list (Content-Type: application/json), or a message a line (application/x-ndjson)";
+                return Err(Problem::new(415, "unsupported-type", detail));
+            }
+        };
+        let messages = messages.map_err(|error| Problem::new(400, "bad-field", error))?;
+        Ok(batch(messages, self.id.clone(), from, door))
     }
 }
 
@@ -163,6 +233,8 @@ pub struct Streams {
     pub rooms: Vec<(RoomName, Start)>,
     /// Whether the request was for `/events`: then each event's data names its room.
     pub many: bool,
+    /// `?state`: begin with what is set.
+    pub state: bool,
     /// How it is written.
     pub streaming: Streaming,
     /// `?as=`.
@@ -174,10 +246,8 @@ pub struct Streams {
 pub struct Poll {
     /// Which room.
     pub room: RoomName,
-    /// From where.
-    pub start: Start,
-    /// At most this many messages.
-    pub limit: u32,
+    /// Which part of it.
+    pub range: Range,
     /// Milliseconds to wait when there is nothing yet.
     pub wait_ms: u64,
     /// `?as=`.
@@ -197,6 +267,8 @@ pub struct Socket {
     pub name: Option<Arc<str>>,
     /// `?presence=1`.
     pub presence: bool,
+    /// `?state`.
+    pub state: bool,
     /// What the 101 says.
     pub answer: handshake::Answer,
 }

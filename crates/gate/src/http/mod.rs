@@ -7,7 +7,8 @@ mod route;
 mod site;
 
 pub use action::{
-    Action, BodyKind, FileAsked, Otherwise, Poll, Problem, Publish, Socket, Streaming, Streams,
+    Action, BodyKind, Deletion, FileAsked, Get, Otherwise, Poll, Problem, Publish, Socket,
+    Streaming, Streams,
 };
 pub(crate) use parameters::position;
 pub use respond::{Reply, Responder, refused};

@@ -1,27 +1,37 @@
 use std::sync::Arc;
 
-use taut_hub::{Position, RoomName, Start};
+use taut_hub::{Expect, Position, RoomName, Start};
 use taut_wire::http::{Request, target};
-use taut_wire::native;
+use taut_wire::native::{self, Rewind};
 
 use super::Problem;
 use crate::name::display_name;
+use crate::native::rewound;
 
 /// The query of a request, decoded; each parameter at most once, except `room`.
 #[derive(Debug, Default)]
 pub(super) struct Parameters {
     pub(super) since: Option<String>,
-    pub(super) rewind: Option<u32>,
+    pub(super) until: Option<String>,
+    pub(super) rewind: Option<Rewind>,
+    pub(super) reverse: bool,
     pub(super) limit: Option<u32>,
     pub(super) wait_s: Option<u32>,
     pub(super) name: Option<Arc<str>>,
     pub(super) event: Option<Arc<str>>,
     pub(super) key: Option<Arc<str>>,
+    /// Empty: the key is not set.
+    pub(super) expect: Option<String>,
+    pub(super) ttl_ms: Option<u64>,
+    pub(super) batch: bool,
     pub(super) rooms: Vec<String>,
     pub(super) presence: bool,
     pub(super) who: bool,
     pub(super) history: bool,
+    pub(super) state: bool,
 }
+
+const NAME_THE_KEY: &str = "name the key, for example /r/lobby?key=price";
 
 /// Rooms that `/events` streams at once: the default of rooms per Conn would make a URL of 64 KiB.
 const EVENTS_ROOMS_MAX: usize = 32;
@@ -35,7 +45,9 @@ impl Parameters {
                 pair.map_err(|error| Problem::new(400, "bad-query", error.to_string()))?;
             match name.as_ref() {
                 "since" => read.since = Some(value.into_owned()),
-                "rewind" => read.rewind = Some(number("rewind", &value)?),
+                "until" => read.until = Some(value.into_owned()),
+                "rewind" => read.rewind = Some(rewind(&value)?),
+                "reverse" => read.reverse = is_on(&value),
                 "limit" => read.limit = Some(number("limit", &value)?),
                 "wait" => read.wait_s = Some(number("wait", &value)?),
                 "as" => {
@@ -46,10 +58,14 @@ impl Parameters {
                 "event" if value == "message" => read.event = None,
                 "event" => read.event = Some(label(&value, native::check_event)?),
                 "key" => read.key = Some(label(&value, native::check_key)?),
+                "expect" => read.expect = Some(value.into_owned()),
+                "ttl" => read.ttl_ms = Some(ttl(&value)?),
+                "batch" => read.batch = is_on(&value),
                 "room" => read.rooms.push(value.into_owned()),
-                "presence" => read.presence = value != "0" && value != "false",
+                "presence" => read.presence = is_on(&value),
                 "who" => read.who = true,
                 "history" => read.history = true,
+                "state" => read.state = is_on(&value),
                 _ => {}
             }
         }
@@ -74,9 +90,39 @@ impl Parameters {
             .filter(|id| !id.is_empty());
         match (resumed.or(self.since.as_deref()), self.rewind) {
             (Some(since), _) => Start::After(position(since)),
-            (None, Some(rewind)) => Start::Rewind(rewind),
+            (None, Some(rewind)) => rewound(rewind),
             (None, None) => Start::Now,
         }
+    }
+
+    /// What must hold of the key: `If-Match`, `If-None-Match` or `?expect=`. Any of them needs a key.
+    pub(super) fn expect(&self, request: &Request<'_>) -> Result<Option<Expect>, Problem> {
+        let headers = &request.headers;
+        let expect = match (headers.first("if-match"), headers.first("if-none-match")) {
+            (None, None) => self.expect.as_deref().map(|at| match at {
+                "" => Expect::Absent,
+                at => Expect::At(position(at)),
+            }),
+            (Some(tag), None) => Some(Expect::At(tag_position(tag)?)),
+            (None, Some("*")) => Some(Expect::Absent),
+            _ => {
+                return Err(Problem::new(
+                    400,
+                    "bad-field",
+                    "say If-Match: \"POSITION\" for a key that is set, or If-None-Match: * for one that is not",
+                ));
+            }
+        };
+        if self.key.is_none() && (expect.is_some() || self.ttl_ms.is_some()) {
+            return Err(Problem::new(400, "bad-query", NAME_THE_KEY));
+        }
+        Ok(expect)
+    }
+
+    /// The key that a request cannot do without.
+    pub(super) fn key(&self) -> Result<Arc<str>, Problem> {
+        let missing = || Problem::new(400, "bad-query", NAME_THE_KEY);
+        self.key.clone().ok_or_else(missing)
     }
 
     /// Where to begin in each of several rooms: the positions stand in the order of the rooms, joined by commas.
@@ -92,7 +138,7 @@ impl Parameters {
                     .map(|_| Start::After(position(parts.next().unwrap_or_default())))
                     .collect()
             }
-            None => vec![self.rewind.map_or(Start::Now, Start::Rewind); rooms],
+            None => vec![self.rewind.map_or(Start::Now, rewound); rooms],
         }
     }
 }
@@ -100,6 +146,23 @@ impl Parameters {
 /// A position as a client sent it. One that is not ours is nobody's: the hub answers with a gap, never with an error.
 pub(crate) fn position(text: &str) -> Position {
     text.trim().parse().unwrap_or(Position::UNKNOWN)
+}
+
+/// The position in an entity tag, `"P"`. A weak one never matches (RFC 9110 §13.1.1).
+fn tag_position(tag: &str) -> Result<Position, Problem> {
+    let quoted = tag
+        .trim()
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    match quoted {
+        Some(at) => Ok(position(at)),
+        None if tag.trim().starts_with("W/") => Ok(Position::UNKNOWN),
+        None => Err(Problem::new(
+            400,
+            "bad-field",
+            format!("If-Match: {tag} is no single entity tag; write If-Match: \"POSITION\""),
+        )),
+    }
 }
 
 /// The room that a path names, after its prefix.
@@ -121,6 +184,37 @@ fn number(name: &str, value: &str) -> Result<u32, Problem> {
             format!("?{name}={value} is not a whole number; for example ?{name}=25"),
         )
     })
+}
+
+fn rewind(value: &str) -> Result<Rewind, Problem> {
+    if let Some(ms) = native::decode_duration(value) {
+        return Ok(Rewind::Ms(ms));
+    }
+    match value.parse() {
+        Ok(count) => Ok(Rewind::Count(count)),
+        Err(_) => Err(Problem::new(
+            400,
+            "bad-query",
+            format!(
+                "?rewind={value} is neither a whole number nor a length of time; for example ?rewind=25 or ?rewind=10m"
+            ),
+        )),
+    }
+}
+
+fn ttl(value: &str) -> Result<u64, Problem> {
+    native::decode_duration(value).ok_or_else(|| {
+        Problem::new(
+            400,
+            "bad-query",
+            format!("?ttl={value} is no length of time; for example ?ttl=30s"),
+        )
+    })
+}
+
+/// A switch in a query: there, and not switched off.
+fn is_on(value: &str) -> bool {
+    value != "0" && value != "false"
 }
 
 /// An event name, key or id, by the rules that hold at every door.

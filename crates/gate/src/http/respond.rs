@@ -1,9 +1,9 @@
-use taut_hub::{Page, Position, Refusal, RoomName, Roster};
+use taut_hub::{Page, Position, Refusal, RoomName, Roster, State};
 use taut_wire::http::{self, date, problem};
-use taut_wire::native;
+use taut_wire::native::{self, Taken};
 
 use super::{Problem, Streaming};
-use crate::native::{roster, with_page};
+use crate::native::{NO_KEY, roster, with_deliveries, with_page};
 
 const JSON: &str = "application/json";
 /// Answers that hold messages must not be taken from a cache.
@@ -92,7 +92,7 @@ impl Responder {
                 ("Access-Control-Allow-Methods", allow),
                 (
                     "Access-Control-Allow-Headers",
-                    "Content-Type, Idempotency-Key, Last-Event-ID, Authorization",
+                    "Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Authorization",
                 ),
                 ("Access-Control-Max-Age", "600"),
             ]);
@@ -100,12 +100,65 @@ impl Responder {
         self.whole(out, reply, 204, &fields, b"");
     }
 
-    /// The answer to a POST.
-    pub fn published(&self, out: &mut Vec<u8>, reply: &Reply, at: Position, duplicate: bool) {
+    /// The answer to a POST, PUT or DELETE.
+    pub fn published(
+        &self,
+        out: &mut Vec<u8>,
+        reply: &Reply,
+        taken: Taken,
+        at: Position,
+        duplicate: bool,
+    ) {
+        let at = at.to_string();
         let mut body = Vec::new();
-        native::encode_receipt(&mut body, &at.to_string(), duplicate);
+        native::encode_receipt(&mut body, taken, &at, duplicate);
         body.push(b'\n');
-        self.whole(out, reply, 200, &[("Content-Type", JSON), FRESH], &body);
+        let tag = entity_tag(&at);
+        let mut fields = vec![("Content-Type", JSON), FRESH];
+        // What was set is what a GET of the key shows from now on.
+        fields.extend((taken == Taken::Set).then_some(("ETag", tag.as_str())));
+        self.whole(out, reply, 200, &fields, &body);
+    }
+
+    /// The answer to `?state`.
+    pub fn state(&self, out: &mut Vec<u8>, reply: &Reply, state: &State) {
+        let mut body = Vec::new();
+        let at = state.at.to_string();
+        with_deliveries(&state.room, state.at, &state.entries, |deliveries| {
+            let room = state.room.as_str();
+            native::encode_set_keys(&mut body, room, &at, deliveries.iter().copied());
+        });
+        body.push(b'\n');
+        let fields = [("Content-Type", JSON), FRESH, ("Vary", "Accept")];
+        self.whole(out, reply, 200, &fields, &body);
+    }
+
+    /// The answer to `?key=`: the message that set it, whose position is its entity tag; or nothing where that is one of `known`.
+    pub fn got(&self, out: &mut Vec<u8>, reply: &Reply, state: &State, known: Option<&str>) {
+        let Some(found) = state.entries.first() else {
+            return self.problem(out, reply, &Problem::new(404, "no-key", NO_KEY));
+        };
+        let at = Position {
+            epoch: state.at.epoch,
+            offset: found.offset,
+        };
+        let tag = entity_tag(&at.to_string());
+        let fields = [
+            ("Content-Type", JSON),
+            ("Cache-Control", "no-cache"),
+            ("ETag", tag.as_str()),
+        ];
+        if known.is_some_and(|known| lists_tag(known, &tag)) {
+            return self.whole(out, reply, 304, &fields[1..], b"");
+        }
+        let mut body = Vec::new();
+        with_deliveries(&state.room, state.at, &state.entries[..1], |deliveries| {
+            for delivery in deliveries {
+                native::encode_delivery(&mut body, delivery);
+            }
+        });
+        body.push(b'\n');
+        self.whole(out, reply, 200, &fields, &body);
     }
 
     /// The answer to a read.
@@ -198,8 +251,8 @@ impl Responder {
     ) {
         let length = body.len().to_string();
         let mut all = fields.to_vec();
-        // RFC 9110 §8.6: a 204 has no length.
-        if status != 204 {
+        // RFC 9110 §8.6: a 204 has no length, and that of a 304 would be its 200's.
+        if status != 204 && status != 304 {
             all.push(("Content-Length", &length));
         }
         self.head(out, reply, status, &all);
@@ -223,10 +276,25 @@ impl Responder {
         if let Some(origin) = &reply.origin {
             all.push(("Access-Control-Allow-Origin", origin));
             all.push(("Vary", "Origin"));
+            if fields.iter().any(|(name, _)| *name == "ETag") {
+                all.push(("Access-Control-Expose-Headers", "ETag"));
+            }
         }
         all.extend_from_slice(fields);
         http::encode_response_head(out, status, &all);
     }
+}
+
+/// A position as an entity tag (RFC 9110 §8.8.3); positions need no escaping.
+fn entity_tag(at: &str) -> String {
+    format!("\"{at}\"")
+}
+
+/// Whether an `If-None-Match` names the tag, by the weak comparison that it asks for.
+fn lists_tag(list: &str, tag: &str) -> bool {
+    list.split(',')
+        .map(str::trim)
+        .any(|listed| listed == "*" || listed.strip_prefix("W/").unwrap_or(listed) == tag)
 }
 
 /// What the hub refused, as an HTTP answer.

@@ -1,21 +1,25 @@
-use taut_hub::RoomName;
+use std::sync::Arc;
+
+use taut_hub::{Range, RoomName, Start};
 use taut_wire::http::{Method, Request, accepts};
+use taut_wire::native::Taken;
 use taut_wire::ws::handshake;
 
-use super::parameters::{Parameters, label, parse_room, room};
+use super::parameters::{Parameters, label, parse_room, position, room};
 use super::{
-    Action, BodyKind, FileAsked, Otherwise, Poll, Problem, Publish, Site, Socket, Streaming,
-    Streams,
+    Action, BodyKind, Deletion, FileAsked, Get, Otherwise, Poll, Problem, Publish, Site, Socket,
+    Streaming, Streams,
 };
+use crate::native::everything;
 
 /// The subprotocol of the native dialect.
 const NATIVE_SUBPROTOCOL: &str = "taut";
 /// Messages a read answers with when `?limit=` says nothing.
 const LIMIT_DEFAULT: u32 = 1_000;
 
-const ROOM_METHODS: &str = "GET, HEAD, POST, OPTIONS";
+const ROOM_METHODS: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
 const READ_METHODS: &str = "GET, HEAD, OPTIONS";
-const ALL_METHODS: &str = "GET, HEAD, POST, OPTIONS";
+const ALL_METHODS: &str = ROOM_METHODS;
 /// First names of paths that no folder answers: they are doors, or shall be able to become some without taking a file's place.
 const RESERVED: [&str; 6] = ["r", "api", "health", "metrics", "socket.io", "yjs"];
 
@@ -52,6 +56,7 @@ pub fn route(request: &Request<'_>, site: &Site) -> Routed {
 fn action(request: &Request<'_>, site: &Site) -> Result<Action, Problem> {
     match request.method {
         Method::Get | Method::Head | Method::Post | Method::Options => {}
+        Method::Put | Method::Delete if request.path.starts_with("/r/") => {}
         Method::Put | Method::Patch | Method::Delete | Method::Connect | Method::Trace => {
             let is_room = request.path == "*" || request.path.starts_with("/r/");
             return Err(method_refused(if site.files && !is_room {
@@ -64,7 +69,7 @@ fn action(request: &Request<'_>, site: &Site) -> Result<Action, Problem> {
             return Err(Problem::new(
                 501,
                 "unknown-method",
-                "this server knows GET, HEAD, POST and OPTIONS",
+                "this server knows GET, HEAD, POST, PUT, DELETE and OPTIONS",
             ));
         }
     }
@@ -162,6 +167,7 @@ fn events(request: &Request<'_>) -> Result<Action, Problem> {
     Ok(Action::Stream(Streams {
         rooms: names.into_iter().zip(starts).collect(),
         many: true,
+        state: parameters.state,
         streaming,
         name: parameters.name,
     }))
@@ -172,7 +178,8 @@ fn in_room(request: &Request<'_>, site: &Site, room: RoomName) -> Result<Action,
         Method::Options => Ok(Action::Preflight {
             allow: ROOM_METHODS,
         }),
-        Method::Post => publish(request, room),
+        Method::Post | Method::Put => publish(request, room),
+        Method::Delete => delete(request, room),
         _ if wants_upgrade(request) => socket(request, site, Some(room)),
         _ => read(request, site, room),
     }
@@ -180,21 +187,59 @@ fn in_room(request: &Request<'_>, site: &Site, room: RoomName) -> Result<Action,
 
 fn publish(request: &Request<'_>, room: RoomName) -> Result<Action, Problem> {
     let parameters = Parameters::read(request.query)?;
-    let id = match request.headers.first("idempotency-key") {
-        Some(id) => Some(label(id.trim_matches('"'), taut_wire::native::check_id)?),
-        None => None,
+    let sets = matches!(request.method, Method::Put);
+    let taken = match (sets, parameters.batch) {
+        (true, false) => Taken::Set,
+        (false, false) => Taken::Publish,
+        (false, true) => Taken::Batch(0),
+        (true, true) => {
+            let detail = "PUT sets one key; POST a batch to set several";
+            return Err(Problem::new(400, "bad-query", detail));
+        }
     };
+    if sets {
+        parameters.key()?;
+    }
+    let of_one = parameters.key.is_some() || parameters.event.is_some();
+    if parameters.batch && of_one {
+        let detail = "of a batch each message has its own key and event; write them into the body";
+        return Err(Problem::new(400, "bad-query", detail));
+    }
+    let expect = parameters.expect(request)?;
     Ok(Action::Publish(Publish {
         room,
         event: parameters.event,
         key: parameters.key,
-        id,
+        id: idempotency_key(request)?,
         name: parameters.name,
-        kind: body_kind(request.headers.first("content-type")),
+        ttl_ms: parameters.ttl_ms,
+        expect,
+        taken,
+        kind: body_kind(request.headers.first("content-type"), parameters.batch),
     }))
 }
 
-fn body_kind(content_type: Option<&str>) -> BodyKind {
+fn delete(request: &Request<'_>, room: RoomName) -> Result<Action, Problem> {
+    let parameters = Parameters::read(request.query)?;
+    let key = parameters.key()?;
+    Ok(Action::Delete(Deletion {
+        room,
+        key,
+        id: idempotency_key(request)?,
+        expect: parameters.expect(request)?,
+        name: parameters.name,
+    }))
+}
+
+fn idempotency_key(request: &Request<'_>) -> Result<Option<Arc<str>>, Problem> {
+    request
+        .headers
+        .first("idempotency-key")
+        .map(|id| label(id.trim_matches('"'), taut_wire::native::check_id))
+        .transpose()
+}
+
+fn body_kind(content_type: Option<&str>, batch: bool) -> BodyKind {
     let Some(content_type) = content_type else {
         return BodyKind::Text;
     };
@@ -208,6 +253,7 @@ fn body_kind(content_type: Option<&str>) -> BodyKind {
         "" | "application/x-www-form-urlencoded" => BodyKind::Text,
         "application/json" => BodyKind::Json,
         other if other.starts_with("text/") => BodyKind::Text,
+        "application/x-ndjson" if batch => BodyKind::Lines,
         other if other.ends_with("+json") => BodyKind::Json,
         _ => BodyKind::Binary,
     }
@@ -217,6 +263,15 @@ fn read(request: &Request<'_>, site: &Site, room: RoomName) -> Result<Action, Pr
     let parameters = Parameters::read(request.query)?;
     if parameters.who {
         return Ok(Action::Who(room));
+    }
+    if let Some(key) = &parameters.key
+        && !parameters.history
+    {
+        return Ok(Action::Get(Get {
+            room,
+            key: Arc::clone(key),
+            known: request.headers.first("if-none-match").map(str::to_owned),
+        }));
     }
     let kinds = [
         "application/json",
@@ -232,31 +287,43 @@ fn read(request: &Request<'_>, site: &Site, room: RoomName) -> Result<Action, Pr
     let streaming = match kind {
         Some(1) => Streaming::Sse,
         Some(2) => Streaming::Ndjson,
+        _ if parameters.state && !parameters.history => return Ok(Action::State(room)),
         Some(3) => return Ok(Action::Page),
-        _ => {
-            // A bare GET shows what the room holds, not the nothing that lies ahead.
-            let start = match parameters.start(request) {
-                taut_hub::Start::Now => {
-                    taut_hub::Start::Rewind(parameters.limit.unwrap_or(LIMIT_DEFAULT))
-                }
-                start => start,
-            };
-            let wait_ms = u64::from(parameters.wait_s.unwrap_or(0)) * 1_000;
-            return Ok(Action::Read(Poll {
-                room,
-                start,
-                limit: parameters.limit.unwrap_or(LIMIT_DEFAULT),
-                wait_ms: wait_ms.min(site.wait_ms_max),
-                name: parameters.name,
-            }));
-        }
+        _ => return Ok(Action::Read(poll(request, site, room, parameters))),
     };
     Ok(Action::Stream(Streams {
         rooms: vec![(room, parameters.start(request))],
         many: false,
+        state: parameters.state,
         streaming,
         name: parameters.name,
     }))
+}
+
+/// A bare GET shows what the room holds, not the nothing that lies ahead. Only a read that goes on to the end can wait for more.
+fn poll(request: &Request<'_>, site: &Site, room: RoomName, parameters: Parameters) -> Poll {
+    let limit = parameters.limit.unwrap_or(LIMIT_DEFAULT);
+    let is_bounded = parameters.reverse || parameters.until.is_some();
+    let start = match parameters.start(request) {
+        Start::Now => everything(is_bounded, limit),
+        start => start,
+    };
+    let wait_ms = u64::from(parameters.wait_s.unwrap_or(0)) * 1_000;
+    Poll {
+        room,
+        range: Range {
+            start,
+            until: parameters.until.as_deref().map(position),
+            limit,
+            reverse: parameters.reverse,
+        },
+        wait_ms: if is_bounded {
+            0
+        } else {
+            wait_ms.min(site.wait_ms_max)
+        },
+        name: parameters.name,
+    }
 }
 
 fn socket(request: &Request<'_>, site: &Site, room: Option<RoomName>) -> Result<Action, Problem> {
@@ -279,6 +346,7 @@ fn socket(request: &Request<'_>, site: &Site, room: Option<RoomName>) -> Result<
         start: parameters.start(request),
         name: parameters.name,
         presence: parameters.presence,
+        state: parameters.state,
         answer,
     }))
 }

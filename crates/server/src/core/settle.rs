@@ -2,9 +2,10 @@
 
 use taut_gate::{Close, native, text};
 use taut_hub::{CloseReason, ConnId, Output, PresenceChange, RoomId, Ticket};
+use taut_wire::native::Taken;
 
 use super::Core;
-use crate::talk::{Asked, Talk};
+use crate::talk::{Asked, Talk, UNASKED, Wants};
 
 impl Core {
     /// Carries out one output.
@@ -67,7 +68,7 @@ impl Core {
 
     fn answer_native(&mut self, id: ConnId, output: Output) {
         let Some(Asked {
-            reference, fetch, ..
+            reference, wants, ..
         }) = self.native_asked(id, &output)
         else {
             return;
@@ -79,10 +80,13 @@ impl Core {
                 at,
                 recovery,
                 roster,
+                state,
                 ..
             } => {
-                self.say_native(id, |out| {
-                    native::encode_joined(out, reference, &name, at, recovery, roster.as_ref());
+                self.say_joined(id, reference, |out, reference, whole| {
+                    let state = state.as_deref().filter(|_| whole);
+                    let roster = roster.as_ref();
+                    native::encode_joined(out, reference, &name, at, recovery, roster, state);
                 });
             }
             Output::Left { room, .. } => {
@@ -90,13 +94,22 @@ impl Core {
             }
             // Fire and forget.
             Output::Published { .. } if reference.is_none() && self.is_datagram(id) => {}
-            Output::Published { at, duplicate, .. } => self.say_native(id, |out| {
-                native::encode_published(out, reference, at, duplicate);
-            }),
-            Output::History { page, .. } => match fetch {
-                Some(fetch) => self.say_piece(id, reference, &page, &fetch),
-                None => self.say_history(id, reference, &page),
+            Output::Published { at, duplicate, .. } => {
+                let taken = match wants {
+                    Wants::Receipt(taken) => taken,
+                    _ => Taken::Publish,
+                };
+                self.say_native(id, |out| {
+                    native::encode_published(out, reference, taken, at, duplicate);
+                });
+            }
+            Output::History { page, .. } => match wants {
+                Wants::Piece(fetch) => self.say_piece(id, reference, &page, &fetch),
+                _ => self.say_history(id, reference, &page),
             },
+            Output::State { state, .. } => {
+                self.say_state(id, reference, &state, matches!(wants, Wants::Key));
+            }
             Output::Who { room, roster, .. } => self.say_who(id, reference, &room, &roster),
             Output::Refused { refusal, .. } => {
                 self.say_native(id, |out| native::encode_refused(out, reference, &refusal));
@@ -125,6 +138,13 @@ impl Core {
             }
             Output::History { page, .. } => {
                 self.say_text(id, |out| text::encode_history(out, &page));
+            }
+            // A line that is said is not acknowledged.
+            Output::Published { ticket, .. } if ticket != UNASKED => {
+                self.say_text(id, text::encode_done);
+            }
+            Output::State { state, .. } => {
+                self.say_text(id, |out| text::encode_state(out, &state));
             }
             Output::Who { room, roster, .. } => {
                 self.say_text(id, |out| text::encode_who(out, &room, &roster));
@@ -155,12 +175,9 @@ impl Core {
 
     fn answer_http(&mut self, id: ConnId, output: Output) {
         match output {
-            Output::Published { at, duplicate, .. } => {
-                self.answer(id, |responder, out, reply| {
-                    responder.published(out, reply, at, duplicate);
-                });
-            }
+            Output::Published { at, duplicate, .. } => self.http_published(id, at, duplicate),
             Output::History { page, .. } => self.http_history(id, &page),
+            Output::State { state, .. } => self.http_state(id, &state),
             Output::Who { room, roster, .. } => self.answer(id, |responder, out, reply| {
                 responder.who(out, reply, &room, &roster);
             }),
@@ -179,8 +196,9 @@ impl Core {
                 room,
                 after,
                 recovery,
+                state,
                 ..
-            } => self.stream_joined(id, ticket, room, after, recovery),
+            } => self.stream_joined(id, ticket, room, after, recovery, state),
             Output::Refused { refusal, .. } => self.stream_refused(id, &refusal),
             _ => {}
         }

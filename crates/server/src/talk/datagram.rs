@@ -10,8 +10,8 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 
 use taut_gate::{Close, Command, Format, Speaker, datagram, native};
-use taut_hub::{ConnId, Draft, Input, Output, Ticket};
-use taut_wire::native::{Rejected, Request, Verb, decode_request};
+use taut_hub::{ConnId, Input, Output, Ticket};
+use taut_wire::native::{Rejected, Request, Taken, Verb, decode_request};
 
 use super::{Session, Talk};
 use crate::core::{Core, Peer, Stream, ticket_of};
@@ -94,6 +94,7 @@ struct Asked {
     reference: Option<Box<str>>,
     /// An answer may be as long as the request, and no longer.
     bytes_max: usize,
+    taken: Taken,
 }
 
 impl Core {
@@ -148,7 +149,9 @@ impl Core {
         }
         let reference = request.reference_json();
         match &request.verb {
-            Verb::Publish { .. } => self.publish_for_stranger(peer, request, bytes_max),
+            Verb::Publish { .. } | Verb::Batch { .. } | Verb::Set { .. } | Verb::Delete { .. } => {
+                self.publish_for_stranger(peer, request, bytes_max)
+            }
             Verb::Ping => {
                 self.answer_stranger(peer, bytes_max, |out| native::encode_pong(out, reference));
             }
@@ -196,9 +199,8 @@ impl Core {
             name: "guest".into(),
             door: taut_hub::Door("udp"),
         };
-        let (room, draft, reference): (_, Draft, _) = match native::of_request(request, &speaker) {
-            Ok((Command::Publish { room, draft }, reference)) => (room, draft, reference),
-            Ok(_) => return,
+        let (command, reference) = match native::of_request(request, &speaker) {
+            Ok(understood) => understood,
             Err(rejected) => {
                 return self.reject(peer, bytes_max, &rejected);
             }
@@ -212,20 +214,40 @@ impl Core {
         };
         unproven.next_ticket = unproven.next_ticket.wrapping_add(1);
         let ticket = Ticket(unproven.next_ticket);
+        let (input, taken) = match command {
+            Command::Publish { room, draft, taken } => {
+                let conn = nobody;
+                let input = Input::Publish {
+                    conn,
+                    ticket,
+                    room,
+                    draft,
+                };
+                (input, taken)
+            }
+            Command::PublishBatch { room, batch } => {
+                let taken = Taken::Batch(u32::try_from(batch.drafts.len()).unwrap_or(u32::MAX));
+                let conn = nobody;
+                let input = Input::PublishBatch {
+                    conn,
+                    ticket,
+                    room,
+                    batch,
+                };
+                (input, taken)
+            }
+            _ => return,
+        };
         if unproven.pending.len() < UNPROVEN_PENDING_MAX {
             unproven.pending.push_back(Asked {
                 ticket,
                 peer,
                 reference: reference.map(Into::into),
                 bytes_max,
+                taken,
             });
         }
-        self.hub(Input::Publish {
-            conn: nobody,
-            ticket,
-            room,
-            draft,
-        });
+        self.hub(input);
     }
 
     /// The hub's answer to what a peer without proof published.
@@ -249,10 +271,10 @@ impl Core {
             Output::Published { .. } if reference.is_none() => {}
             Output::Published { at, duplicate, .. } => {
                 let mut receipt = Vec::new();
-                native::encode_published(&mut receipt, reference, *at, *duplicate);
+                native::encode_published(&mut receipt, reference, asked.taken, *at, *duplicate);
                 if receipt.len() > asked.bytes_max {
                     receipt.clear();
-                    datagram::encode_taken(&mut receipt, reference);
+                    datagram::encode_taken(&mut receipt, asked.taken, reference);
                 }
                 self.answer_stranger(asked.peer, asked.bytes_max, |out| {
                     out.extend_from_slice(&receipt);

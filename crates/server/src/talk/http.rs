@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use taut_files::Conditions;
-use taut_gate::Format;
-use taut_gate::http::{self as gate_http, Action, Poll, Problem, Publish, Reply, Routed};
-use taut_hub::{ConnId, Draft, Input, Join, Page, Range, Start, Ticket};
+use taut_gate::http::{self as gate_http, Action, Deletion, Poll, Problem, Publish, Reply, Routed};
+use taut_gate::{Format, native};
+use taut_hub::{ConnId, Door, Draft, Input, Join, Page, Position, Start, State, Ticket, Wish};
 use taut_wire::http::{self, BodyDecoder, Framing, Version};
+use taut_wire::native::Taken;
 
 use super::file::Errand;
 use super::{Session, Socket, Step, Talk};
@@ -46,11 +47,24 @@ pub(super) enum Phase {
         bytes: Vec<u8>,
     },
     /// The hub is asked.
-    Asked { poll: Option<Poll> },
+    Asked(Question),
     /// A poll waits for a message.
     Waiting(Poll),
     /// A file is read and sent.
     File(Errand),
+}
+
+/// What the hub is asked, as far as its answer depends on it.
+#[derive(Debug)]
+pub(super) enum Question {
+    /// Who is there, or what is set.
+    Plain,
+    /// For messages, and perhaps to wait for them.
+    Page(Poll),
+    /// For one key, and which versions of it the client has.
+    Key(Option<String>),
+    /// To take something.
+    Take(Taken),
 }
 
 impl Core {
@@ -66,7 +80,7 @@ impl Core {
             Phase::Head => self.head(id, data),
             Phase::Body { .. } => self.body(id, data),
             // Paused: what is pipelined behind the request waits.
-            Phase::Asked { .. } | Phase::Waiting(_) | Phase::File(_) => Step::More,
+            Phase::Asked(_) | Phase::Waiting(_) | Phase::File(_) => Step::More,
         }
     }
 
@@ -131,7 +145,7 @@ impl Core {
             action if bodyless => self.act(id, action),
             _ => {
                 self.last_request(id);
-                let detail = "only POST has a body here; send this request without one";
+                let detail = "only POST and PUT have a body here; send this request without one";
                 self.answer_problem(id, &Problem::new(400, "unexpected-body", detail));
             }
         }
@@ -203,21 +217,62 @@ impl Core {
     }
 
     fn publish(&mut self, id: ConnId, publish: Publish, bytes: Vec<u8>) {
+        let from = publish.name.clone().unwrap_or_else(guest);
+        if matches!(publish.taken, Taken::Batch(_)) {
+            return self.publish_batch(id, &publish, &bytes, &from);
+        }
         let body = match publish.kind.body(bytes) {
             Ok(body) => body,
             Err(problem) => return self.answer_problem(id, &problem),
         };
-        let from = publish.name.unwrap_or_else(|| Arc::from("guest"));
-        self.ask_hub(id, None, |conn, door| Input::Publish {
-            conn,
-            ticket: THE_REQUEST,
-            room: publish.room,
-            draft: Draft {
-                event: publish.event,
-                key: publish.key,
-                id: publish.id,
-                ..Draft::new(from, door, body)
-            },
+        self.ask_hub(id, Question::Take(publish.taken), |conn, door| {
+            Input::Publish {
+                conn,
+                ticket: THE_REQUEST,
+                room: publish.room,
+                draft: Draft {
+                    event: publish.event,
+                    key: publish.key,
+                    id: publish.id,
+                    wish: Wish::Set {
+                        ttl_ms: publish.ttl_ms,
+                    },
+                    expect: publish.expect,
+                    ..Draft::new(from, door, body)
+                },
+            }
+        });
+    }
+
+    fn publish_batch(&mut self, id: ConnId, publish: &Publish, bytes: &[u8], from: &Arc<str>) {
+        let batch = match publish.batch(bytes, from, Door("http")) {
+            Ok(batch) => batch,
+            Err(problem) => return self.answer_problem(id, &problem),
+        };
+        let count = u32::try_from(batch.drafts.len()).unwrap_or(u32::MAX);
+        self.ask_hub(id, Question::Take(Taken::Batch(count)), |conn, _| {
+            Input::PublishBatch {
+                conn,
+                ticket: THE_REQUEST,
+                room: publish.room.clone(),
+                batch,
+            }
+        });
+    }
+
+    fn delete(&mut self, id: ConnId, deletion: Deletion) {
+        let from = deletion.name.unwrap_or_else(guest);
+        self.ask_hub(id, Question::Take(Taken::Delete), |conn, door| {
+            Input::Publish {
+                conn,
+                ticket: THE_REQUEST,
+                room: deletion.room,
+                draft: Draft {
+                    id: deletion.id,
+                    expect: deletion.expect,
+                    ..native::deletion(from, door, deletion.key)
+                },
+            }
         });
     }
 
@@ -234,11 +289,28 @@ impl Core {
                 responder.preflight(out, reply, allow);
             }),
             Action::Read(poll) => self.read_room(id, poll),
-            Action::Who(room) => self.ask_hub(id, None, |conn, _| Input::Who {
+            Action::Who(room) => self.ask_hub(id, Question::Plain, |conn, _| Input::Who {
                 conn,
                 ticket: THE_REQUEST,
                 room,
             }),
+            Action::State(room) => {
+                self.ask_hub(id, Question::Plain, |conn, _| Input::ReadState {
+                    conn,
+                    ticket: THE_REQUEST,
+                    room,
+                    key: None,
+                });
+            }
+            Action::Get(get) => {
+                self.ask_hub(id, Question::Key(get.known), |conn, _| Input::ReadState {
+                    conn,
+                    ticket: THE_REQUEST,
+                    room: get.room,
+                    key: Some(get.key),
+                });
+            }
+            Action::Delete(deletion) => self.delete(id, deletion),
             Action::Stream(streams) => self.stream(id, streams),
             Action::Socket(socket) => self.upgrade(id, socket),
             Action::Refuse(problem) => self.answer_problem(id, &problem),
@@ -300,7 +372,7 @@ impl Core {
             door: conn.door(),
             start: socket.start,
             presence: socket.native && socket.presence,
-            state: false,
+            state: socket.native && socket.state,
         };
         if socket.native {
             self.command(id, taut_gate::Command::Join { room, join }, None);
@@ -315,12 +387,12 @@ impl Core {
     }
 
     fn read_room(&mut self, id: ConnId, poll: Poll) {
-        let (room, start, limit) = (poll.room.clone(), poll.start, poll.limit);
-        self.ask_hub(id, Some(poll), |conn, _| Input::Read {
+        let (room, range) = (poll.room.clone(), poll.range);
+        self.ask_hub(id, Question::Page(poll), |conn, _| Input::Read {
             conn,
             ticket: THE_REQUEST,
             room,
-            range: Range::from(start, limit),
+            range,
         });
     }
 
@@ -328,8 +400,8 @@ impl Core {
     fn ask_hub(
         &mut self,
         id: ConnId,
-        poll: Option<Poll>,
-        question: impl FnOnce(ConnId, taut_hub::Door) -> Input,
+        about: Question,
+        question: impl FnOnce(ConnId, Door) -> Input,
     ) {
         self.open(id);
         let Some(conn) = self.conns.find(id) else {
@@ -338,7 +410,7 @@ impl Core {
         let door = conn.door();
         conn.flags.paused = true;
         if let Talk::Http(talk) = &mut conn.talk {
-            talk.phase = Phase::Asked { poll };
+            talk.phase = Phase::Asked(about);
         }
         self.set_alarm_off(id.slot);
         self.hub(question(id, door));
@@ -350,7 +422,7 @@ impl Core {
             return;
         };
         let waits = match &talk.phase {
-            Phase::Asked { poll: Some(poll) } => {
+            Phase::Asked(Question::Page(poll)) => {
                 poll.wait_ms > 0
                     && page.messages.is_empty()
                     && page.recovery == taut_hub::Recovery::Complete
@@ -362,13 +434,36 @@ impl Core {
                 responder.history(out, reply, page);
             });
         }
-        if let Phase::Asked {
-            poll: Some(mut poll),
-        } = std::mem::take(&mut talk.phase)
-        {
-            poll.start = Start::After(page.at);
+        if let Phase::Asked(Question::Page(mut poll)) = std::mem::take(&mut talk.phase) {
+            poll.range.start = Start::After(page.at);
             self.wait(id, poll);
         }
+    }
+
+    /// The hub has taken what was sent.
+    pub(crate) fn http_published(&mut self, id: ConnId, at: Position, duplicate: bool) {
+        let taken = match self.http_talk(id).map(|talk| &talk.phase) {
+            Some(Phase::Asked(Question::Take(taken))) => *taken,
+            _ => Taken::Publish,
+        };
+        self.answer(id, |responder, out, reply| {
+            responder.published(out, reply, taken, at, duplicate);
+        });
+    }
+
+    /// What is set in a room, or under the key that was asked for.
+    pub(crate) fn http_state(&mut self, id: ConnId, state: &State) {
+        let Some(talk) = self.http_talk(id) else {
+            return;
+        };
+        let one_key = match &mut talk.phase {
+            Phase::Asked(Question::Key(known)) => Some(known.take()),
+            _ => None,
+        };
+        self.answer(id, |responder, out, reply| match one_key {
+            Some(known) => responder.got(out, reply, state, known.as_deref()),
+            None => responder.state(out, reply, state),
+        });
     }
 
     /// Becomes a member that is told of the next message and then reads again.
@@ -379,8 +474,8 @@ impl Core {
         };
         let join = Join {
             name,
-            door: taut_hub::Door("http"),
-            start: poll.start,
+            door: Door("http"),
+            start: poll.range.start,
             presence: false,
             state: false,
         };
@@ -550,6 +645,11 @@ impl Core {
             talk.reply.keep_alive = false;
         }
     }
+}
+
+/// Who says something without a name and without a connection to tell it by.
+fn guest() -> Arc<str> {
+    Arc::from("guest")
 }
 
 fn is_bodyless(framing: Framing) -> bool {

@@ -20,7 +20,8 @@ use crate::listen::Speaks;
 
 pub(crate) use datagram::{Proofs, Unproven};
 pub(crate) use http::HttpTalk;
-pub(crate) use native::{Asked, Session};
+pub(crate) use native::{Asked, Session, Wants};
+pub(crate) use payload::UNASKED;
 pub(crate) use streaming::StreamTalk;
 pub(crate) use text::TextTalk;
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use taut_gate::datagram::{self, Fetch};
 use taut_gate::{Close, Command, Speaker, native};
-use taut_hub::{ConnId, Input, Output, Page, Range, RoomName, Roster, Ticket};
+use taut_hub::{ConnId, Input, Output, Page, Range, RoomName, Roster, State, Ticket};
+use taut_wire::native::Taken;
 
 use super::Talk;
 use crate::core::{Core, ticket_of};
@@ -35,8 +36,22 @@ pub(crate) struct Asked {
     ticket: Ticket,
     /// The `ref` that the answer must carry.
     pub(crate) reference: Option<Box<str>>,
-    /// What of the answer is wanted, where it is one message in pieces.
-    pub(crate) fetch: Option<Fetch>,
+    /// What of the answer is wanted, where that is not all of it.
+    pub(crate) wants: Wants,
+}
+
+/// What an answer is to be made of.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Wants {
+    /// All that it brings.
+    #[default]
+    All,
+    /// Its one message, in pieces.
+    Piece(Fetch),
+    /// One key of a state.
+    Key,
+    /// A receipt, and of what.
+    Receipt(Taken),
 }
 
 impl Session {
@@ -46,24 +61,24 @@ impl Session {
         self.pending.push_back(Asked {
             ticket,
             reference,
-            fetch: None,
+            wants: Wants::All,
         });
         ticket
     }
 
-    /// A ticket for a question whose answer is large: no more is heard before it has come.
-    fn read(&mut self, reference: Option<Box<str>>) -> Ticket {
+    /// The same for a question of whose answer not all is wanted.
+    fn ticket_for(&mut self, reference: Option<Box<str>>, wants: Wants) -> Ticket {
         let ticket = self.ticket(reference);
-        self.reading = Some(ticket);
+        if let Some(asked) = self.pending.back_mut() {
+            asked.wants = wants;
+        }
         ticket
     }
 
-    /// The same for one message in pieces.
-    fn fetch(&mut self, reference: Option<Box<str>>, fetch: Fetch) -> Ticket {
-        let ticket = self.read(reference);
-        if let Some(asked) = self.pending.back_mut() {
-            asked.fetch = Some(fetch);
-        }
+    /// A ticket for a question whose answer is large: no more is heard before it has come.
+    fn read(&mut self, reference: Option<Box<str>>, wants: Wants) -> Ticket {
+        let ticket = self.ticket_for(reference, wants);
+        self.reading = Some(ticket);
         ticket
     }
 
@@ -131,9 +146,14 @@ impl Core {
             }
             Command::Join { room, join } => {
                 conn.name = Some(Arc::clone(&join.name));
+                let ticket = if join.state {
+                    session.read(reference, Wants::All)
+                } else {
+                    session.ticket(reference)
+                };
                 Input::Join {
                     conn: id,
-                    ticket: session.ticket(reference),
+                    ticket,
                     room,
                     join,
                 }
@@ -143,44 +163,54 @@ impl Core {
                 ticket: session.ticket(reference),
                 room,
             },
-            Command::Publish { room, draft } => Input::Publish {
+            Command::Publish { room, draft, taken } => Input::Publish {
                 conn: id,
-                ticket: session.ticket(reference),
+                ticket: session.ticket_for(reference, Wants::Receipt(taken)),
                 room,
                 draft,
             },
-            Command::PublishBatch { room, batch } => Input::PublishBatch {
-                conn: id,
-                ticket: session.ticket(reference),
-                room,
-                batch,
-            },
-            Command::ReadState { room, key } => Input::ReadState {
-                conn: id,
-                ticket: session.read(reference),
-                room,
-                key,
-            },
+            Command::PublishBatch { room, batch } => {
+                let taken = Taken::Batch(u32::try_from(batch.drafts.len()).unwrap_or(u32::MAX));
+                Input::PublishBatch {
+                    conn: id,
+                    ticket: session.ticket_for(reference, Wants::Receipt(taken)),
+                    room,
+                    batch,
+                }
+            }
+            Command::ReadState { room, key } => {
+                let wants = if key.is_some() {
+                    Wants::Key
+                } else {
+                    Wants::All
+                };
+                Input::ReadState {
+                    conn: id,
+                    ticket: session.read(reference, wants),
+                    room,
+                    key,
+                }
+            }
             Command::Read { room, mut range } => {
                 if datagrams {
                     range.limit = range.limit.min(DATAGRAM_MESSAGES_MAX);
                 }
                 Input::Read {
                     conn: id,
-                    ticket: session.read(reference),
+                    ticket: session.read(reference, Wants::All),
                     room,
                     range,
                 }
             }
             Command::Fetch { room, fetch } => Input::Read {
                 conn: id,
-                ticket: session.fetch(reference, fetch),
+                ticket: session.read(reference, Wants::Piece(fetch)),
                 room,
                 range: Range::from(fetch.start(), 1),
             },
             Command::Who { room } => Input::Who {
                 conn: id,
-                ticket: session.read(reference),
+                ticket: session.read(reference, Wants::All),
                 room,
             },
         };
@@ -229,6 +259,48 @@ impl Core {
                 "the message {at} is too long for a datagram; fetch it, and go on after it"
             );
             native::encode_error(&mut unit, "too-long-for-datagram", reference, &text);
+        }
+        self.say_native(id, |out| out.extend_from_slice(&unit));
+    }
+
+    /// What is set in a room, or under one key of it; not over a datagram that cannot hold it.
+    pub(crate) fn say_state(
+        &mut self,
+        id: ConnId,
+        reference: Option<&str>,
+        state: &State,
+        one_key: bool,
+    ) {
+        let mut unit = Vec::new();
+        if one_key {
+            native::encode_got(&mut unit, reference, state);
+        } else {
+            native::encode_state(&mut unit, reference, state);
+        }
+        if let Some(bytes_max) = self.datagram_bytes_max(id)
+            && unit.len() > bytes_max
+        {
+            unit.clear();
+            let text = datagram::state_too_long(state, one_key);
+            native::encode_error(&mut unit, "too-long-for-datagram", reference, &text);
+        }
+        self.say_native(id, |out| out.extend_from_slice(&unit));
+    }
+
+    /// That a Conn is in a room. A state that does not fit into a datagram is left out.
+    pub(crate) fn say_joined(
+        &mut self,
+        id: ConnId,
+        reference: Option<&str>,
+        encode: impl Fn(&mut Vec<u8>, Option<&str>, bool),
+    ) {
+        let mut unit = Vec::new();
+        encode(&mut unit, reference, true);
+        if let Some(bytes_max) = self.datagram_bytes_max(id)
+            && unit.len() > bytes_max
+        {
+            unit.clear();
+            encode(&mut unit, reference, false);
         }
         self.say_native(id, |out| out.extend_from_slice(&unit));
     }

@@ -9,7 +9,7 @@ use super::{Step, Talk};
 use crate::core::Core;
 
 /// A publish that nobody waits for: only a refusal comes back.
-pub(super) const UNASKED: Ticket = Ticket(0);
+pub(crate) const UNASKED: Ticket = Ticket(0);
 
 /// One event of the codec, borrowed no longer than needed.
 enum Unit<'a> {

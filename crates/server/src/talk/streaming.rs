@@ -1,8 +1,10 @@
 //! The answer to a GET that streams: server-sent events or NDJSON, of one room or of several.
 
+use std::sync::Arc;
+
 use taut_gate::http::{Streaming, Streams};
 use taut_gate::{Close, Format, native};
-use taut_hub::{ConnId, Door, Input, Join, Position, Recovery, RoomId, Start, Ticket};
+use taut_hub::{ConnId, Door, Input, Join, Message, Position, Recovery, RoomId, Start, Ticket};
 use taut_wire::sse;
 
 use super::Talk;
@@ -29,6 +31,8 @@ struct StreamRoom {
     position: Option<Position>,
     /// Where the view is whole again, when what was asked for is not.
     whole_from: Option<Position>,
+    /// What is set there, until it is said.
+    state: Option<Vec<Arc<Message>>>,
     name: taut_hub::RoomName,
 }
 
@@ -83,11 +87,13 @@ impl StreamTalk {
         room: RoomId,
         after: Position,
         recovery: Recovery,
+        state: Option<Vec<Arc<Message>>>,
     ) -> bool {
         let Some(entry) = self.rooms.get_mut(ticket.0 as usize) else {
             return false;
         };
         entry.room = Some(room);
+        entry.state = state;
         let from = match recovery {
             Recovery::Complete => None,
             Recovery::From(from) => Some(from),
@@ -108,8 +114,15 @@ impl StreamTalk {
         match self.streaming {
             Streaming::Sse => sse::encode_id(&mut unit, &self.positions()),
             Streaming::Ndjson => {
-                for room in &self.rooms {
-                    native::encode_streaming(&mut unit, &room.name, room.position, room.whole_from);
+                for room in &mut self.rooms {
+                    let state = room.state.take();
+                    native::encode_streaming(
+                        &mut unit,
+                        &room.name,
+                        room.position,
+                        room.whole_from,
+                        state.as_deref(),
+                    );
                     unit.push(b'\n');
                 }
             }
@@ -121,6 +134,7 @@ impl StreamTalk {
                 if let (Some(since), Some(whole)) = (room.since, room.whole_from) {
                     self.gap_at(out, index, since, whole);
                 }
+                self.state_of(out, index);
             }
         }
     }
@@ -162,6 +176,20 @@ impl StreamTalk {
                 unit.push(b'\n');
             }
         }
+        self.frame(out, &unit);
+    }
+
+    /// Says what is set in a room, where the stream is to begin with it. It has no `id`: where the stream stands does not change.
+    fn state_of(&mut self, out: &mut Vec<u8>, index: usize) {
+        let room = &mut self.rooms[index];
+        let (Some(state), Some(at)) = (room.state.take(), room.position) else {
+            return;
+        };
+        let mut data = Vec::new();
+        native::encode_list(&mut data, &room.name, at, &state, self.many);
+        let data = String::from_utf8_lossy(&data).into_owned();
+        let mut unit = Vec::new();
+        sse::encode_event(&mut unit, None, Some("taut:state"), &data);
         self.frame(out, &unit);
     }
 
@@ -226,6 +254,7 @@ impl Core {
                     },
                     position: None,
                     whole_from: None,
+                    state: None,
                     name: room.clone(),
                 })
                 .collect(),
@@ -253,7 +282,7 @@ impl Core {
                     door: Door(door.0),
                     start,
                     presence: false,
-                    state: false,
+                    state: streams.state,
                 },
             });
         }
@@ -268,13 +297,14 @@ impl Core {
         room: RoomId,
         after: Position,
         recovery: Recovery,
+        state: Option<Vec<Arc<Message>>>,
     ) {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
         let mut talk = std::mem::replace(&mut conn.talk, Talk::Done);
         if let Talk::Stream(stream) = &mut talk
-            && stream.joined(ticket, room, after, recovery)
+            && stream.joined(ticket, room, after, recovery, state)
         {
             conn.flags.held = false;
             stream.open(conn.answers());

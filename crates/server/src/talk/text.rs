@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use taut_gate::{Close, Format, display_name, text};
-use taut_hub::{Body, ConnId, Draft, Farewell, Input, Join, Range, RoomName, Start, Ticket};
+use bytes::Bytes;
+use taut_gate::{Close, Format, Speaker, display_name, native, text};
+use taut_hub::{Body, ConnId, Door, Draft, Farewell, Input, Join, Range, RoomName, Start, Ticket};
 use taut_wire::lines::Splitter;
+use taut_wire::native::check_key;
 use taut_wire::text::{Line, decode_line};
 
 use super::payload::UNASKED;
@@ -13,6 +15,8 @@ use crate::core::Core;
 
 /// Messages that `/history` shows when it is not told how many.
 const HISTORY_DEFAULT: u32 = 20;
+
+const SET_USAGE: &str = "say what to set it to: /set KEY VALUE";
 
 /// A person's state.
 #[derive(Debug, Default)]
@@ -128,6 +132,42 @@ impl Core {
                     count.unwrap_or(HISTORY_DEFAULT),
                 ),
             }),
+            Line::State => self.ask(id, |conn, ticket, room| Input::ReadState {
+                conn,
+                ticket,
+                room,
+                key: None,
+            }),
+            Line::Get(key) => {
+                self.about_key(id, key, |conn, ticket, room, key, _| Input::ReadState {
+                    conn,
+                    ticket,
+                    room,
+                    key: Some(key),
+                })
+            }
+            Line::Set(_, "") => self.say_text(id, |out| text::encode_error(out, SET_USAGE)),
+            Line::Set(key, value) => self.about_key(id, key, |conn, ticket, room, key, speaker| {
+                let body = Body::Text(Bytes::copy_from_slice(value.as_bytes()));
+                let draft = Draft {
+                    key: Some(key),
+                    ..Draft::new(speaker.name, speaker.door, body)
+                };
+                Input::Publish {
+                    conn,
+                    ticket,
+                    room,
+                    draft,
+                }
+            }),
+            Line::Delete(key) => {
+                self.about_key(id, key, |conn, ticket, room, key, speaker| Input::Publish {
+                    conn,
+                    ticket,
+                    room,
+                    draft: native::deletion(speaker.name, speaker.door, key),
+                })
+            }
             Line::Nick(name) => self.nick(id, name),
             Line::Help => self.say_text(id, text::encode_help),
             Line::Quit => return Step::End(Close::Asked, None),
@@ -203,6 +243,25 @@ impl Core {
         }
     }
 
+    /// Asks something about a key of the room one is in.
+    fn about_key(
+        &mut self,
+        id: ConnId,
+        key: &str,
+        question: impl FnOnce(ConnId, Ticket, RoomName, Arc<str>, Speaker) -> Input,
+    ) {
+        if let Err(error) = check_key(key) {
+            return self.say_text(id, |out| text::encode_error(out, &error.to_string()));
+        }
+        let speaker = Speaker {
+            name: self.name_of(id),
+            door: Door("text"),
+        };
+        self.ask(id, |conn, ticket, room| {
+            question(conn, ticket, room, Arc::from(key), speaker)
+        });
+    }
+
     fn say_line(&mut self, id: ConnId, said: &str) {
         let from = self.name_of(id);
         let Some(conn) = self.conns.find(id) else {
@@ -222,7 +281,7 @@ impl Core {
             draft: Draft::new(
                 from,
                 door,
-                Body::Text(bytes::Bytes::copy_from_slice(said.as_bytes())),
+                Body::Text(Bytes::copy_from_slice(said.as_bytes())),
             ),
         });
     }

@@ -6,9 +6,9 @@ use serde_json::value::RawValue;
 use crate::Violation;
 
 use super::body::Body;
-use super::decode_request::BASE64;
+use super::decode_publish::BASE64;
 use super::object::{self, Fields};
-use super::reply::{Announcement, Member, Message, Recovery, Reply, Roster};
+use super::reply::{Announcement, Member, Message, Recovery, Reply, Roster, Taken};
 use super::value::{count, present, string, switch, wide_count};
 
 /// Decodes one unit of a server.
@@ -21,7 +21,7 @@ pub fn decode_reply(unit: &[u8]) -> Result<Reply<'_>, Violation> {
     reply(&Given::new(fields, &REPLY)).map_err(broken)
 }
 
-const REPLY: [&str; 28] = [
+const REPLY: [&str; 29] = [
     "room",
     "at",
     "from",
@@ -50,6 +50,7 @@ const REPLY: [&str; 28] = [
     "prove",
     "bytes",
     "offset",
+    "state",
 ];
 const MESSAGE: [&str; 9] = [
     "room", "at", "from", "event", "key", "id", "time", "data", "base64",
@@ -59,7 +60,7 @@ const PRESENCE: [&str; 3] = ["joined", "left", "count"];
 const ROSTER: [&str; 2] = ["count", "members"];
 const MEMBER: [&str; 3] = ["name", "door", "id"];
 
-fn reply<'a>(given: &Given<'a, 28>) -> Result<Reply<'a>, String> {
+fn reply<'a>(given: &Given<'a, 29>) -> Result<Reply<'a>, String> {
     if let Some(name) = given.fields.twice {
         return Err(format!("\"{name}\" stands twice"));
     }
@@ -116,7 +117,7 @@ fn reply<'a>(given: &Given<'a, 28>) -> Result<Reply<'a>, String> {
     Ok(Reply::Unknown)
 }
 
-fn answer<'a>(verb: &str, given: &Given<'a, 28>) -> Result<Reply<'a>, String> {
+fn answer<'a>(verb: &str, given: &Given<'a, 29>) -> Result<Reply<'a>, String> {
     let reference = given.reference();
     Ok(match verb {
         "join" => Reply::Joined {
@@ -128,15 +129,35 @@ fn answer<'a>(verb: &str, given: &Given<'a, 28>) -> Result<Reply<'a>, String> {
                 Some(value) => Some(Given::inside(value, &ROSTER)?.roster()?),
                 None => None,
             },
+            state: match given.value("state") {
+                Some(_) => Some(given.messages("state")?),
+                None => None,
+            },
         },
         "leave" => Reply::Left {
             reference,
             room: given.string("room")?,
         },
-        "publish" => Reply::Published {
+        "publish" | "set" | "delete" => Reply::Published {
             reference,
+            taken: match verb {
+                "set" => Taken::Set,
+                "delete" => Taken::Delete,
+                _ if given.value("count").is_some() => Taken::Batch(given.count("count")?),
+                _ => Taken::Publish,
+            },
             at: given.string("at")?,
             duplicate: given.switch("duplicate")?,
+        },
+        "get" => Reply::Got {
+            reference,
+            message: given.message()?,
+        },
+        "state" => Reply::State {
+            reference,
+            room: given.string("room")?,
+            at: given.string("at")?,
+            state: given.messages("state")?,
         },
         "history" => Reply::History {
             reference,
@@ -144,7 +165,7 @@ fn answer<'a>(verb: &str, given: &Given<'a, 28>) -> Result<Reply<'a>, String> {
             at: given.string("at")?,
             recovery: given.recovery()?,
             more: given.switch("more")?,
-            messages: given.messages()?,
+            messages: given.messages("messages")?,
         },
         "fetch" => Reply::Fetched {
             reference,
@@ -253,8 +274,8 @@ impl<'a, const N: usize> Given<'a, N> {
             .collect()
     }
 
-    fn messages(&self) -> Result<Vec<Message<'a>>, String> {
-        self.list("messages")?
+    fn messages(&self, name: &str) -> Result<Vec<Message<'a>>, String> {
+        self.list(name)?
             .into_iter()
             .map(|value| Given::inside(value, &MESSAGE)?.message())
             .collect()

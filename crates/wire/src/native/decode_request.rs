@@ -1,29 +1,21 @@
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::value::RawValue;
 
-use super::body::Body;
-use super::label::{self, BadLabel};
-use super::object::{self, DEPTH_MAX, Fields};
+use super::decode_publish::Given;
+use super::duration::decode_duration;
+use super::label;
+use super::object;
 use super::rejected::Rejected;
-use super::request::{Lane, Request, Verb};
+use super::request::{Request, Rewind, Verb};
 use super::suggest::nearest;
-use super::value::{count, present, reference, string, switch};
-
-/// Padding may be missing: many encoders leave it out, and nothing is ambiguous without it.
-pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+use super::value::{count, reference, string};
 
 /// Every field of every verb; the verbs come first, in the order of [`Verb::NAMES`].
-const NAMES: [&str; 23] = [
-    "join", "leave", "publish", "history", "fetch", "who", "nick", "ping", "data", "base64",
-    "event", "key", "id", "as", "lane", "since", "rewind", "limit", "presence", "at", "offset",
-    "proof", "ref",
+const NAMES: [&str; 32] = [
+    "join", "leave", "publish", "set", "delete", "get", "state", "history", "fetch", "who", "nick",
+    "ping", "data", "base64", "batch", "event", "key", "id", "as", "lane", "expect", "ttl_ms",
+    "since", "until", "rewind", "limit", "reverse", "presence", "at", "offset", "proof", "ref",
 ];
 
 /// Decodes one unit of a client.
@@ -33,7 +25,7 @@ const NAMES: [&str; 23] = [
 /// one verb, `bad-field` when a field stands twice, is missing or has a value that it cannot have.
 pub fn decode_request(unit: &[u8]) -> Result<Request<'_>, Rejected<'_>> {
     let given = match object::read(unit, &NAMES) {
-        Ok(fields) => Given(fields),
+        Ok(fields) => Given::new(fields, &NAMES),
         Err(text) => {
             let text = format!("{text}; write one object a line, such as {{\"join\":\"lobby\"}}");
             return Err(Rejected::bad_json(text));
@@ -55,25 +47,25 @@ pub fn decode_request(unit: &[u8]) -> Result<Request<'_>, Rejected<'_>> {
     }
 }
 
-/// The fields of a request as they were given.
-struct Given<'a>(Fields<'a, 23>);
-
-impl<'a> Given<'a> {
+impl<'a> Given<'a, 32> {
     fn verb(&self) -> Result<Verb<'a>, Rejected<'a>> {
         let (verb, value) = self.only_verb()?;
-        if let Some(name) = self.0.twice {
+        if let Some(name) = self.fields.twice {
             return Err(Rejected::bad_field(format!("\"{name}\" stands twice")));
         }
         self.fields_of(verb, value).map_err(Rejected::bad_field)
     }
 
+    /// Beside `join`, `state` is a field.
     fn only_verb(&self) -> Result<(&'static str, &'a RawValue), Rejected<'a>> {
+        let joins = self.raw("join").is_some();
         let mut verbs = Verb::NAMES
             .into_iter()
-            .zip(self.0.values)
+            .zip(self.fields.values)
+            .filter(|(name, _)| !(joins && *name == "state"))
             .filter_map(|(name, value)| value.map(|value| (name, value)));
         let Some(first) = verbs.next() else {
-            return Err(no_verb(&self.0.strangers));
+            return Err(no_verb(&self.fields.strangers));
         };
         match verbs.next() {
             None => Ok(first),
@@ -98,29 +90,34 @@ impl<'a> Given<'a> {
             "join" => Verb::Join {
                 room,
                 since: self.since()?,
-                rewind: self.count("rewind")?,
+                rewind: self.rewind()?,
                 name: self.string("as")?,
-                presence: self
-                    .value("presence")
-                    .map(|value| switch("presence", value))
-                    .transpose()?
-                    .unwrap_or(false),
+                presence: self.switch("presence")?,
+                state: self.switch("state")?,
             },
             "leave" => Verb::Leave { room },
-            "publish" => Verb::Publish {
+            "publish" if self.value("batch").is_some() => self.batch(room)?,
+            "publish" => self.publish(room)?,
+            "set" => self.set(room)?,
+            "delete" => Verb::Delete {
                 room,
-                body: self.body()?,
-                event: self.label("event", label::check_event)?,
-                key: self.label("key", label::check_key)?,
+                key: self.key_of("delete")?,
                 id: self.label("id", label::check_id)?,
                 name: self.string("as")?,
-                lane: self.lane()?,
+                expect: self.expect()?,
             },
+            "get" => Verb::Get {
+                room,
+                key: self.key_of("get")?,
+            },
+            "state" => Verb::State { room },
             "history" => Verb::History {
                 room,
                 since: self.since()?,
+                until: self.string("until")?,
+                rewind: self.rewind()?,
                 limit: self.count("limit")?,
-                rewind: self.count("rewind")?,
+                reverse: self.switch("reverse")?,
             },
             "fetch" => Verb::Fetch {
                 room,
@@ -134,26 +131,6 @@ impl<'a> Given<'a> {
         })
     }
 
-    /// The value of an optional field; `null` is as if absent.
-    fn value(&self, name: &str) -> Option<&'a RawValue> {
-        present(self.raw(name))
-    }
-
-    fn raw(&self, name: &str) -> Option<&'a RawValue> {
-        let index = NAMES.iter().position(|known| *known == name)?;
-        self.0.values[index]
-    }
-
-    fn string(&self, name: &str) -> Result<Option<Cow<'a, str>>, String> {
-        self.value(name)
-            .map(|value| string(name, value))
-            .transpose()
-    }
-
-    fn count(&self, name: &str) -> Result<Option<u32>, String> {
-        self.value(name).map(|value| count(name, value)).transpose()
-    }
-
     fn since(&self) -> Result<Option<Cow<'a, str>>, String> {
         let since = self.string("since")?;
         if since.is_some() && self.value("rewind").is_some() {
@@ -162,53 +139,18 @@ impl<'a> Given<'a> {
         Ok(since)
     }
 
-    fn label(
-        &self,
-        name: &str,
-        check: fn(&str) -> Result<(), BadLabel>,
-    ) -> Result<Option<Cow<'a, str>>, String> {
-        let label = self.string(name)?;
-        match label.as_deref().map(check) {
-            Some(Err(broken)) => Err(broken.to_string()),
-            _ => Ok(label),
+    fn rewind(&self) -> Result<Option<Rewind>, String> {
+        let Some(value) = self.value("rewind") else {
+            return Ok(None);
+        };
+        if !value.get().starts_with('"') {
+            return Ok(Some(Rewind::Count(count("rewind", value)?)));
         }
+        let ms = decode_duration(&string("rewind", value)?).ok_or(
+            "\"rewind\" is no length of time; write for example \"90s\", \"10m\" or \"2h\"",
+        )?;
+        Ok(Some(Rewind::Ms(ms)))
     }
-
-    fn lane(&self) -> Result<Lane, String> {
-        match self.string("lane")?.as_deref() {
-            None | Some("reliable") => Ok(Lane::Reliable),
-            Some("latest") => Ok(Lane::Latest),
-            Some(_) => Err("\"lane\" must be \"reliable\" or \"latest\"".to_owned()),
-        }
-    }
-
-    /// `data` of `null` is a JSON body; `base64` of `null` is as if absent.
-    fn body(&self) -> Result<Body<'a>, String> {
-        match (self.raw("data"), self.value("base64")) {
-            (Some(_), Some(_)) => Err("\"data\" and \"base64\" exclude each other".to_owned()),
-            (None, None) => Err("\"publish\" needs \"data\" or \"base64\"".to_owned()),
-            (Some(data), None) => data_body(data),
-            (None, Some(value)) => {
-                let text = string("base64", value)?;
-                match BASE64.decode(text.as_bytes()) {
-                    Ok(bytes) => Ok(Body::Binary(Cow::Owned(bytes))),
-                    Err(error) => Err(format!("\"base64\" is not base64: {error}")),
-                }
-            }
-        }
-    }
-}
-
-/// What a `data` means: a string is Text, anything else Json.
-fn data_body(data: &RawValue) -> Result<Body<'_>, String> {
-    let json = data.get();
-    if json.starts_with('"') {
-        return Ok(Body::Text(string("data", data)?));
-    }
-    if object::is_too_deep(json.as_bytes()) {
-        return Err(format!("\"data\" nests deeper than {DEPTH_MAX} levels"));
-    }
-    Ok(Body::Json(Cow::Borrowed(json)))
 }
 
 /// No verb: say which there are, or which one was probably meant.

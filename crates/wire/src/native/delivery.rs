@@ -1,7 +1,7 @@
 use base64::Engine as _;
 
 use super::body::Payload;
-use super::decode_request::BASE64;
+use super::decode_publish::BASE64;
 use super::escape::{encode_json, number, quote};
 
 /// One message of a room as a server hands it out: borrowed, because its bytes are written once per room and Format.
@@ -27,8 +27,14 @@ pub struct Delivery<'a> {
 
 /// Appends the message object, without a line end.
 pub fn encode_delivery(out: &mut Vec<u8>, delivery: &Delivery<'_>) {
-    out.extend_from_slice(b"{\"room\":");
-    quote(out, delivery.room.as_bytes());
+    out.push(b'{');
+    delivery_fields(out, delivery);
+    out.push(b'}');
+}
+
+/// Appends the fields of a message object.
+pub(super) fn delivery_fields(out: &mut Vec<u8>, delivery: &Delivery<'_>) {
+    text_field(out, b"\"room\":", delivery.room);
     text_field(out, b",\"at\":", delivery.at);
     text_field(out, b",\"from\":", delivery.from);
     text_field(out, b",\"event\":", delivery.event);
@@ -42,7 +48,6 @@ pub fn encode_delivery(out: &mut Vec<u8>, delivery: &Delivery<'_>) {
     number(out, delivery.time_ms);
     out.push(b',');
     payload(out, delivery.body);
-    out.push(b'}');
 }
 
 /// Appends the object that stands for a message which is too long for a datagram: its head, and how many `bytes` the whole object has.

@@ -1,7 +1,9 @@
 use super::body::Payload;
-use super::delivery::{Delivery, base64, encode_announcement, encode_delivery, text_field};
+use super::delivery::{
+    Delivery, base64, delivery_fields, encode_announcement, encode_delivery, text_field,
+};
 use super::escape::{encode_json, number};
-use super::reply::{Member, Message, Recovery, Reply, Roster};
+use super::reply::{Member, Message, Recovery, Reply, Roster, Taken};
 
 impl Reply<'_> {
     /// Appends the object, without a line end. [`Reply::Unknown`] is nothing that a server says, and writes `{}`.
@@ -13,16 +15,18 @@ impl Reply<'_> {
                 at,
                 recovery,
                 who,
+                state,
             } => {
-                open_ok(out, "join", reference.as_deref());
-                text_field(out, b",\"room\":", room);
-                text_field(out, b",\"at\":", at);
-                recovery_fields(out, recovery);
-                if let Some(roster) = who {
-                    out.extend_from_slice(b",\"who\":{");
-                    roster_fields(out, roster);
-                    out.push(b'}');
-                }
+                let head = JoinHead {
+                    room,
+                    at,
+                    recovery,
+                    who: who.as_ref(),
+                };
+                let state = state
+                    .as_ref()
+                    .map(|state| state.iter().map(Message::delivery));
+                return encode_joined(out, reference.as_deref(), &head, state);
             }
             Self::Left { reference, room } => {
                 open_ok(out, "leave", reference.as_deref());
@@ -30,12 +34,25 @@ impl Reply<'_> {
             }
             Self::Published {
                 reference,
+                taken,
                 at,
                 duplicate,
             } => {
-                open_ok(out, "publish", reference.as_deref());
-                text_field(out, b",\"at\":", at);
-                duplicate_field(out, *duplicate);
+                open_ok(out, taken.verb(), reference.as_deref());
+                out.push(b',');
+                receipt_fields(out, *taken, at, *duplicate);
+            }
+            Self::Got { reference, message } => {
+                return encode_got(out, reference.as_deref(), &message.delivery());
+            }
+            Self::State {
+                reference,
+                room,
+                at,
+                state,
+            } => {
+                let state = state.iter().map(Message::delivery);
+                return encode_state(out, reference.as_deref(), room, at, state);
             }
             Self::History {
                 reference,
@@ -162,10 +179,92 @@ pub fn encode_bare_error(out: &mut Vec<u8>, code: &str, reference: Option<&str>)
     out.push(b'}');
 }
 
-/// Appends an `{"ok":"publish"}` without the position, for where there is no space for it.
-pub fn encode_taken(out: &mut Vec<u8>, reference: Option<&str>) {
-    open_ok(out, "publish", reference);
+/// Appends an `{"ok":…}` to what was taken without the position, for where there is no space for it.
+pub fn encode_taken(out: &mut Vec<u8>, taken: Taken, reference: Option<&str>) {
+    open_ok(out, taken.verb(), reference);
     out.push(b'}');
+}
+
+/// What stands before the state in the answer to a join.
+#[derive(Debug, Clone, Copy)]
+pub struct JoinHead<'a> {
+    /// The room.
+    pub room: &'a str,
+    /// The room's head.
+    pub at: &'a str,
+    /// Whether everything asked for comes.
+    pub recovery: &'a Recovery<'a>,
+    /// Who is there, when presence was asked for.
+    pub who: Option<&'a Roster<'a>>,
+}
+
+/// Appends an `{"ok":"join",…}`.
+pub fn encode_joined<'m>(
+    out: &mut Vec<u8>,
+    reference: Option<&str>,
+    head: &JoinHead<'_>,
+    state: Option<impl IntoIterator<Item = Delivery<'m>>>,
+) {
+    open_ok(out, "join", reference);
+    text_field(out, b",\"room\":", head.room);
+    text_field(out, b",\"at\":", head.at);
+    recovery_fields(out, head.recovery);
+    if let Some(roster) = head.who {
+        out.extend_from_slice(b",\"who\":{");
+        roster_fields(out, roster);
+        out.push(b'}');
+    }
+    if let Some(state) = state {
+        out.extend_from_slice(b",\"state\":");
+        encode_list(out, state);
+    }
+    out.push(b'}');
+}
+
+/// Appends an `{"ok":"get",…}`.
+pub fn encode_got(out: &mut Vec<u8>, reference: Option<&str>, message: &Delivery<'_>) {
+    open_ok(out, "get", reference);
+    out.push(b',');
+    delivery_fields(out, message);
+    out.push(b'}');
+}
+
+/// Appends an `{"ok":"state",…}`.
+pub fn encode_state<'m>(
+    out: &mut Vec<u8>,
+    reference: Option<&str>,
+    room: &str,
+    at: &str,
+    state: impl IntoIterator<Item = Delivery<'m>>,
+) {
+    open_ok(out, "state", reference);
+    out.push(b',');
+    state_fields(out, room, at, state);
+    out.push(b'}');
+}
+
+/// Appends the answer to `?state`: the same without `ok` and `ref`.
+pub fn encode_set_keys<'m>(
+    out: &mut Vec<u8>,
+    room: &str,
+    at: &str,
+    state: impl IntoIterator<Item = Delivery<'m>>,
+) {
+    out.push(b'{');
+    state_fields(out, room, at, state);
+    out.push(b'}');
+}
+
+/// Appends messages as a list.
+pub fn encode_list<'m>(out: &mut Vec<u8>, messages: impl IntoIterator<Item = Delivery<'m>>) {
+    out.push(b'[');
+    for (index, message) in messages.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        encode_delivery(out, &message);
+    }
+    out.push(b']');
 }
 
 /// Appends a `{"room":…,"gap":…}`.
@@ -256,10 +355,10 @@ pub fn encode_roster(out: &mut Vec<u8>, room: &str, roster: &Roster<'_>) {
     out.push(b'}');
 }
 
-/// Appends the answer to a `POST`: the same as to `publish`, without `ok` and `ref`.
-pub fn encode_receipt(out: &mut Vec<u8>, at: &str, duplicate: bool) {
-    text_field(out, b"{\"at\":", at);
-    duplicate_field(out, duplicate);
+/// Appends the answer to a `POST`, `PUT` or `DELETE`: the same as to the verb, without `ok` and `ref`.
+pub fn encode_receipt(out: &mut Vec<u8>, taken: Taken, at: &str, duplicate: bool) {
+    out.push(b'{');
+    receipt_fields(out, taken, at, duplicate);
     out.push(b'}');
 }
 
@@ -282,7 +381,12 @@ fn retry_field(out: &mut Vec<u8>, retry_ms: Option<u64>) {
     }
 }
 
-fn duplicate_field(out: &mut Vec<u8>, duplicate: bool) {
+fn receipt_fields(out: &mut Vec<u8>, taken: Taken, at: &str, duplicate: bool) {
+    text_field(out, b"\"at\":", at);
+    if let Taken::Batch(count) = taken {
+        out.extend_from_slice(b",\"count\":");
+        number(out, u64::from(count));
+    }
     if duplicate {
         out.extend_from_slice(b",\"duplicate\":true");
     }
@@ -306,14 +410,20 @@ fn page_fields<'m>(
     if head.more {
         out.extend_from_slice(b",\"more\":true");
     }
-    out.extend_from_slice(b",\"messages\":[");
-    for (index, message) in messages.into_iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        encode_delivery(out, &message);
-    }
-    out.push(b']');
+    out.extend_from_slice(b",\"messages\":");
+    encode_list(out, messages);
+}
+
+fn state_fields<'m>(
+    out: &mut Vec<u8>,
+    room: &str,
+    at: &str,
+    state: impl IntoIterator<Item = Delivery<'m>>,
+) {
+    text_field(out, b"\"room\":", room);
+    text_field(out, b",\"at\":", at);
+    out.extend_from_slice(b",\"state\":");
+    encode_list(out, state);
 }
 
 fn roster_fields(out: &mut Vec<u8>, roster: &Roster<'_>) {

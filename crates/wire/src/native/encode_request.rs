@@ -1,8 +1,9 @@
 use serde_json::value::RawValue;
 
 use super::delivery::{payload, text_field};
+use super::duration::encode_duration;
 use super::escape::number;
-use super::request::{Lane, Request, Verb};
+use super::request::{BatchMessage, Expect, Lane, Request, Rewind, Verb};
 
 impl Request<'_> {
     /// Appends the object in its canonical order, without a line end.
@@ -29,16 +30,18 @@ impl Verb<'_> {
                 rewind,
                 name,
                 presence,
+                state,
             } => {
                 text_field(out, b":", room);
                 optional_text(out, b",\"since\":", since.as_deref());
-                optional_count(out, b",\"rewind\":", *rewind);
+                rewind_field(out, *rewind);
                 optional_text(out, b",\"as\":", name.as_deref());
-                if *presence {
-                    out.extend_from_slice(b",\"presence\":true");
-                }
+                switch(out, b",\"presence\":true", *presence);
+                switch(out, b",\"state\":true", *state);
             }
-            Self::Leave { room } | Self::Who { room } => text_field(out, b":", room),
+            Self::Leave { room } | Self::Who { room } | Self::State { room } => {
+                text_field(out, b":", room);
+            }
             Self::Publish {
                 room,
                 body,
@@ -47,6 +50,8 @@ impl Verb<'_> {
                 id,
                 name,
                 lane,
+                expect,
+                ttl_ms,
             } => {
                 text_field(out, b":", room);
                 out.push(b',');
@@ -55,29 +60,85 @@ impl Verb<'_> {
                 optional_text(out, b",\"key\":", key.as_deref());
                 optional_text(out, b",\"id\":", id.as_deref());
                 optional_text(out, b",\"as\":", name.as_deref());
-                if *lane == Lane::Latest {
-                    out.extend_from_slice(b",\"lane\":\"latest\"");
+                expect_field(out, expect.as_ref());
+                optional_count(out, b",\"ttl_ms\":", *ttl_ms);
+                switch(out, b",\"lane\":\"latest\"", *lane == Lane::Latest);
+            }
+            Self::Batch {
+                room,
+                messages,
+                id,
+                name,
+            } => {
+                text_field(out, b":", room);
+                out.extend_from_slice(b",\"batch\":[");
+                for (index, message) in messages.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    message.encode(out);
                 }
+                out.push(b']');
+                optional_text(out, b",\"id\":", id.as_deref());
+                optional_text(out, b",\"as\":", name.as_deref());
+            }
+            Self::Set {
+                room,
+                key,
+                body,
+                event,
+                id,
+                name,
+                expect,
+                ttl_ms,
+            } => {
+                text_field(out, b":", room);
+                text_field(out, b",\"key\":", key);
+                out.push(b',');
+                payload(out, body.payload());
+                optional_text(out, b",\"event\":", event.as_deref());
+                optional_text(out, b",\"id\":", id.as_deref());
+                optional_text(out, b",\"as\":", name.as_deref());
+                expect_field(out, expect.as_ref());
+                optional_count(out, b",\"ttl_ms\":", *ttl_ms);
+            }
+            Self::Delete {
+                room,
+                key,
+                id,
+                name,
+                expect,
+            } => {
+                text_field(out, b":", room);
+                text_field(out, b",\"key\":", key);
+                optional_text(out, b",\"id\":", id.as_deref());
+                optional_text(out, b",\"as\":", name.as_deref());
+                expect_field(out, expect.as_ref());
+            }
+            Self::Get { room, key } => {
+                text_field(out, b":", room);
+                text_field(out, b",\"key\":", key);
             }
             Self::History {
                 room,
                 since,
-                limit,
+                until,
                 rewind,
+                limit,
+                reverse,
             } => {
                 text_field(out, b":", room);
                 optional_text(out, b",\"since\":", since.as_deref());
-                optional_count(out, b",\"rewind\":", *rewind);
-                optional_count(out, b",\"limit\":", *limit);
+                optional_text(out, b",\"until\":", until.as_deref());
+                rewind_field(out, *rewind);
+                optional_count(out, b",\"limit\":", limit.map(u64::from));
+                switch(out, b",\"reverse\":true", *reverse);
             }
             Self::Fetch { room, at, offset } => {
                 text_field(out, b":", room);
                 text_field(out, b",\"at\":", at);
-                optional_count(
-                    out,
-                    b",\"offset\":",
-                    Some(*offset).filter(|offset| *offset > 0),
-                );
+                let offset = u64::from(*offset);
+                optional_count(out, b",\"offset\":", Some(offset).filter(|at| *at > 0));
             }
             Self::Nick { name } => text_field(out, b":", name),
             Self::Ping => out.extend_from_slice(b":true"),
@@ -90,15 +151,52 @@ impl Verb<'_> {
     }
 }
 
+impl BatchMessage<'_> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        payload(out, self.body.payload());
+        optional_text(out, b",\"event\":", self.event.as_deref());
+        optional_text(out, b",\"key\":", self.key.as_deref());
+        expect_field(out, self.expect.as_ref());
+        optional_count(out, b",\"ttl_ms\":", self.ttl_ms);
+        out.push(b'}');
+    }
+}
+
 fn optional_text(out: &mut Vec<u8>, name: &[u8], value: Option<&str>) {
     if let Some(value) = value {
         text_field(out, name, value);
     }
 }
 
-fn optional_count(out: &mut Vec<u8>, name: &[u8], value: Option<u32>) {
+fn optional_count(out: &mut Vec<u8>, name: &[u8], value: Option<u64>) {
     if let Some(value) = value {
         out.extend_from_slice(name);
-        number(out, u64::from(value));
+        number(out, value);
+    }
+}
+
+fn rewind_field(out: &mut Vec<u8>, rewind: Option<Rewind>) {
+    match rewind {
+        None => {}
+        Some(Rewind::Count(count)) => {
+            optional_count(out, b",\"rewind\":", Some(u64::from(count)));
+        }
+        Some(Rewind::Ms(ms)) => text_field(out, b",\"rewind\":", &encode_duration(ms)),
+    }
+}
+
+fn expect_field(out: &mut Vec<u8>, expect: Option<&Expect<'_>>) {
+    match expect {
+        None => {}
+        Some(Expect::Absent) => out.extend_from_slice(b",\"expect\":null"),
+        Some(Expect::At(at)) => text_field(out, b",\"expect\":", at),
+    }
+}
+
+/// Appends `field` where it is switched on.
+fn switch(out: &mut Vec<u8>, field: &[u8], on: bool) {
+    if on {
+        out.extend_from_slice(field);
     }
 }

@@ -14,9 +14,11 @@
 
 mod body;
 pub mod codes;
+mod decode_publish;
 mod decode_reply;
 mod decode_request;
 mod delivery;
+mod duration;
 mod encode_reply;
 mod encode_request;
 mod escape;
@@ -29,17 +31,22 @@ mod suggest;
 mod value;
 
 pub use body::{Body, Payload, check_json};
+pub use decode_publish::{decode_batch, decode_batch_lines};
 pub use decode_reply::decode_reply;
 pub use decode_request::decode_request;
 pub use delivery::{Delivery, encode_announcement, encode_delivery};
+pub use duration::{decode_duration, encode_duration};
 pub use encode_reply::{
-    PageHead, Piece, encode_bare_error, encode_error, encode_fetched, encode_gap, encode_history,
-    encode_page, encode_prove, encode_receipt, encode_roster, encode_taken,
+    JoinHead, PageHead, Piece, encode_bare_error, encode_error, encode_fetched, encode_gap,
+    encode_got, encode_history, encode_joined, encode_list, encode_page, encode_prove,
+    encode_receipt, encode_roster, encode_set_keys, encode_state, encode_taken,
 };
 pub use escape::{encode_json, encode_string};
 pub use label::{BadLabel, LABEL_BYTES_MAX, check_event, check_id, check_key};
 pub use object::DEPTH_MAX;
 pub use rejected::Rejected;
-pub use reply::{Announcement, Member, Message, Recovery, Reply, Roster};
-pub use request::{Lane, REFERENCE_BYTES_MAX, Request, Verb};
+pub use reply::{Announcement, Member, Message, Recovery, Reply, Roster, Taken};
+pub use request::{
+    BATCH_MESSAGES_MAX, BatchMessage, Expect, Lane, REFERENCE_BYTES_MAX, Request, Rewind, Verb,
+};
 pub(crate) use suggest::nearest;

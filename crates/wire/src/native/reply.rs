@@ -20,6 +20,8 @@ pub enum Reply<'a> {
         recovery: Recovery<'a>,
         /// Who is there, when presence was asked for.
         who: Option<Roster<'a>>,
+        /// What is set where the reader begins, when it was asked for and is given: the newest message of each key.
+        state: Option<Vec<Message<'a>>>,
     },
     /// `{"ok":"leave"}`: nothing of the room comes any more.
     Left {
@@ -28,14 +30,34 @@ pub enum Reply<'a> {
         /// The room.
         room: Cow<'a, str>,
     },
-    /// `{"ok":"publish"}`: numbered.
+    /// `{"ok":"publish"}`, `{"ok":"set"}`, `{"ok":"delete"}`: numbered.
     Published {
         /// The request's `ref`.
         reference: Option<Cow<'a, str>>,
-        /// The message's position.
+        /// What was asked for.
+        taken: Taken,
+        /// The message's position; of a batch, the last one's.
         at: Cow<'a, str>,
         /// The same `id` was published before; this is the position of that one, and nothing was published again.
         duplicate: bool,
+    },
+    /// `{"ok":"get"}`: what is set under a key.
+    Got {
+        /// The request's `ref`.
+        reference: Option<Cow<'a, str>>,
+        /// The message that set it; its position is the key's version.
+        message: Message<'a>,
+    },
+    /// `{"ok":"state"}`: what is set in a room.
+    State {
+        /// The request's `ref`.
+        reference: Option<Cow<'a, str>>,
+        /// The room.
+        room: Cow<'a, str>,
+        /// As of here: a reader that goes on after it misses no change.
+        at: Cow<'a, str>,
+        /// The newest message of each key, oldest first.
+        state: Vec<Message<'a>>,
     },
     /// `{"ok":"history"}`: what was said.
     History {
@@ -43,13 +65,13 @@ pub enum Reply<'a> {
         reference: Option<Cow<'a, str>>,
         /// The room.
         room: Cow<'a, str>,
-        /// Where to go on: the `since` of the next request.
+        /// Where to go on: the `since` of the next request, or its `until` in reverse.
         at: Cow<'a, str>,
         /// Whether everything asked for is there.
         recovery: Recovery<'a>,
         /// There is more after `at` already.
         more: bool,
-        /// The messages, oldest first.
+        /// The messages, oldest first; in reverse newest first.
         messages: Vec<Message<'a>>,
     },
     /// `{"ok":"fetch"}`: a piece of a message.
@@ -139,6 +161,31 @@ pub enum Reply<'a> {
     },
     /// An object of a kind that this version does not know. Clients pass over it, so that servers can grow.
     Unknown,
+}
+
+/// What a server has taken and numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// A message.
+    Publish,
+    /// So many messages at once.
+    Batch(u32),
+    /// The value of a key.
+    Set,
+    /// The end of a key.
+    Delete,
+}
+
+impl Taken {
+    /// The verb that asked for it.
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Publish | Self::Batch(_) => "publish",
+            Self::Set => "set",
+            Self::Delete => "delete",
+        }
+    }
 }
 
 /// Whether a reader gets everything that it asked for.

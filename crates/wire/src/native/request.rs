@@ -7,6 +7,9 @@ use super::body::Body;
 /// Bytes of a `ref` as it stands in the JSON. It is kept until the answer, so it is bounded.
 pub const REFERENCE_BYTES_MAX: usize = 64;
 
+/// Messages of one batch.
+pub const BATCH_MESSAGES_MAX: usize = 256;
+
 /// What a client asks for: one object, exactly one verb.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
@@ -27,12 +30,14 @@ pub enum Verb<'a> {
         room: Cow<'a, str>,
         /// `since`: go on after this position. Not together with `rewind`.
         since: Option<Cow<'a, str>>,
-        /// `rewind`: begin with the last so many messages.
-        rewind: Option<u32>,
+        /// `rewind`: begin with the last messages.
+        rewind: Option<Rewind>,
         /// `as`: the display name, from now on and in every room of the Conn.
         name: Option<Cow<'a, str>>,
         /// `presence`: be told who is there, comes and goes.
         presence: bool,
+        /// `state`: be told what is set. The one field that is also a verb; beside `join` it is a field.
+        state: bool,
     },
     /// Go out of a room: `{"leave":ROOM}`.
     Leave {
@@ -55,6 +60,65 @@ pub enum Verb<'a> {
         name: Option<Cow<'a, str>>,
         /// `lane`: `reliable` where absent.
         lane: Lane,
+        /// `expect`: what the key must be for this to happen. Only with `key`.
+        expect: Option<Expect<'a>>,
+        /// `ttl_ms`: for how long the key stays set. Only with `key`.
+        ttl_ms: Option<u64>,
+    },
+    /// Say several things at once, all of them or none: `{"publish":ROOM,"batch":[{"data":…},…]}`.
+    Batch {
+        /// The room.
+        room: Cow<'a, str>,
+        /// `batch`: 1 to [`BATCH_MESSAGES_MAX`] messages.
+        messages: Vec<BatchMessage<'a>>,
+        /// `id`: makes all of it idempotent together.
+        id: Option<Cow<'a, str>>,
+        /// `as`: the display name of these messages.
+        name: Option<Cow<'a, str>>,
+    },
+    /// Set a key of a room's state: `{"set":ROOM,"key":KEY,"data":…}`. A publish with a key, by another name.
+    Set {
+        /// The room.
+        room: Cow<'a, str>,
+        /// `key`: what is set.
+        key: Cow<'a, str>,
+        /// `data` or `base64`, exactly one of them.
+        body: Body<'a>,
+        /// `event`: what kind of message it is; `message` where absent.
+        event: Option<Cow<'a, str>>,
+        /// `id`: makes it idempotent.
+        id: Option<Cow<'a, str>>,
+        /// `as`: the display name of this one message.
+        name: Option<Cow<'a, str>>,
+        /// `expect`: what the key must be for this to happen.
+        expect: Option<Expect<'a>>,
+        /// `ttl_ms`: for how long the key stays set.
+        ttl_ms: Option<u64>,
+    },
+    /// Delete a key of a room's state: `{"delete":ROOM,"key":KEY}`.
+    Delete {
+        /// The room.
+        room: Cow<'a, str>,
+        /// `key`: what is deleted.
+        key: Cow<'a, str>,
+        /// `id`: makes it idempotent.
+        id: Option<Cow<'a, str>>,
+        /// `as`: the display name of this one message.
+        name: Option<Cow<'a, str>>,
+        /// `expect`: what the key must be for this to happen.
+        expect: Option<Expect<'a>>,
+    },
+    /// Read one key of a room's state: `{"get":ROOM,"key":KEY}`.
+    Get {
+        /// The room.
+        room: Cow<'a, str>,
+        /// `key`: which one.
+        key: Cow<'a, str>,
+    },
+    /// Read a room's state: `{"state":ROOM}`.
+    State {
+        /// The room.
+        room: Cow<'a, str>,
     },
     /// Read what was said in a room: `{"history":ROOM}`.
     History {
@@ -62,10 +126,14 @@ pub enum Verb<'a> {
         room: Cow<'a, str>,
         /// `since`: what was said after this position. Not together with `rewind`.
         since: Option<Cow<'a, str>>,
+        /// `until`: what was said up to this position, it included.
+        until: Option<Cow<'a, str>>,
+        /// `rewind`: the last messages.
+        rewind: Option<Rewind>,
         /// `limit`: at most so many messages.
         limit: Option<u32>,
-        /// `rewind`: the last so many messages.
-        rewind: Option<u32>,
+        /// `reverse`: from the end backwards, newest first.
+        reverse: bool,
     },
     /// Read one message in pieces, where it is too long for a datagram: `{"fetch":ROOM,"at":POSITION}`.
     Fetch {
@@ -100,8 +168,9 @@ impl<'a> Request<'a> {
 
 impl Verb<'_> {
     /// All verbs as they are spelt.
-    pub const NAMES: [&'static str; 8] = [
-        "join", "leave", "publish", "history", "fetch", "who", "nick", "ping",
+    pub const NAMES: [&'static str; 12] = [
+        "join", "leave", "publish", "set", "delete", "get", "state", "history", "fetch", "who",
+        "nick", "ping",
     ];
 
     /// How this verb is spelt.
@@ -110,7 +179,11 @@ impl Verb<'_> {
         match self {
             Self::Join { .. } => "join",
             Self::Leave { .. } => "leave",
-            Self::Publish { .. } => "publish",
+            Self::Publish { .. } | Self::Batch { .. } => "publish",
+            Self::Set { .. } => "set",
+            Self::Delete { .. } => "delete",
+            Self::Get { .. } => "get",
+            Self::State { .. } => "state",
             Self::History { .. } => "history",
             Self::Fetch { .. } => "fetch",
             Self::Who { .. } => "who",
@@ -128,4 +201,37 @@ pub enum Lane {
     Reliable,
     /// No offset, never stored, the newest per key wins.
     Latest,
+}
+
+/// How far back a reader begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rewind {
+    /// `"rewind":10`: with the last so many messages.
+    Count(u32),
+    /// `"rewind":"10m"`: with what the last so many milliseconds brought.
+    Ms(u64),
+}
+
+/// What a publisher takes for granted of its key; where it is otherwise, nothing happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect<'a> {
+    /// `"expect":null`: it is not set.
+    Absent,
+    /// It was set last by the message at this position.
+    At(Cow<'a, str>),
+}
+
+/// One message of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchMessage<'a> {
+    /// `data` or `base64`, exactly one of them.
+    pub body: Body<'a>,
+    /// `event`: what kind of message it is; `message` where absent.
+    pub event: Option<Cow<'a, str>>,
+    /// `key`: the key whose latest value this is.
+    pub key: Option<Cow<'a, str>>,
+    /// `expect`: what the key must be for all of the batch to happen. Only with `key`.
+    pub expect: Option<Expect<'a>>,
+    /// `ttl_ms`: for how long the key stays set. Only with `key`.
+    pub ttl_ms: Option<u64>,
 }

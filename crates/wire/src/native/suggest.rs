@@ -1,12 +1,12 @@
 /// Words longer than this are no misspelling of ours. Bounds the work and the row below.
 const WORD_BYTES_MAX: usize = 12;
 
-/// The one of `words` that `given` most likely means: at most two slips away, and fewer slips than it has letters.
+/// The one of `words` that `given` most likely means: at most two slips away, and at most one for every two letters.
 pub(crate) fn nearest(given: &str, words: &[&'static str]) -> Option<&'static str> {
     words
         .iter()
         .map(|word| (distance(given, word), *word))
-        .filter(|(slips, word)| *slips <= 2 && *slips < word.len().min(given.len()))
+        .filter(|(slips, word)| *slips <= 2 && *slips * 2 <= word.len().min(given.len()))
         .min_by_key(|(slips, _)| *slips)
         .map(|(_, word)| word)
 }
@@ -49,6 +49,8 @@ mod tests {
         assert_eq!(nearest("Publsh", &WORDS), Some("publish"));
         assert_eq!(nearest("pubish", &WORDS), Some("publish"));
         assert_eq!(nearest("subscribe", &WORDS), None);
+        assert_eq!(nearest("hwo", &WORDS), Some("who"));
+        assert_eq!(nearest("with", &WORDS), None);
         assert_eq!(nearest("x", &WORDS), None);
         assert_eq!(nearest("", &WORDS), None);
         assert_eq!(nearest(&"join".repeat(10_000), &WORDS), None);

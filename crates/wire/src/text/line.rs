@@ -16,6 +16,14 @@ pub enum Line<'a> {
     Who,
     /// `/history [N]`: the last so many messages; `None` where no number was given.
     History(Option<u32>),
+    /// `/state`: what is set in the room.
+    State,
+    /// `/get KEY`: what is set under one key, the rest of the line; empty where none was given.
+    Get(&'a str),
+    /// `/set KEY VALUE`: the key ends at the first space; either is empty where it was not given.
+    Set(&'a str, &'a str),
+    /// `/delete KEY`, the rest of the line; empty where none was given.
+    Delete(&'a str),
     /// `/nick NAME`; empty where none was given.
     Nick(&'a str),
     /// `/help`.
@@ -27,18 +35,24 @@ pub enum Line<'a> {
 }
 
 /// The commands, for `/help`.
-pub const HELP: [(&str, &str); 8] = [
+pub const HELP: [(&str, &str); 12] = [
     ("TEXT", "say it to the room"),
     ("//TEXT", "say what begins with a slash"),
     ("/join ROOM", "go to another room"),
     ("/who", "who is here"),
     ("/history [N]", "the last messages"),
+    ("/state", "what is set in the room"),
+    ("/get KEY", "what is set under a key"),
+    ("/set KEY VALUE", "set a key"),
+    ("/delete KEY", "delete a key"),
     ("/nick NAME", "take another name"),
     ("/leave", "leave the room"),
     ("/quit", "end the connection"),
 ];
 
-const COMMANDS: [&str; 7] = ["join", "leave", "who", "history", "nick", "help", "quit"];
+const COMMANDS: [&str; 11] = [
+    "join", "leave", "who", "history", "state", "get", "set", "delete", "nick", "help", "quit",
+];
 
 /// Decodes a line, given without its line end.
 ///
@@ -67,6 +81,13 @@ fn decode_command<'a>(command: &'a str, rest: &'a str) -> Line<'a> {
         "leave" => Line::Leave,
         "who" => Line::Who,
         "history" => Line::History(rest.parse().ok()),
+        "state" => Line::State,
+        "get" => Line::Get(rest),
+        "set" => {
+            let (key, value) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
+            Line::Set(key, value.trim_start())
+        }
+        "delete" => Line::Delete(rest),
         "nick" => Line::Nick(rest),
         "help" => Line::Help,
         "quit" => Line::Quit,

@@ -30,11 +30,23 @@ pub fn encode_message(out: &mut Vec<u8>, said: &Said<'_>) {
     out.extend_from_slice(b": ");
     match said.body {
         Payload::Text(text) | Payload::Json(text) => lines(out, said.from, text),
-        Payload::Binary(bytes) => {
-            let unit = if bytes.len() == 1 { "byte" } else { "bytes" };
-            out.extend_from_slice(format!("<{} {unit}>", bytes.len()).as_bytes());
-        }
+        Payload::Binary(bytes) => size(out, bytes),
     }
+}
+
+/// Appends what is set under a key: `* price = 42`, further lines `* price | more`, Binary `* price = <12 bytes>`.
+pub fn encode_entry(out: &mut Vec<u8>, key: &str, body: Payload<'_>) {
+    encode_notice(out, key);
+    out.extend_from_slice(b" = ");
+    match body {
+        Payload::Text(text) | Payload::Json(text) => lines(out, &format!("* {key} "), text),
+        Payload::Binary(bytes) => size(out, bytes),
+    }
+}
+
+fn size(out: &mut Vec<u8>, bytes: &[u8]) {
+    let unit = if bytes.len() == 1 { "byte" } else { "bytes" };
+    out.extend_from_slice(format!("<{} {unit}>", bytes.len()).as_bytes());
 }
 
 fn lines(out: &mut Vec<u8>, from: &str, text: &[u8]) {
@@ -125,7 +137,7 @@ pub fn encode_help(out: &mut Vec<u8>) {
     let start = out.len();
     for (command, does) in HELP {
         between(out, start);
-        encode_notice(out, &format!("{command:<13} {does}"));
+        encode_notice(out, &format!("{command:<14} {does}"));
     }
 }
 
