@@ -44,7 +44,7 @@ class Server:
         self.folder = tempfile.TemporaryDirectory(prefix="taut-readme-server-")
         port = free_port()
         command = [TAUT, "serve", "--listen", f"127.0.0.1:{port}", "--listen", f"[::1]:{port}", "--log-level", "off"]
-        self.process = subprocess.Popen(command if has_ipv6() else command[:4] + command[6:], cwd=self.folder.name, env=environment(), stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(command if has_ipv6() else command[:4] + command[6:], cwd=self.folder.name, env=environment(XDG_STATE_HOME=self.folder.name), stdout=subprocess.PIPE)
         if not self.process.stdout.readline():
             raise Failed(f"the server did not start: {command}")
         self.port = port

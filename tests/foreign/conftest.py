@@ -1,3 +1,4 @@
+import os
 import re
 
 import pytest
@@ -13,8 +14,10 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def binary():
+def binary(tmp_path_factory):
     assert taut.BINARY.exists(), f"{taut.BINARY} is not built: cargo build --release -p taut"
+    # Rooms that servers under test keep are nobody's own.
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(scope="module")

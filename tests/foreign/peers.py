@@ -19,14 +19,14 @@ class Closing(contextlib.ExitStack):
 
 
 class Raw:
-    """A TCP connection, byte by byte."""
+    """A TCP connection, byte by byte; `at` is another place, as Python's sockets name them: a string is a Unix socket's path."""
 
-    def __init__(self, server, receive_buffer=None):
-        self.socket = socket.socket()
+    def __init__(self, server, receive_buffer=None, at=None):
+        self.socket = socket.socket(socket.AF_UNIX if isinstance(at, str) else socket.AF_INET)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(PATIENCE_S)
-        self.socket.connect(("127.0.0.1", server.port))
+        self.socket.connect(at or ("127.0.0.1", server.port))
         self.buffer = b""
 
     def send(self, data):
@@ -257,10 +257,10 @@ class EventStream:
 
 
 class Native:
-    """The native protocol over TCP: a JSON object a line."""
+    """The native protocol over a stream: a JSON object a line."""
 
-    def __init__(self, server, receive_buffer=None):
-        self.raw = Raw(server, receive_buffer)
+    def __init__(self, server, receive_buffer=None, at=None):
+        self.raw = Raw(server, receive_buffer, at)
 
     def send(self, **unit):
         self.raw.send(json.dumps(unit) + "\n")

@@ -49,6 +49,8 @@ class Server:
             command = ["prlimit", f"--nofile={files_max}:{files_max}", *command]
         # A server under test must not hear of a person's own settings.
         environment = {key: value for key, value in os.environ.items() if not key.startswith("TAUT")}
+        # Nor of rooms that another server on this port has kept.
+        environment["XDG_STATE_HOME"] = str(self.folder / f"state-{self.port}")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log.open("wb"), stderr=subprocess.STDOUT, env=environment)
         self._wait_until_it_listens()
 

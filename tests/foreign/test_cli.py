@@ -56,7 +56,7 @@ def test_sub_comes_back_when_the_server_does(start, closing, tmp_path, room):
     post(server, room, "before")
     listener.until("before\n")
     server.stop()
-    again = subprocess.Popen([str(BINARY), "serve", "--listen", f"127.0.0.1:{server.port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    again = subprocess.Popen([str(BINARY), "serve", "--memory", "--listen", f"127.0.0.1:{server.port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         listener.until("connected again", 20)
         post(server, room, "after")

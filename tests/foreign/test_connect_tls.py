@@ -100,3 +100,33 @@ def test_what_is_trusted_blindly_is_said_in_the_story(certificates, serve):
     server = serve(certificates.self_signed("blind"))
     code, _, said = run("connect", "-v", "--insecure", at(server), stdin=b"x")
     assert code == 0 and "self-signed" in said, said
+
+
+# ---- pub, sub and who: the same words, the same codes
+
+
+COMMANDS = [("pub", "lobby", "hello"), ("sub", "lobby"), ("who", "lobby")]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+@pytest.mark.parametrize("scheme", ["tls", "wss", "https"])
+def test_the_commands_of_a_room_leave_with_7_too(certificates, serve, command, scheme):
+    server = serve(certificates.self_signed(f"{command[0]}-{scheme}"))
+    code, out, said = run(*command, "--url", at(server, scheme=scheme))
+    assert (code, out) == (7, b"") and "self-signed" in said and "--insecure" in said, (code, said)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_a_peer_that_does_not_trust_them_is_7(certificates, serve, command):
+    """In TLS 1.3 it says so only after the handshake."""
+    server = serve(certificates.signed(f"strict-{command[0]}", asks_for_client=True))
+    code, out, said = run(*command, "--ca", certificates.ca, "--url", at(server))
+    assert (code, out) == (7, b"") and "certificate" in said, (code, said)
+
+
+@pytest.mark.parametrize("command", [("connect",), *COMMANDS], ids=lambda command: command[0])
+def test_a_file_that_is_not_there_is_a_wrong_command_line(certificates, serve, command, tmp_path):
+    url = at(serve(certificates.signed(f"missing-{command[0]}")))
+    place = [url] if command[0] == "connect" else ["--url", url]
+    code, _, said = run(*command, "--ca", tmp_path / "nothing.pem", *place)
+    assert code == 2 and "nothing.pem" in said, (code, said)

@@ -52,7 +52,7 @@ def test_http_2_with_prior_knowledge_is_refused(server):
 
 def leaves(*arguments):
     """Starts a server that must not start: (exit code, what it said)."""
-    done = subprocess.run([str(taut.BINARY), "serve", *arguments], capture_output=True, text=True, check=False, timeout=10)
+    done = subprocess.run([str(taut.BINARY), "serve", "--memory", *arguments], capture_output=True, text=True, check=False, timeout=10)
     return done.returncode, done.stdout + done.stderr
 
 

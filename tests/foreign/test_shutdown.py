@@ -69,7 +69,7 @@ def test_a_port_is_free_again_at_once(start, tmp_path):
     with connect(f"{server.ws}/"):
         server.terminate()
         assert server.process.wait(15) == 0
-    command = [str(BINARY), "serve", "--listen", f"127.0.0.1:{server.port}"]
+    command = [str(BINARY), "serve", "--memory", "--listen", f"127.0.0.1:{server.port}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as again:
         try:
             assert again.stdout.readline(), "the second server says that it listens"

@@ -39,6 +39,8 @@ pub struct Limits {
     pub tail_messages_max: u32,
     /// Bytes of the same.
     pub tail_bytes_max: u64,
+    /// Messages that one read of the store brings, for all readers that need some of them.
+    pub block_messages: u32,
     /// Bytes of messages read back from the store that are kept for the next reader; the oldest read goes first.
     pub blocks_bytes_max: u64,
     /// Bytes of messages on their way to the store. Above it no further requests are read.
@@ -74,6 +76,7 @@ impl Default for Limits {
             chunk_bytes_max: 64 << 10,
             tail_messages_max: 1_000,
             tail_bytes_max: 1 << 20,
+            block_messages: 256,
             blocks_bytes_max: 16 << 20,
             pending_bytes_max: 8 << 20,
             parked_max: 100_000,

@@ -130,6 +130,7 @@ impl Options {
                 let listen = format!("127.0.0.1:{port}");
                 let arguments = [
                     "serve",
+                    "--memory",
                     "--cores",
                     "1",
                     "--limits-ping-ms",

@@ -27,6 +27,8 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 const EXPIRE_EVERY: Duration = Duration::from_millis(500);
 /// How long retention rests between two steps when there is more to do.
 const EXPIRE_STEP: Duration = Duration::from_millis(5);
+/// Committed bytes after which the log is worked off, when nobody waits.
+const LOG_BYTES_LONG: u64 = 8 << 20;
 /// How often a store that failed is tried.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
@@ -142,6 +144,8 @@ impl Keeper {
             group: Group::default(),
             expired: Instant::now(),
             more_to_expire: true,
+            probed: Instant::now(),
+            log_bytes: 0,
         };
         loop {
             let wait = writer.rest();
@@ -180,15 +184,12 @@ impl Keeper {
             if unsynced.closed {
                 return;
             }
-            let due = unsynced.dirty || unsynced.failed.is_some();
-            unsynced.dirty = false;
+            // After a failure the writer finds out when it works again: a second sync may say yes to what is lost.
+            let due = unsynced.failed.is_none() && std::mem::take(&mut unsynced.dirty);
             drop(unsynced);
-            if due {
-                let result = reader.sync();
-                if let Err(error) = &result {
-                    self.health.store_failed(error);
-                }
-                self.unsynced().failed = result.err();
+            if due && let Err(error) = reader.sync() {
+                self.health.store_failed(&error);
+                self.unsynced().failed = Some(error);
             }
             let unsynced = self.unsynced();
             if unsynced.closed {
@@ -289,6 +290,9 @@ struct Writer<'a> {
     group: Group,
     expired: Instant,
     more_to_expire: bool,
+    probed: Instant,
+    /// Committed since the log was last worked off.
+    log_bytes: u64,
 }
 
 /// Appends that share one commit, and where their answers go.
@@ -349,12 +353,16 @@ impl Writer<'_> {
         if group.appends.is_empty() {
             return;
         }
+        if self.probed.elapsed() >= PROBE_EVERY {
+            self.probe();
+        }
         let failed_sync = self.keeper.unsynced().failed.clone();
         let results = match failed_sync {
             // What cannot be brought to the disk is not taken in.
             Some(error) => vec![Err(error); group.appends.len()],
             None => self.store.commit(&group.appends),
         };
+        self.log_bytes += group.bytes;
         for ((core, id, attempt, up_to), result) in group.places.into_iter().zip(results) {
             match &result {
                 Ok(()) => self.keeper.health.store_well(),
@@ -375,14 +383,31 @@ impl Writer<'_> {
 
     /// What is done when nobody waits.
     fn meanwhile(&mut self) {
-        if !self.keeper.health.is_store_well() && self.keeper.unsynced().failed.is_none() {
-            match self.store.probe() {
-                Ok(()) => self.keeper.health.store_well(),
-                Err(error) => self.keeper.health.store_failed(&error),
-            }
-            return;
+        if !self.keeper.health.is_store_well() {
+            return self.probe();
         }
         self.expire();
+        if self.log_bytes > LOG_BYTES_LONG {
+            self.log_bytes = 0;
+            if let Err(error) = self.store.sync() {
+                self.keeper.health.store_failed(&error);
+            }
+        }
+    }
+
+    /// Tries a store that failed.
+    fn probe(&mut self) {
+        self.probed = Instant::now();
+        if self.keeper.health.is_store_well() {
+            return;
+        }
+        match self.store.probe() {
+            Ok(()) => {
+                self.keeper.unsynced().failed = None;
+                self.keeper.health.store_well();
+            }
+            Err(error) => self.keeper.health.store_failed(&error),
+        }
     }
 
     fn expire(&mut self) {

@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use taut_hub::{
-    LagPolicy, Message, Position, PresenceChange, Present, Recovery, RoomName, Roster, Start,
+    Effect, Epoch, Kept, LagPolicy, Message, Position, PresenceChange, Present, Recovery, RoomName,
+    Roster, Start, State,
 };
 
 /// A promise that did not hold.
@@ -24,6 +26,16 @@ pub enum Sabotage {
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
     messages: BTreeMap<(String, Position), Vec<u8>>,
+    rooms: BTreeMap<String, Known>,
+}
+
+/// What was promised of a room.
+#[derive(Debug, Default, Clone, Copy)]
+struct Known {
+    /// The newest position that was acknowledged.
+    acknowledged: Option<Position>,
+    /// The offset of the oldest message that retention has left.
+    first: u64,
 }
 
 impl Truth {
@@ -47,6 +59,72 @@ impl Truth {
     }
 }
 
+impl Truth {
+    /// A publish was acknowledged at a position.
+    pub(crate) fn acknowledged(&mut self, room: &RoomName, at: Position) {
+        let known = self.rooms.entry(room.as_str().to_owned()).or_default();
+        match known.acknowledged {
+            Some(last) if last.epoch == at.epoch && last.offset >= at.offset => {}
+            _ => known.acknowledged = Some(at),
+        }
+    }
+
+    /// Retention has forgotten what lies before `first`.
+    pub(crate) fn forgotten(&mut self, room: &RoomName, first: u64) {
+        self.rooms
+            .entry(room.as_str().to_owned())
+            .or_default()
+            .first = first;
+    }
+
+    /// The epoch in which something was acknowledged last; one that nobody has before that.
+    pub(crate) fn epoch(&self, room: &str) -> Epoch {
+        let last = self.rooms.get(room).and_then(|known| known.acknowledged);
+        last.map_or(Epoch(7), |last| last.epoch)
+    }
+
+    /// The newest offset that was acknowledged.
+    pub(crate) fn last(&self, room: &str) -> u64 {
+        let last = self.rooms.get(room).and_then(|known| known.acknowledged);
+        last.map_or(0, |last| last.offset)
+    }
+
+    /// Whether a store has what was promised.
+    pub(crate) fn is_kept(&self, room: &RoomName, kept: Option<&Kept>) -> Result<(), Broken> {
+        let known = self.rooms.get(room.as_str()).copied().unwrap_or_default();
+        let Some(last) = known.acknowledged else {
+            return Ok(());
+        };
+        let Some(kept) = kept.filter(|kept| kept.epoch == last.epoch) else {
+            // A room that holds nothing any more may be numbered anew.
+            return match known.first > last.offset {
+                true => Ok(()),
+                false => Err(Broken(format!(
+                    "{room} {last} was acknowledged and is gone"
+                ))),
+            };
+        };
+        if kept.head < last.offset {
+            return Err(Broken(format!(
+                "{room} {last} was acknowledged, and the store stands at {}",
+                kept.head
+            )));
+        }
+        for (due, message) in (kept.first..).zip(&kept.tail) {
+            let at = Position {
+                epoch: kept.epoch,
+                offset: message.offset,
+            };
+            let said = self.messages.get(&(room.as_str().to_owned(), at));
+            let other = said.is_some_and(|said| said != message.body.bytes());
+            if message.offset != due || other {
+                return Err(Broken(format!("{room} {at} is not kept as it was said")));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What one Conn has been told of one room.
 #[derive(Debug)]
 pub(crate) struct View {
@@ -55,6 +133,8 @@ pub(crate) struct View {
     /// After a gap of the policy `conflate`: messages up to here may come with numbers left out.
     conflated_until: u64,
     presence: Option<Names>,
+    /// What is set, by key: where it was set last. `None` where the view is not whole.
+    state: Option<BTreeMap<String, u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -98,7 +178,51 @@ impl View {
             cursor: after.offset,
             conflated_until: after.offset,
             presence,
+            state: None,
         })
+    }
+
+    /// The snapshot that the Conn got with its join.
+    pub(crate) fn holds(&mut self, state: Option<&[Arc<Message>]>) {
+        self.state = state.map(|entries| {
+            entries
+                .iter()
+                .filter_map(|message| Some((message.key.as_deref()?.to_owned(), message.offset)))
+                .collect()
+        });
+    }
+
+    /// What the home says is set must be what snapshot and changes came to.
+    pub(crate) fn agrees(&self, state: &State) -> Result<(), Broken> {
+        let Some(held) = &self.state else {
+            return Ok(());
+        };
+        let said: BTreeMap<String, u64> = state
+            .entries
+            .iter()
+            .filter_map(|message| Some((message.key.as_deref()?.to_owned(), message.offset)))
+            .collect();
+        if *held == said {
+            return Ok(());
+        }
+        Err(Broken(format!(
+            "a member made {held:?} of the state, which is {said:?}"
+        )))
+    }
+
+    fn apply(&mut self, message: &Message) {
+        let (Some(state), Some(key)) = (&mut self.state, message.key.as_deref()) else {
+            return;
+        };
+        match message.effect {
+            Effect::None => {}
+            Effect::Set { .. } => {
+                state.insert(key.to_owned(), message.offset);
+            }
+            Effect::Deleted | Effect::Expired => {
+                state.remove(key);
+            }
+        }
     }
 
     pub(crate) fn message(&mut self, message: &Message) -> Result<(), Broken> {
@@ -112,6 +236,7 @@ impl View {
             )));
         }
         self.cursor = message.offset;
+        self.apply(message);
         Ok(())
     }
 
@@ -128,6 +253,7 @@ impl View {
                 self.cursor, self.conflated_until
             )));
         }
+        self.state = None;
         if policy == LagPolicy::Conflate {
             self.conflated_until = at.offset;
         } else {

@@ -5,6 +5,8 @@
 //! No thread, socket or clock is here.
 
 mod check;
+mod disaster;
+mod disk;
 mod random;
 mod reader;
 mod weather;

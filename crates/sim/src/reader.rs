@@ -25,7 +25,7 @@ pub(crate) struct Reader {
 pub(crate) enum Asked {
     Join(String, Start),
     Leave(String),
-    Publish(String, Vec<u8>),
+    Publish(String, Vec<Vec<u8>>),
     Other,
 }
 

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use taut_hub::{
-    Epoch, History, Lag, LagPolicy, Limits, Pattern, Policies, PolicyChange, RoomPolicy, Rule,
-    ShardSettings, StateBounds,
+    Durability, Epoch, History, Lag, LagPolicy, Limits, Pattern, Policies, PolicyChange,
+    RoomPolicy, Rule, ShardSettings, StateBounds,
 };
 
 use crate::random::Random;
@@ -27,6 +27,12 @@ pub(crate) struct Weather {
     /// The longest a link message is under way, in milliseconds.
     pub(crate) delay_ms_max: u64,
     pub(crate) conns_per_core: u64,
+    /// The longest the store takes for a request, in milliseconds; `None` where there is no store.
+    pub(crate) store_ms_max: Option<u64>,
+    /// Once in so many turns the disk begins to fail.
+    pub(crate) faults_once_in: u64,
+    /// Once in so many turns the server is killed and started again.
+    pub(crate) crash_once_in: u64,
 }
 
 impl Weather {
@@ -47,12 +53,13 @@ impl Weather {
             presence: true,
             presence_grace_ms: random.below(3_000),
             message_bytes_max: 64,
-            // A key lasts until it is deleted, and so does its room.
+            durability: *random
+                .pick(&[Durability::Crash, Durability::Power])
+                .unwrap_or(&Durability::Crash),
             state: StateBounds {
-                keys_max: 0,
-                bytes_max: 0,
+                keys_max: u32::try_from(random.below(5)).unwrap_or(0),
+                bytes_max: 300 + random.below(2_000),
             },
-            ..RoomPolicy::default()
         };
         let rules = [
             ("conflate", LagPolicy::Conflate),
@@ -71,6 +78,13 @@ impl Weather {
                     .map(|pattern| Rule { pattern, change })
             })
             .collect();
+        rules.extend(Pattern::parse("plain/*").ok().map(|pattern| Rule {
+            pattern,
+            change: PolicyChange {
+                durability: Some(Durability::Memory),
+                ..PolicyChange::default()
+            },
+        }));
         rules.extend(Pattern::parse("echo").ok().map(|pattern| Rule {
             pattern,
             change: PolicyChange {
@@ -88,10 +102,15 @@ impl Weather {
             presence_listed_max: 1 + u32::try_from(random.below(20)).unwrap_or(0),
             chunk_messages_max: 1 + u32::try_from(random.below(8)).unwrap_or(0),
             conflated_max: 1 + u32::try_from(random.below(8)).unwrap_or(0),
+            tail_messages_max: 1 + u32::try_from(random.below(20)).unwrap_or(0),
+            block_messages: 1 + u32::try_from(random.below(20)).unwrap_or(0),
+            blocks_bytes_max: 1_000 + random.below(100_000),
+            pending_bytes_max: 1_000 + random.below(20_000),
             ghosts_max: u32::try_from(random.below(5)).unwrap_or(0),
             ..Limits::default()
         };
         let seed = random.bits();
+        let store_ms_max = (!random.once_in(3)).then(|| 1 + random.below(100));
         let settings = (0..cores)
             .map(|core| ShardSettings {
                 core,
@@ -100,7 +119,7 @@ impl Weather {
                 epoch: Epoch(7),
                 policies: Arc::clone(&policies),
                 limits,
-                has_store: false,
+                has_store: store_ms_max.is_some(),
             })
             .collect();
         Self {
@@ -109,6 +128,9 @@ impl Weather {
             link_space: 1 + usize::try_from(random.below(20)).unwrap_or(0),
             delay_ms_max: 1 + random.below(200),
             conns_per_core: 1 + random.below(10),
+            store_ms_max,
+            faults_once_in: 20 + random.below(200),
+            crash_once_in: 50 + random.below(400),
         }
     }
 }

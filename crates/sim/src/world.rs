@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use taut_hub::{
-    Body, ConnId, Door, Draft, Farewell, Input, Join, LinkMessage, Membership, Message, Next, Now,
-    Origin, Output, Position, Range, RoomId, RoomName, Shard, Start,
+    Batch, Body, ConnId, Door, Draft, Expect, Farewell, Input, Join, LinkMessage, Membership,
+    Message, Next, Now, Origin, Output, Position, Range, RoomId, RoomName, Shard, Start, Wish,
 };
 
 use crate::check::{Broken, Sabotage, Truth, View, name_id};
+use crate::disk::Disk;
 use crate::random::Random;
 use crate::reader::{Asked, Reader};
 use crate::weather::{ROOMS, Weather};
@@ -31,24 +32,27 @@ pub struct Report {
     pub refusals: u64,
     /// Conns that a lag policy ended.
     pub disconnects: u64,
+    /// How often the server was killed.
+    pub crashes: u64,
 }
 
 /// One game: some shards, the links between them, and Conns that come, speak, read, stall and go.
 #[derive(Debug)]
 pub struct World {
-    random: Random,
-    now_ms: u64,
-    weather: Weather,
-    shards: Vec<Shard>,
+    pub(crate) random: Random,
+    pub(crate) now_ms: u64,
+    pub(crate) weather: Weather,
+    pub(crate) shards: Vec<Shard>,
     /// By sender and receiver: when each message arrives, in order.
-    links: BTreeMap<(u16, u16), VecDeque<(u64, LinkMessage)>>,
-    readers: Vec<BTreeMap<u32, Reader>>,
-    dirty: Vec<BTreeSet<RoomId>>,
-    truth: Truth,
+    pub(crate) links: BTreeMap<(u16, u16), VecDeque<(u64, LinkMessage)>>,
+    pub(crate) readers: Vec<BTreeMap<u32, Reader>>,
+    pub(crate) dirty: Vec<BTreeSet<RoomId>>,
+    pub(crate) disk: Disk,
+    pub(crate) truth: Truth,
     sabotage: Option<Sabotage>,
     generation: u32,
     spoken: u64,
-    report: Report,
+    pub(crate) report: Report,
 }
 
 impl World {
@@ -66,6 +70,7 @@ impl World {
             links: BTreeMap::new(),
             readers: (0..cores).map(|_| BTreeMap::new()).collect(),
             dirty: vec![BTreeSet::new(); cores],
+            disk: Disk::default(),
             truth: Truth::default(),
             sabotage: None,
             generation: 0,
@@ -90,6 +95,8 @@ impl World {
     pub fn run(mut self, turns: u64) -> Result<Report, Broken> {
         for _ in 0..turns {
             self.now_ms += self.random.below(50);
+            self.disaster()?;
+            self.turn_disk()?;
             for core in 0..self.weather.cores {
                 if !self.random.once_in(3) {
                     self.act(core)?;
@@ -99,6 +106,8 @@ impl World {
         }
         self.rest()?;
         self.check_quiet()?;
+        self.check_states()?;
+        self.check_kept()?;
         self.everybody_goes()?;
         self.rest()?;
         self.check_empty()?;
@@ -111,9 +120,11 @@ impl World {
             reader.blocked_until_ms = 0;
             reader.temper = u64::MAX;
         }
+        self.disk.heal();
         let until = self.now_ms + QUIET_MS;
         while self.now_ms < until {
             self.now_ms += 100;
+            self.turn_disk()?;
             for core in 0..self.weather.cores {
                 self.turn(core)?;
             }
@@ -129,7 +140,7 @@ impl World {
             }
         }
         let due = self.shards[usize::from(core)].deadline_ms();
-        if due.is_some_and(|due| due <= self.now_ms) {
+        if due.is_some_and(|due| due <= self.now().mono_ms) {
             self.hub(core, Input::Tick)?;
         }
         self.stall(core)?;
@@ -145,14 +156,16 @@ impl World {
         link.pop_front().map(|(_, message)| message)
     }
 
-    fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
+        // The monotonic clock begins near Unix time, as `Message::born_ms` wants it.
+        let ms = 1_700_000_000_000 + self.now_ms;
         Now {
-            mono_ms: self.now_ms,
-            unix_ms: 1_700_000_000_000 + self.now_ms,
+            mono_ms: ms,
+            unix_ms: ms,
         }
     }
 
-    fn hub(&mut self, core: u16, input: Input) -> Result<(), Broken> {
+    pub(crate) fn hub(&mut self, core: u16, input: Input) -> Result<(), Broken> {
         let mut outputs = Vec::new();
         let now = self.now();
         self.shards[usize::from(core)].handle(input, now, &mut outputs);
@@ -185,14 +198,14 @@ impl World {
             Output::Joined {
                 conn,
                 ticket,
-                room,
+                room: _,
+                name,
                 at,
                 after,
                 recovery,
                 roster,
-                state: _,
+                state,
             } => {
-                let name = self.room_name(core, room)?;
                 let reader = self.alive(core, conn)?;
                 let Some(Asked::Join(asked, start)) = reader.asked.remove(&ticket) else {
                     return Err(Broken("an answer to a join that nobody asked for".into()));
@@ -202,7 +215,9 @@ impl World {
                 }
                 // Joining again changes nothing in what one hears.
                 if let Entry::Vacant(place) = reader.views.entry(asked) {
-                    place.insert(View::joined(start, at, after, recovery, roster.as_ref())?);
+                    let mut view = View::joined(start, at, after, recovery, roster.as_ref())?;
+                    view.holds(state.as_deref());
+                    place.insert(view);
                 }
             }
             Output::Left { conn, ticket, room } => {
@@ -217,12 +232,16 @@ impl World {
                 duplicate,
             } => {
                 let reader = self.alive(core, conn)?;
-                let Some(Asked::Publish(room, body)) = reader.asked.remove(&ticket) else {
+                let Some(Asked::Publish(room, bodies)) = reader.asked.remove(&ticket) else {
                     return Err(Broken("an acknowledgement that nobody waits for".into()));
                 };
                 self.report.publishes += u64::from(!duplicate);
                 let room = RoomName::parse(&room).map_err(|error| Broken(error.to_string()))?;
-                self.truth.record(&room, at, &body)?;
+                let first = at.offset + 1 - bodies.len() as u64;
+                for (offset, body) in (first..).zip(&bodies) {
+                    self.truth.record(&room, Position { offset, ..at }, body)?;
+                }
+                self.truth.acknowledged(&room, at);
             }
             Output::History { conn, ticket, page } => {
                 let reader = self.alive(core, conn)?;
@@ -235,10 +254,23 @@ impl World {
                     self.truth.record(&page.room, at, message.body.bytes())?;
                 }
             }
-            Output::State { conn, ticket, .. } => {
-                self.alive(core, conn)?.asked.remove(&ticket);
+            Output::State {
+                conn,
+                ticket,
+                state,
+            } => {
+                let reader = self.alive(core, conn)?;
+                reader.asked.remove(&ticket);
+                if let Some(view) = reader.views.get(state.room.as_str()) {
+                    view.agrees(&state)
+                        .map_err(|broken| Broken(format!("in {}: {broken}", state.room)))?;
+                }
             }
-            Output::Store { .. } => {}
+            Output::Store { request } => {
+                let store_ms_max = self.weather.store_ms_max.unwrap_or(1);
+                let at_ms = self.now_ms + self.random.below(store_ms_max);
+                self.disk.ask(core, request, at_ms);
+            }
             Output::Who { conn, ticket, .. } => {
                 self.alive(core, conn)?.asked.remove(&ticket);
             }
@@ -523,16 +555,18 @@ impl World {
         room: String,
         name: RoomName,
     ) -> Result<(), Broken> {
-        let start = match self.random.below(4) {
+        let start = match self.random.below(6) {
             0 => Start::Now,
             1 => Start::Rewind(u32::try_from(self.random.below(30)).unwrap_or(0)),
             2 => Start::After(Position::UNKNOWN),
+            3 => Start::RewindMs(self.random.below(3_000)),
             _ => Start::After(Position {
-                epoch: taut_hub::Epoch(7),
-                offset: self.random.below(60),
+                epoch: self.truth.epoch(&room),
+                offset: self.random.below(60 + self.truth.last(&room)),
             }),
         };
         let presence = self.random.once_in(2);
+        let state = self.random.once_in(2);
         let reader = self.alive(core, conn)?;
         // A second join may take presence away; the picture of a watcher is checked for the first one only.
         if reader.views.contains_key(&room) {
@@ -550,7 +584,7 @@ impl World {
             door: Door("sim"),
             start,
             presence,
-            state: false,
+            state,
         };
         self.hub(
             core,
@@ -571,37 +605,65 @@ impl World {
         name: &RoomName,
     ) -> Result<(), Broken> {
         for _ in 0..1 + self.random.below(8) {
-            self.spoken += 1;
-            let id = self.random.once_in(3).then(|| self.random.below(40));
+            let from: Arc<str> = self.alive(core, conn)?.name.as_str().into();
+            let count = if self.random.once_in(4) { 3 } else { 1 };
             // An idempotent publish says the same under the same id.
-            let text = match id {
-                Some(id) => format!("{room} id {id}"),
-                None => format!("{room} message {}", self.spoken),
-            };
-            let key = self
-                .random
-                .once_in(2)
-                .then(|| format!("k{}", self.random.below(4)).into());
-            let body = Bytes::from(text.clone());
+            let id = self.random.once_in(3).then(|| self.random.below(40));
+            let drafts: Vec<Draft> = (0..count)
+                .map(|index| self.draft(room, id, index, &from))
+                .collect();
+            let bodies = drafts
+                .iter()
+                .map(|draft| draft.body.bytes().to_vec())
+                .collect();
             let reader = self.alive(core, conn)?;
-            let from: Arc<str> = reader.name.as_str().into();
-            let ticket = reader.ask(Asked::Publish(room.to_owned(), text.into_bytes()));
-            let draft = Draft {
-                key: if id.is_some() { None } else { key },
-                id: id.map(|id| id.to_string().into()),
-                ..Draft::new(from, Door("sim"), Body::Text(body))
-            };
-            self.hub(
-                core,
-                Input::Publish {
+            let ticket = reader.ask(Asked::Publish(room.to_owned(), bodies));
+            let id: Option<Arc<str>> = id.map(|id| format!("{id} of {count}").into());
+            let room = name.clone();
+            let input = match <[Draft; 1]>::try_from(drafts) {
+                Ok([draft]) => Input::Publish {
                     conn,
                     ticket,
-                    room: name.clone(),
-                    draft,
+                    room,
+                    draft: Draft { id, ..draft },
                 },
-            )?;
+                Err(drafts) => Input::PublishBatch {
+                    conn,
+                    ticket,
+                    room,
+                    batch: Batch { id, drafts },
+                },
+            };
+            self.hub(core, input)?;
         }
         Ok(())
+    }
+
+    fn draft(&mut self, room: &str, id: Option<u64>, index: u64, from: &Arc<str>) -> Draft {
+        self.spoken += 1;
+        let text = match id {
+            Some(id) => format!("{room} id {id} {index}"),
+            None => format!("{room} message {}", self.spoken),
+        };
+        let mut draft = Draft::new(Arc::clone(from), Door("sim"), Body::Text(Bytes::from(text)));
+        if id.is_none() && self.random.once_in(2) {
+            draft.key = Some(format!("k{}", self.random.below(4)).into());
+            draft.wish = match self.random.below(5) {
+                0 => Wish::Delete,
+                _ => Wish::Set {
+                    ttl_ms: Some(self.random.below(5_000)),
+                },
+            };
+            draft.expect = match self.random.below(6) {
+                0 => Some(Expect::Absent),
+                1 => Some(Expect::At(Position {
+                    epoch: self.truth.epoch(room),
+                    offset: self.truth.last(room),
+                })),
+                _ => None,
+            };
+        }
+        draft
     }
 
     fn everybody_goes(&mut self) -> Result<(), Broken> {
@@ -660,6 +722,28 @@ impl World {
             .and_then(|id| shard.room(id))
             .map(|room| room.log().head())
             .ok_or_else(|| Broken(format!("{room} has members and no home")))
+    }
+
+    /// At rest what a member made of snapshot and changes is what is set.
+    fn check_states(&mut self) -> Result<(), Broken> {
+        for core in 0..self.weather.cores {
+            let asking: Vec<(ConnId, String)> = self.readers[usize::from(core)]
+                .values()
+                .flat_map(|reader| reader.views.keys().map(|room| (reader.conn, room.clone())))
+                .collect();
+            for (conn, room) in asking {
+                let room = RoomName::parse(&room).map_err(|error| Broken(error.to_string()))?;
+                let ticket = self.alive(core, conn)?.ask(Asked::Other);
+                let input = Input::ReadState {
+                    conn,
+                    ticket,
+                    room,
+                    key: None,
+                };
+                self.hub(core, input)?;
+            }
+        }
+        self.rest()
     }
 
     /// When all have gone and time has passed, nothing is left of them.

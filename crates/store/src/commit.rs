@@ -1,7 +1,7 @@
 //! Appends, as one transaction.
 
-use rusqlite::Connection;
-use taut_hub::{Append, Effect, Epoch, Message, StoreError};
+use rusqlite::{CachedStatement, Connection};
+use taut_hub::{Append, Effect, Message, StoreError};
 
 use crate::directory::{Directory, Entry, RoomRow};
 use crate::load;
@@ -23,9 +23,7 @@ pub(crate) fn write(
     appends: &[Append],
     new_rooms: NewRooms,
 ) -> rusqlite::Result<Vec<Result<(), StoreError>>> {
-    let mut insert = conn.prepare_cached(&format!(
-        "INSERT INTO messages ({MESSAGE_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
-    ))?;
+    let mut statements = Statements::prepare(conn)?;
     let mut results = Vec::with_capacity(appends.len());
     for append in appends {
         let (slot, room) = match place(conn, directory, append, new_rooms)? {
@@ -36,14 +34,11 @@ pub(crate) fn write(
             }
         };
         for message in &append.messages {
-            write_message(&mut insert, room, message)?;
-            write_state(conn, room, message)?;
+            write_message(&mut statements.insert, room, message)?;
+            statements.change_state(room, message)?;
         }
         if let Some(id) = &append.id {
-            let mut insert = conn.prepare_cached(&format!(
-                "INSERT OR REPLACE INTO ids ({ID_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
-            ))?;
-            write_id(&mut insert, room, id)?;
+            write_id(&mut statements.insert_id, room, id)?;
         }
         let history = load::bounded(append.history);
         let mut history_changes = false;
@@ -83,7 +78,7 @@ fn place(
     let mut row = RoomRow {
         id: 0,
         name: append.room.clone(),
-        epoch: Epoch(append.epoch.0),
+        epoch: append.epoch,
         forgotten: head,
         forgotten_bytes: append
             .messages
@@ -120,23 +115,39 @@ fn note(entry: &mut Entry, append: &Append) {
     }
 }
 
-fn write_state(conn: &Connection, room: i64, message: &Message) -> rusqlite::Result<()> {
-    let Some(key) = message.key.as_deref() else {
-        return Ok(());
-    };
-    match message.effect {
-        Effect::None => {}
-        Effect::Set { .. } => {
-            let mut upsert = conn.prepare_cached(&format!(
-                "INSERT OR REPLACE INTO state ({MESSAGE_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
-            ))?;
-            write_message(&mut upsert, room, message)?;
-        }
-        Effect::Deleted | Effect::Expired => {
-            let mut delete =
-                conn.prepare_cached("DELETE FROM state WHERE room = ?1 AND key = ?2")?;
-            delete.execute((room, key))?;
-        }
+/// What a commit runs over and over.
+struct Statements<'a> {
+    insert: CachedStatement<'a>,
+    insert_id: CachedStatement<'a>,
+    set: CachedStatement<'a>,
+    unset: CachedStatement<'a>,
+}
+
+impl<'a> Statements<'a> {
+    fn prepare(conn: &'a Connection) -> rusqlite::Result<Self> {
+        let into = |table: &str| {
+            conn.prepare_cached(&format!(
+                "INSERT {table} ({MESSAGE_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+            ))
+        };
+        Ok(Self {
+            insert: into("INTO messages")?,
+            insert_id: conn.prepare_cached(&format!(
+                "INSERT OR REPLACE INTO ids ({ID_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+            ))?,
+            set: into("OR REPLACE INTO state")?,
+            unset: conn.prepare_cached("DELETE FROM state WHERE room = ?1 AND key = ?2")?,
+        })
     }
-    Ok(())
+
+    fn change_state(&mut self, room: i64, message: &Message) -> rusqlite::Result<()> {
+        match (message.effect, message.key.as_deref()) {
+            (Effect::None, _) | (_, None) => {}
+            (Effect::Set { .. }, Some(_)) => write_message(&mut self.set, room, message)?,
+            (Effect::Deleted | Effect::Expired, Some(key)) => {
+                self.unset.execute((room, key))?;
+            }
+        }
+        Ok(())
+    }
 }

@@ -46,3 +46,16 @@ pub(crate) fn words(error: &rusqlite::Error) -> String {
         other => other.to_string(),
     }
 }
+
+/// What the hub is told of a file's own error.
+pub(crate) fn of_io(error: &std::io::Error) -> StoreError {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::Full,
+        std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
+            StoreError::ReadOnly
+        }
+        _ => StoreError::Failed {
+            text: error.to_string(),
+        },
+    }
+}

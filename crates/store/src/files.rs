@@ -77,14 +77,19 @@ impl Files {
         }
     }
 
-    /// Brings what was written to the disk; how long the log is.
-    pub(crate) fn sync(&self) -> io::Result<u64> {
-        let mut log_bytes = 0;
+    /// How long the log is.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        let metadata = self.log.as_ref().map(File::metadata);
+        metadata
+            .and_then(Result::ok)
+            .map_or(0, |metadata| metadata.len())
+    }
+
+    /// Brings what was written to the disk.
+    pub(crate) fn sync(&self) -> io::Result<()> {
         if let Some(log) = &self.log {
             log.sync_data()?;
-            log_bytes = log.metadata()?.len();
         }
-        self.database.sync_data()?;
-        Ok(log_bytes)
+        self.database.sync_data()
     }
 }

@@ -10,6 +10,7 @@
 //! - After any error the same store works again as soon as the disk does, and judges appends by what is really in the file.
 //! - One server per directory: the lock is held for as long as the store lives.
 
+mod check;
 mod commit;
 mod directory;
 mod error;
@@ -17,12 +18,16 @@ mod expire;
 mod files;
 mod load;
 mod lock;
+pub mod memory;
 mod opening;
 mod reader;
 mod row;
 mod schema;
 mod settings;
 mod sqlite;
+#[cfg(feature = "suite")]
+pub mod suite;
 
+pub use check::{DAMAGES_MAX, Damage, check};
 pub use settings::{ID_WINDOW_MS, OpenError, Settings};
 pub use sqlite::SqliteStore;

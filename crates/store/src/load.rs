@@ -48,7 +48,6 @@ pub(crate) fn one(
 
 /// Gives every room a new epoch: what was committed last may be gone, and its offsets will be given again.
 pub(crate) fn renumber(conn: &Connection, epoch: Epoch) -> rusqlite::Result<usize> {
-    let mut count = 0;
     let mut statement = conn.prepare(&format!("SELECT {ROOM_COLUMNS} FROM rooms"))?;
     let rows: Vec<RoomRow> = statement
         .query_map([], read)?
@@ -58,11 +57,24 @@ pub(crate) fn renumber(conn: &Connection, epoch: Epoch) -> rusqlite::Result<usiz
             Err(error) => Some(Err(error)),
         })
         .collect::<rusqlite::Result<_>>()?;
+    let count = rows.len();
     for row in rows {
         write(conn, &RoomRow { epoch, ..row })?;
-        count += 1;
     }
     Ok(count)
+}
+
+/// Every room's id, its name where it can be read, and whether its row is sound.
+pub(crate) fn verify(conn: &Connection) -> rusqlite::Result<Vec<(i64, Option<RoomName>, bool)>> {
+    let mut statement = conn.prepare(&format!("SELECT {ROOM_COLUMNS} FROM rooms"))?;
+    let rooms = statement.query_map([], read)?.map(|found| {
+        Ok(match found? {
+            Read::Sound(row) => (row.id, Some(row.name), true),
+            Read::Damaged(id, name) => (id, Some(name), false),
+            Read::Lost(id) => (id, None, false),
+        })
+    });
+    rooms.collect()
 }
 
 /// Writes the room's row in place of the one with its id.
@@ -240,9 +252,8 @@ fn end_of(
         .optional()
 }
 
-/// An id for the first room that is made after the directory was loaded.
+/// An id for a new room.
 pub(crate) fn next_id(conn: &Connection) -> rusqlite::Result<i64> {
-    conn.query_row("SELECT coalesce(max(id), 0) + 1 FROM rooms", [], |row| {
-        row.get(0)
-    })
+    conn.prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM rooms")?
+        .query_row([], |row| row.get(0))
 }

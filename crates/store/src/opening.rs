@@ -42,6 +42,15 @@ pub(crate) fn finish(conn: &Connection) -> rusqlite::Result<()> {
     transaction(conn, || set_meta(conn, "clean", "1"))
 }
 
+/// Writes something that nobody reads.
+pub(crate) fn note_probe(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute(
+        "INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', hex(randomblob(8)))",
+        [],
+    )?;
+    Ok(())
+}
+
 fn meta(conn: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     conn.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| {
         row.get(0)

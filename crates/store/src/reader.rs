@@ -1,12 +1,14 @@
 //! Reads beside the writer: a connection of its own, which sees what was committed before each read.
 
 use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 use taut_hub::{RoomName, StoreError, StoreReader, Stretch};
 
-use crate::error::{store_error, taints};
+use crate::error::{of_io, store_error, taints};
 use crate::files::Files;
 use crate::row::{MESSAGE_COLUMNS, read_message, read_offset, signed, unsigned};
 use crate::schema::{self, Use};
@@ -18,7 +20,7 @@ pub(crate) struct SqliteReader {
     conn: Option<Connection>,
     path: std::path::PathBuf,
     /// Dropped behind the connection: see [`Files`].
-    _database: Arc<File>,
+    database: Arc<File>,
 }
 
 impl SqliteReader {
@@ -26,7 +28,7 @@ impl SqliteReader {
         Ok(Self {
             conn: Some(schema::connect(&files.path, Use::Read)?),
             path: files.path.clone(),
-            _database: files.hold(),
+            database: files.hold(),
         })
     }
 
@@ -62,6 +64,23 @@ impl StoreReader for SqliteReader {
 
     fn seek(&mut self, room: &RoomName, time_ms: u64) -> Result<u64, StoreError> {
         self.work(|conn| seek(conn, room, time_ms))
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        sync_log(&self.path)
+            .and_then(|()| self.database.sync_data())
+            .map_err(|error| of_io(&error))
+    }
+}
+
+/// Opened anew each time: SQLite makes another log when it likes.
+fn sync_log(database: &Path) -> io::Result<()> {
+    let mut name = database.to_path_buf().into_os_string();
+    name.push("-wal");
+    match File::open(name) {
+        Ok(log) => log.sync_data(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
 
 use crate::error::words;
 use crate::settings::OpenError;
@@ -18,7 +18,7 @@ pub(crate) const APPLICATION_ID: i32 = 0x5461_7574;
 pub(crate) const PAGE_BYTES: u64 = 8_192;
 
 /// How long a program that reads or mends the file may keep the writer waiting.
-const BUSY_MS: u64 = 2_000;
+pub(crate) const BUSY_MS: u64 = 2_000;
 
 /// How the file came to be what it is, oldest first.
 pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
@@ -68,14 +68,22 @@ pub(crate) fn connect(path: &Path, what_for: Use) -> rusqlite::Result<Connection
 pub(crate) fn settle(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch(&format!(
         "PRAGMA page_size = {PAGE_BYTES};
-         PRAGMA auto_vacuum = INCREMENTAL;
-         PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = NORMAL;
+         PRAGMA auto_vacuum = INCREMENTAL;"
+    ))?;
+    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(rusqlite::Error::SqliteFailure(
+            ffi::Error::new(ffi::SQLITE_CANTOPEN),
+            Some("this file system cannot hold a write-ahead log, choose a local one".to_owned()),
+        ));
+    }
+    conn.execute_batch(
+        "PRAGMA synchronous = NORMAL;
          PRAGMA wal_autocheckpoint = 4096;
          PRAGMA journal_size_limit = 67108864;
          PRAGMA temp_store = MEMORY;
-         PRAGMA foreign_keys = OFF;"
-    ))
+         PRAGMA foreign_keys = OFF;",
+    )
 }
 
 /// Whether the file is ours, and not younger than we are. Changes nothing.

@@ -6,24 +6,28 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fs;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use taut_hub::{Append, Expired, Kept, RoomName, Store, StoreError, StoreReader, Tail};
 
 use crate::commit::{self, NewRooms};
 use crate::directory::Directory;
-use crate::error::{store_error, taints, words};
+use crate::error::{of_io, store_error, taints, words};
 use crate::expire::{self, Bounds};
 use crate::files::{Files, make_dir};
 use crate::load;
 use crate::lock::Lock;
 use crate::opening;
 use crate::reader::SqliteReader;
-use crate::schema::{self, MIGRATIONS, PAGE_BYTES, Use, open_error};
+use crate::schema::{self, BUSY_MS, MIGRATIONS, PAGE_BYTES, Use, open_error};
 use crate::settings::{OpenError, Settings};
 
 /// A log longer than this is worked off at the next sync, when nobody waits for it.
 const LOG_BYTES_LONG: u64 = 8 << 20;
+
+/// A log shorter than this is not worth working off when the disk is full.
+const LOG_BYTES_SPARED: u64 = 256 << 10;
 
 /// The writer of `DIR/rooms.sqlite`. Dropping it closes the file cleanly.
 #[derive(Debug)]
@@ -106,7 +110,8 @@ impl SqliteStore {
                 Ok(done)
             }
             Err(error) => {
-                tracing::warn!(error = %words(&error), "the store failed");
+                // Whoever asked is told, and says it once; a full disk fails every commit.
+                tracing::debug!(error = %words(&error), "the store failed");
                 let usable = conn.is_autocommit() || conn.execute_batch("ROLLBACK").is_ok();
                 if taints(&error) || !usable {
                     self.suspect = true;
@@ -149,7 +154,7 @@ impl SqliteStore {
                 Ok(conn)
             })
             .map_err(|error| store_error(&error))?;
-        self.files.hold_log().map_err(|error| failed(&error))?;
+        self.files.hold_log().map_err(|error| of_io(&error))?;
         self.full = false;
         Ok(conn)
     }
@@ -159,6 +164,10 @@ impl SqliteStore {
         appends: &[Append],
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let sync = appends.iter().any(|append| append.sync);
+        if sync && self.suspect {
+            // Syncing a log whose older part may be missing would promise too much.
+            self.sync_files()?;
+        }
         let touched = || appends.iter().map(|append| append.room.clone()).collect();
         self.work(touched, |conn, store| {
             if store.full != sync {
@@ -176,41 +185,7 @@ impl SqliteStore {
         })
     }
 
-    fn checkpoint(&mut self) -> Result<(), StoreError> {
-        let busy = self.work(Vec::new, |conn, _| {
-            conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-                row.get::<_, i64>(0)
-            })
-        })?;
-        if busy != 0 {
-            return Err(StoreError::Failed {
-                text: "another program reads the file; the log cannot be worked off meanwhile"
-                    .to_owned(),
-            });
-        }
-        Ok(())
-    }
-}
-
-impl Store for SqliteStore {
-    fn open(&mut self, room: &RoomName, tail: Tail) -> Result<Option<Kept>, StoreError> {
-        self.work(Vec::new, |conn, store| {
-            opening::open(conn, &mut store.directory, room, tail)
-                .map(|kept| kept.or_else(|| opening::behind(store.settings.epoch, store.floor)))
-        })
-    }
-
-    fn commit(&mut self, appends: &[Append]) -> Vec<Result<(), StoreError>> {
-        if appends.is_empty() {
-            return Vec::new();
-        }
-        match self.commit_all(appends) {
-            Ok(results) => results,
-            Err(error) => vec![Err(error); appends.len()],
-        }
-    }
-
-    fn expire(&mut self, now_unix_ms: u64) -> Result<Expired, StoreError> {
+    fn expire_some(&mut self, now_unix_ms: u64) -> Result<Expired, StoreError> {
         let bounds = Bounds {
             now_ms: now_unix_ms,
             id_window_ms: self.settings.id_window_ms,
@@ -227,38 +202,104 @@ impl Store for SqliteStore {
             };
             let expired = transaction(conn, || step.run(conn, bounds))?;
             store.floor = step.floor;
-            let more = expire::shrink(conn)?;
-            Ok(Expired {
-                more: expired.more || more,
-                ..expired
-            })
+            Ok(expired)
         });
-        if result.is_err() {
-            self.doubtful.extend(touched);
+        let mut expired = result.inspect_err(|_| self.doubtful.extend(touched))?;
+        // What has been forgotten is said, also where the file could not be made smaller.
+        let more = self.work(Vec::new, |conn, _| expire::shrink(conn));
+        expired.more |= more.unwrap_or(false);
+        Ok(expired)
+    }
+
+    /// Does the work, and once more when the disk was full and working the log off has made room.
+    fn making_room<T>(
+        &mut self,
+        mut work: impl FnMut(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let result = work(self);
+        let full = matches!(result, Err(StoreError::Full));
+        if full
+            && self.files.log_bytes() > LOG_BYTES_SPARED
+            && self.checkpoint("TRUNCATE") == Ok(false)
+        {
+            return work(self);
         }
         result
     }
 
-    fn sync(&mut self) -> Result<(), StoreError> {
+    /// Everything committed to the disk.
+    ///
+    /// A system whose sync failed says nothing of it at the next one, which succeeds although pages are lost. So then the database
+    /// itself is written from what SQLite still sees, and the log is emptied.
+    fn sync_files(&mut self) -> Result<(), StoreError> {
         if self.conn.is_none() || self.suspect {
-            self.checkpoint()?;
+            let busy = self.checkpoint("TRUNCATE")?;
+            if busy {
+                return Err(StoreError::Failed {
+                    text: "another program reads the file, so the log cannot be renewed".to_owned(),
+                });
+            }
         }
         match self.files.sync() {
-            Ok(log_bytes) => {
+            Ok(()) => {
                 self.suspect = false;
-                if log_bytes > LOG_BYTES_LONG {
-                    self.work(Vec::new, |conn, _| {
-                        conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-                    })?;
-                }
                 Ok(())
             }
             Err(error) => {
                 tracing::warn!(%error, "the store could not be synced");
                 self.suspect = true;
-                Err(failed(&error))
+                Err(of_io(&error))
             }
         }
+    }
+
+    /// Works the log off; whether somebody was in the way.
+    fn checkpoint(&mut self, mode: &str) -> Result<bool, StoreError> {
+        self.work(Vec::new, |conn, _| {
+            conn.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+                row.get(0)
+            })
+        })
+    }
+}
+
+impl Store for SqliteStore {
+    fn open(&mut self, room: &RoomName, tail: Tail) -> Result<Option<Kept>, StoreError> {
+        self.work(Vec::new, |conn, store| {
+            opening::open(conn, &mut store.directory, room, tail)
+                .map(|kept| kept.or_else(|| opening::behind(store.settings.epoch, store.floor)))
+        })
+    }
+
+    fn commit(&mut self, appends: &[Append]) -> Vec<Result<(), StoreError>> {
+        if appends.is_empty() {
+            return Vec::new();
+        }
+        match self.making_room(|store| store.commit_all(appends)) {
+            Ok(results) => results,
+            Err(error) => vec![Err(error); appends.len()],
+        }
+    }
+
+    fn expire(&mut self, now_unix_ms: u64) -> Result<Expired, StoreError> {
+        self.making_room(|store| store.expire_some(now_unix_ms))
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.sync_files()?;
+        if self.files.log_bytes() > LOG_BYTES_LONG {
+            self.work(Vec::new, |conn, _| work_off(conn))?;
+        }
+        Ok(())
+    }
+
+    /// A small write, and everything of the log into the database itself: after a failed sync the log's own word is not enough.
+    fn probe(&mut self) -> Result<(), StoreError> {
+        self.work(Vec::new, |conn, _| {
+            transaction(conn, || opening::note_probe(conn))
+        })?;
+        self.suspect = true;
+        self.sync()
     }
 
     fn reader(&self) -> Result<Box<dyn StoreReader>, StoreError> {
@@ -271,13 +312,10 @@ impl Store for SqliteStore {
 impl Drop for SqliteStore {
     /// Everything to the disk first, then the note that it is there.
     fn drop(&mut self) {
-        let closed = self
-            .checkpoint()
-            .and_then(|()| self.files.sync().map_err(|error| failed(&error)))
-            .and_then(|_| {
-                self.work(Vec::new, |conn, _| opening::finish(conn))?;
-                self.checkpoint()
-            });
+        let closed = self.sync_files().and_then(|()| {
+            self.work(Vec::new, |conn, _| opening::finish(conn))?;
+            self.checkpoint("TRUNCATE")
+        });
         if let Err(error) = closed {
             tracing::warn!(%error, "the store was not closed cleanly");
         }
@@ -301,19 +339,18 @@ pub(crate) fn transaction<T>(
     result
 }
 
+/// Works off what of the log no reader needs; empties it when there is none, else the next time.
+fn work_off(conn: &Connection) -> rusqlite::Result<()> {
+    conn.busy_timeout(Duration::ZERO)?;
+    let done = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    conn.busy_timeout(Duration::from_millis(BUSY_MS))?;
+    done
+}
+
 fn limit_pages(conn: &Connection, disk_bytes_max: u64) -> rusqlite::Result<()> {
     let pages = (disk_bytes_max / PAGE_BYTES).clamp(16, u64::from(u32::MAX - 1));
     conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
 }
 
-fn failed(error: &std::io::Error) -> StoreError {
-    match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::Full,
-        std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied => {
-            StoreError::ReadOnly
-        }
-        _ => StoreError::Failed {
-            text: error.to_string(),
-        },
-    }
-}
+#[cfg(test)]
+mod tests;

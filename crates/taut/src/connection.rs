@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use taut_client::{Client, Error, Events, Options, Proxy, Tls};
+use taut_client::{Client, Events, Options, Proxy, Tls};
 use tokio::runtime::Builder;
 
 use crate::cli::ServerArgs;
@@ -57,24 +57,7 @@ pub(crate) async fn connect(
         offline_ms_max: 30_000,
         ..Options::default()
     };
-    match Client::connect_with(&server.url, options).await {
-        Ok(connected) => Ok(connected),
-        Err(error) => Err(explain(error)),
-    }
-}
-
-/// The failure of a first connection: TLS has an exit code and advice of its own.
-fn explain(error: Error) -> Failure {
-    match &error {
-        Error::Untrusted { hint, .. } => {
-            let failure = Failure::new(Code::Untrusted, &error);
-            match hint {
-                Some(hint) => failure.hint(hint),
-                None => failure,
-            }
-        }
-        _ => error.into(),
-    }
+    Ok(Client::connect_with(&server.url, options).await?)
 }
 
 /// Says goodbye. One that does not leave soon is left out.

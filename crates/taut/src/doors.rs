@@ -6,8 +6,8 @@ use taut_server::{Address, Bound, Speaks, is_loopback};
 
 use crate::terminal::Style;
 
-/// The start lines. `files`: a folder is served, and may have its own page at `/`.
-pub(crate) fn lines(bound: &[Bound], files: bool, style: Style) -> String {
+/// The start lines. `files`: a folder is served, and may have its own page at `/`. `kept` says where rooms are.
+pub(crate) fn lines(bound: &[Bound], files: bool, kept: &str, style: Style) -> String {
     let mut out = head(bound, style);
     out.push('\n');
     for (name, line) in doors(bound, files) {
@@ -15,7 +15,9 @@ pub(crate) fn lines(bound: &[Bound], files: bool, style: Style) -> String {
     }
     out += &format!(
         "\n{}\n",
-        style.dim("They all meet in the room lobby. Ctrl-C stops the server.")
+        style.dim(&format!(
+            "They all meet in the room lobby. {kept}. Ctrl-C stops the server."
+        ))
     );
     out
 }
@@ -164,6 +166,7 @@ mod tests {
                 door("[::1]:8080", Speaks::Anything),
             ],
             false,
+            "Rooms are in memory",
             Style::plain(),
         );
         for line in [
@@ -183,7 +186,7 @@ mod tests {
     #[test]
     fn a_folder_has_the_root_and_the_page_its_room() {
         let bound = [door("127.0.0.1:8080", Speaks::Anything)];
-        let lines = lines(&bound, true, Style::plain());
+        let lines = lines(&bound, true, "Rooms are in memory", Style::plain());
         assert!(lines.contains("files       http://localhost:8080/\n"));
         assert!(lines.contains("browser     http://localhost:8080/r/lobby\n"));
     }
@@ -198,6 +201,7 @@ mod tests {
                 door("unix:/run/taut.sock", Speaks::Anything),
             ],
             false,
+            "Rooms are in memory",
             Style::plain(),
         );
         assert!(lines.contains("open to everybody"));

@@ -62,6 +62,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = code_of(&error);
         let hint = match &error {
+            Error::Untrusted { hint, .. } => hint.as_deref(),
             Error::Unreachable {
                 nobody_listens: true,
                 ..
@@ -90,7 +91,7 @@ impl From<Error> for Failure {
 /// The exit code of a client's error.
 pub(crate) fn code_of(error: &Error) -> Code {
     match error {
-        Error::Url(_) | Error::Unsendable(_) => Code::Usage,
+        Error::Url(_) | Error::Unsendable(_) | Error::File(_) => Code::Usage,
         Error::Refused { .. } => Code::Refused,
         Error::Bye { retry_ms: None, .. } => Code::Refused,
         Error::Unreachable { .. }
@@ -98,6 +99,7 @@ pub(crate) fn code_of(error: &Error) -> Code {
         | Error::Bye { .. }
         | Error::Lost { .. }
         | Error::NoAnswer { .. } => Code::Unreachable,
+        Error::Untrusted { .. } => Code::Untrusted,
         _ => Code::Failure,
     }
 }
@@ -120,5 +122,23 @@ impl From<io::Error> for Failure {
         } else {
             Self::new(Code::Failure, format!("cannot write to stdout: {error}"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_distrust_is_7_with_its_advice_whenever_it_comes() {
+        let error = || Error::Untrusted {
+            url: "tls://localhost:1".into(),
+            text: "its certificate is self-signed".into(),
+            hint: Some("trust it with --ca FILE".into()),
+        };
+        assert_eq!(code_of(&error()), Code::Untrusted);
+        let failure = Failure::from(error());
+        assert_eq!(failure.code as u8, 7);
+        assert_eq!(failure.hint.as_deref(), Some("trust it with --ca FILE"));
     }
 }

@@ -15,6 +15,7 @@ mod publish;
 mod serve;
 mod settings;
 mod state;
+mod storage;
 mod subscribe;
 mod terminal;
 mod who;

@@ -13,6 +13,7 @@ use crate::doors;
 use crate::failure::{Code, Failure};
 use crate::load::load;
 use crate::log;
+use crate::storage;
 use crate::terminal::Style;
 
 /// Runs the command until a signal or a fault ends it. `None` stands for `taut` alone.
@@ -24,11 +25,14 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
     }
     raise_open_files();
     let files = settings.values.config.files.is_some();
-    let server = Server::bind(settings.values.config).map_err(|error| refused(&error))?;
+    let storage = storage::open(&settings.values)?;
+    let server = Server::bind_with(settings.values.config, storage.store)
+        .map_err(|error| refused(&error))?;
     stop_on_signals(server.stopper())?;
     // A server whose start lines nobody reads still serves.
-    let _ = std::io::stdout()
-        .write_all(doors::lines(server.bound(), files, Style::of_stdout()).as_bytes());
+    let _ = std::io::stdout().write_all(
+        doors::lines(server.bound(), files, &storage.line, Style::of_stdout()).as_bytes(),
+    );
     server
         .run()
         .map_err(|fault| Failure::new(Code::Failure, fault))

@@ -110,6 +110,10 @@ impl Socket {
         if let Some(over) = self.take(session, &rest).await? {
             return self.end(over).await;
         }
+        if self.closing.is_some() {
+            // All that was asked for came with the handshake.
+            deadline = Some(Instant::now() + FAREWELL);
+        }
         loop {
             let is_sending = self.sent < self.sending.len();
             tokio::select! {
@@ -153,7 +157,7 @@ impl Socket {
                 () = until(ping.as_mut()), if ping.is_some() && !is_sending => {
                     self.frame(session, Opcode::Ping, b"", false).await?;
                 }
-                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() && !is_sending => {
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() && (!is_sending || self.closing.is_some()) => {
                     if let Some(over) = self.closing {
                         session.narrator.tell('*', "the peer did not answer our close in time").await?;
                         return Ok(over);

@@ -56,7 +56,7 @@ impl Shard {
                     state,
                 });
             }
-            Answer::NotPulled => self.not_pulled(conn, name),
+            Answer::NotPulled { asked } => self.not_pulled(conn, name, asked),
             Answer::Who(roster) => {
                 let room = name.clone();
                 self.say(conn, out, || Output::Who {
@@ -66,7 +66,11 @@ impl Shard {
                     roster,
                 });
             }
-            Answer::Pulled { after, messages } => self.pulled(conn, name, after, messages, out),
+            Answer::Pulled {
+                asked,
+                after,
+                messages,
+            } => self.pulled(conn, name, asked, (after, messages), out),
         }
     }
 
@@ -133,6 +137,7 @@ impl Shard {
             conn,
             ticket,
             room: id,
+            name: name.clone(),
             at,
             after,
             recovery,

@@ -5,11 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::keyed::Keyed;
+use crate::limits::Limits;
 use crate::message::Message;
 use crate::room::{Parked, RoomId};
-
-/// Offsets that one block spans.
-pub(super) const BLOCK_MESSAGES: u64 = 256;
 
 /// The blocks of a shard: those that are here, and those that are being read.
 #[derive(Debug)]
@@ -32,14 +30,16 @@ pub(super) struct Block {
     bytes: u64,
 }
 
-/// The number of the block that holds `offset`.
-pub(super) fn block_of(offset: u64) -> u64 {
-    offset.saturating_sub(1) / BLOCK_MESSAGES
-}
+impl Limits {
+    /// The number of the block that holds `offset`.
+    pub(super) fn block_of(&self, offset: u64) -> u64 {
+        offset.saturating_sub(1) / u64::from(self.block_messages.max(1))
+    }
 
-/// The offset before the first one of block `number`.
-pub(super) fn before(number: u64) -> u64 {
-    number * BLOCK_MESSAGES
+    /// The offset before the first one of block `number`.
+    pub(super) fn block_start(&self, number: u64) -> u64 {
+        number * u64::from(self.block_messages.max(1))
+    }
 }
 
 impl Blocks {

@@ -75,17 +75,16 @@ impl Shard {
         };
         let publishes = matches!(ask, Ask::Publish { .. } | Ask::PublishBatch { .. });
         let waits = match &durable.stage {
-            Stage::Open => false,
             Stage::Opening => true,
-            Stage::Reopening => publishes,
-            Stage::Broken(_) if publishes => {
-                self.reopen(id, out);
-                true
-            }
-            Stage::Broken(_) => false,
+            Stage::Reopening | Stage::Broken(_) => publishes,
+            Stage::Open => false,
         };
+        let broken = matches!(durable.stage, Stage::Broken(_));
         if !waits {
-            return Ok(ask);
+            return Ok(self.queue_behind(id, asker, ask).unwrap_or(Ask::Parked));
+        }
+        if broken {
+            self.reopen(id, out);
         }
         // A leave must not be lost; there are no more of them than Conns.
         let must = matches!(ask, Ask::Leave { .. } | Ask::Rename { .. });
@@ -113,6 +112,15 @@ impl Shard {
                 },
             },
         });
+    }
+
+    /// A room that the store could not open is tried again: with the next publish, and by itself.
+    pub(super) fn try_broken(&mut self, id: RoomId, out: &mut Vec<Output>) {
+        if let Some(durable) = self.durable(id)
+            && matches!(durable.stage, Stage::Broken(_))
+        {
+            self.reopen(id, out);
+        }
     }
 
     fn reopen(&mut self, id: RoomId, out: &mut Vec<Output>) {
@@ -191,6 +199,9 @@ impl Shard {
                 Ok(()) => Stage::Open,
                 Err(reason) => Stage::Broken(Arc::from(reason.as_str())),
             };
+        }
+        if told.is_err() {
+            self.try_later(id);
         }
         for Parked { asker, ask } in parked {
             match &told {
@@ -400,7 +411,7 @@ impl Shard {
         out: &mut Vec<Output>,
     ) {
         let answer = match ask {
-            Ask::Pull { .. } => Answer::NotPulled,
+            Ask::Pull { after } => Answer::NotPulled { asked: after },
             Ask::Leave { .. } | Ask::Rename { .. } => {
                 return self.answer_again(asker, name, ask, out);
             }

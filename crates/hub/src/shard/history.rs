@@ -8,7 +8,6 @@ use crate::position::Position;
 use crate::room::{Asker, Parked, Role, Room, RoomId};
 use crate::store::{StoreError, StoreRequest, Stretch};
 
-use super::blocks::{BLOCK_MESSAGES, before, block_of};
 use super::{Answer, Ask, Output, Page, Range, Recovery, Shard, Start, State};
 
 /// What a read finds.
@@ -115,6 +114,7 @@ impl Shard {
         let limits = self.limits;
         let Some(id) = self.rooms.find(name) else {
             return Some(Answer::Pulled {
+                asked: after,
                 after: Position {
                     epoch: self.epoch,
                     offset: self.floor,
@@ -137,6 +137,7 @@ impl Shard {
                 // Where nothing could be read, everything up to there is lost to the reader.
                 let begin = if messages.is_empty() { end } else { begin };
                 Some(Answer::Pulled {
+                    asked: after,
                     after: room.position(begin),
                     messages,
                 })
@@ -159,10 +160,14 @@ impl Shard {
             let end = messages.last().map_or(after, |message| message.offset);
             return Found::Messages(messages, end);
         }
-        let number = block_of(after + 1);
-        let last = before(number + 1).min(room.log.first() - 1);
+        let number = self.limits.block_of(after + 1);
+        // What lies in the log need not be in the block, but may.
+        let needed = self
+            .limits
+            .block_start(number + 1)
+            .min(room.log.first() - 1);
         let block = match self.blocks.find(id, number) {
-            Some(block) if block.up_to >= last => block,
+            Some(block) if block.up_to >= needed => block,
             _ => return Found::Missing(number),
         };
         let behind = block.messages.partition_point(|m| m.offset <= after);
@@ -171,7 +176,7 @@ impl Shard {
         let cut = block.messages.len() - behind > messages.len();
         let end = match messages.last() {
             Some(message) if cut => message.offset,
-            _ => last.min(until).max(after),
+            _ => block.up_to.min(until).max(after),
         };
         Found::Messages(messages, end)
     }
@@ -189,11 +194,12 @@ impl Shard {
             let floor = after.max(room.log.first() - 1);
             (room.log.after(floor).cloned().collect(), floor)
         } else {
-            let number = block_of(until);
+            let number = self.limits.block_of(until);
             match self.blocks.find(id, number) {
-                Some(block) if block.up_to >= until => {
-                    (block.messages.to_vec(), after.max(before(number)))
-                }
+                Some(block) if block.up_to >= until => (
+                    block.messages.to_vec(),
+                    after.max(self.limits.block_start(number)),
+                ),
                 _ => return Found::Missing(number),
             }
         };
@@ -217,8 +223,8 @@ impl Shard {
                 request: StoreRequest::Read {
                     id,
                     room: name,
-                    after: before(number),
-                    messages_max: u32::try_from(BLOCK_MESSAGES).unwrap_or(u32::MAX),
+                    after: self.limits.block_start(number),
+                    messages_max: self.limits.block_messages,
                     bytes_max: u64::MAX,
                 },
             });
@@ -233,16 +239,16 @@ impl Shard {
         result: Result<Stretch, StoreError>,
         out: &mut Vec<Output>,
     ) {
-        let number = block_of(after + 1);
+        let number = self.limits.block_of(after + 1);
         let Some(room) = self.rooms.at(id) else {
             return;
         };
         let name = room.name().clone();
-        let end = before(number + 1);
-        let up_to = end.min(room.log.head());
+        // What is kept and not yet said is not read before it is.
+        let up_to = self.limits.block_start(number + 1).min(room.log.head());
         match result {
             Ok(mut stretch) => {
-                stretch.messages.retain(|message| message.offset <= end);
+                stretch.messages.retain(|message| message.offset <= up_to);
                 let bytes_max = self.limits.blocks_bytes_max;
                 let waiting = self
                     .blocks
@@ -261,7 +267,7 @@ impl Shard {
         self.after_home(&name, out);
     }
 
-    /// Turns a start that is a time into one that is a position. `None` where the store is asked first; it then asks `again` with the answer.
+    /// Turns a start that is a time into one that is a number of messages. `None` where the store is asked first; it then asks `again` with the answer.
     pub(super) fn resolve(
         &mut self,
         asker: Asker,
@@ -281,8 +287,7 @@ impl Shard {
                 .front()
                 .is_some_and(|front| front.time_ms < time_ms);
         if in_log {
-            let before = room.log.last_before(time_ms);
-            return Some(Start::After(room.position(before)));
+            return Some(rewind_to(room, room.log.last_before(time_ms)));
         }
         let name = room.name().clone();
         let ask = again(Start::RewindMs(ms));
@@ -300,6 +305,23 @@ impl Shard {
         None
     }
 
+    /// A Conn whose join waits to be told where a time lies says what comes behind it in its turn. Gives the question back where none does.
+    pub(super) fn queue_behind(&mut self, id: RoomId, asker: Asker, ask: Ask) -> Option<Ask> {
+        let waiting = self.seeking.iter_mut().find_map(|((room, _), waiting)| {
+            let joins = |parked: &Parked| {
+                parked.asker.origin == asker.origin && matches!(parked.ask, Ask::Join { .. })
+            };
+            (*room == id && waiting.iter().any(joins)).then_some(waiting)
+        });
+        match waiting {
+            Some(waiting) => {
+                waiting.push(Parked { asker, ask });
+                None
+            }
+            None => Some(ask),
+        }
+    }
+
     /// The store has found where in a room a time lies.
     pub(super) fn sought(
         &mut self,
@@ -312,11 +334,11 @@ impl Shard {
             return;
         };
         let name = room.name().clone();
-        let found = result.map(|offset| room.position(offset.max(room.oldest() - 1)));
+        let found = result.map(|offset| rewind_to(room, offset));
         for Parked { asker, ask } in self.seeking.remove(&(id, time_ms)).unwrap_or_default() {
             match &found {
-                Ok(position) => {
-                    let ask = starting(ask, Start::After(*position));
+                Ok(start) => {
+                    let ask = starting(ask, *start);
                     self.answer_again(asker, &name, ask, out);
                 }
                 Err(error) => self.refuse_parked(asker, &name, ask, &error.to_string(), out),
@@ -351,10 +373,16 @@ impl Shard {
     }
 }
 
-/// The same question from another start.
+/// Everything behind `offset`: a number of messages, since what retention has forgotten meanwhile is no gap for who did not ask for a position.
+fn rewind_to(room: &Room, offset: u64) -> Start {
+    let count = room.log.head().saturating_sub(offset);
+    Start::Rewind(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// The same question from another start, where it began with a time.
 fn starting(ask: Ask, start: Start) -> Ask {
     match ask {
-        Ask::Read { range } => Ask::Read {
+        Ask::Read { range } if matches!(range.start, Start::RewindMs(_)) => Ask::Read {
             range: Range { start, ..range },
         },
         Ask::Join {
@@ -362,7 +390,7 @@ fn starting(ask: Ask, start: Start) -> Ask {
             door,
             presence,
             state,
-            ..
+            start: Start::RewindMs(_),
         } => Ask::Join {
             name,
             door,

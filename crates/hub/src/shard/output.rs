@@ -23,6 +23,8 @@ pub enum Output {
         ticket: Ticket,
         /// The room.
         room: RoomId,
+        /// Its name: by now the Conn may have left again, and the room be gone.
+        name: RoomName,
         /// The room's head at the join.
         at: Position,
         /// Where the Conn begins to hear: `at`, unless it asked for more.
@@ -322,13 +324,18 @@ pub enum Answer {
     Who(Roster),
     /// What a relay's reader needed.
     Pulled {
+        /// The cursor that was asked for: a Conn that left and came back meanwhile reads from another.
+        asked: u64,
         /// The position behind which the messages begin; beyond what was asked for when the rest is lost.
         after: Position,
         /// The messages: where an offset is left out, that one is lost.
         messages: Vec<Arc<Message>>,
     },
     /// The store cannot be read now: the reader asks again.
-    NotPulled,
+    NotPulled {
+        /// The cursor that was asked for.
+        asked: u64,
+    },
     /// No. A join that was refused never was.
     Refused {
         /// Why.

@@ -38,8 +38,8 @@ pub enum Next {
 /// Messages that one reader works through instead of the log. Bounded by what one pull brings, or by the limit of conflation.
 #[derive(Debug)]
 pub(crate) enum Chunk {
-    /// The home has been asked.
-    Pulling,
+    /// The home has been asked for what lies behind this cursor.
+    Pulling(u64),
     /// They are here. An offset that is left out is lost.
     Messages(VecDeque<Arc<Message>>),
     /// What conflation left, after a gap that has been said.
@@ -58,7 +58,7 @@ impl Shard {
         };
         if member.catching_up {
             match self.chunks.get_mut(&(member.conn, id)) {
-                Some(Chunk::Pulling) => return Next::Pending,
+                Some(Chunk::Pulling(_)) => return Next::Pending,
                 Some(Chunk::Messages(messages)) => {
                     let due = member.cursor + 1;
                     match messages.front().map(|message| message.offset) {
@@ -129,13 +129,14 @@ impl Shard {
         }
         room.members[index as usize].catching_up = true;
         let name = room.name().clone();
-        self.chunks.insert((member.conn, id), Chunk::Pulling);
+        self.chunks
+            .insert((member.conn, id), Chunk::Pulling(member.cursor));
         let ask = Ask::Pull {
             after: member.cursor,
         };
         self.ask(member.conn, Ticket(0), name, ask, out);
         match self.chunks.get(&(member.conn, id)) {
-            Some(Chunk::Pulling) => Next::Pending,
+            Some(Chunk::Pulling(_)) => Next::Pending,
             // The home is here and had it: the flush that asks would not hear of it again.
             _ => self.next(id, index, self.now, out),
         }
@@ -178,8 +179,8 @@ impl Shard {
         &mut self,
         conn: ConnId,
         name: &RoomName,
-        after: Position,
-        messages: Vec<Arc<Message>>,
+        asked: u64,
+        (after, messages): (Position, Vec<Arc<Message>>),
         out: &mut Vec<Output>,
     ) {
         let Some(id) = self.rooms.find(name) else {
@@ -188,7 +189,7 @@ impl Shard {
         let Some(index) = self.conns.find(conn).and_then(|entry| entry.place_in(id)) else {
             return;
         };
-        if !matches!(self.chunks.get(&(conn, id)), Some(Chunk::Pulling)) {
+        if !self.pulls(conn, id, asked) {
             return;
         }
         let Some(room) = self.rooms.at_mut(id) else {
@@ -214,11 +215,24 @@ impl Shard {
     }
 
     /// The home could not read what this reader needs: it asks again a little later.
-    pub(super) fn not_pulled(&mut self, conn: ConnId, name: &RoomName) {
+    pub(super) fn not_pulled(&mut self, conn: ConnId, name: &RoomName, asked: u64) {
         let Some(id) = self.rooms.find(name) else {
             return;
         };
+        if !self.pulls(conn, id, asked) {
+            return;
+        }
         self.chunks.remove(&(conn, id));
+        self.try_later(id);
+    }
+
+    /// Whether a reader waits for what lies behind `asked`.
+    fn pulls(&self, conn: ConnId, id: RoomId, asked: u64) -> bool {
+        matches!(self.chunks.get(&(conn, id)), Some(Chunk::Pulling(cursor)) if *cursor == asked)
+    }
+
+    /// What the store could not do for a room is tried again a little later.
+    pub(super) fn try_later(&mut self, id: RoomId) {
         let at_ms = self.now.mono_ms + TRY_AGAIN_MS;
         if let Some(room) = self.rooms.at_mut(id) {
             room.retry_ms.get_or_insert(at_ms);

@@ -94,13 +94,14 @@ impl Shard {
             return Ok(id);
         }
         self.make_space()?;
-        let at = Position {
-            epoch: self.epoch,
-            offset: self.floor,
-        };
         let policy = self.policies.for_room(name);
         let durable = self.keeps(policy.durability).then(Durable::opening);
         let opens = durable.is_some();
+        let at = Position {
+            epoch: self.epoch,
+            // The store remembers where its rooms stand.
+            offset: if opens { 0 } else { self.floor },
+        };
         let role = Role::Home(Box::new(Home::new(self.keyed, durable)));
         let id = self.rooms.insert(Room::new(name.clone(), policy, at, role));
         if opens {

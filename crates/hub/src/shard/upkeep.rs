@@ -45,6 +45,7 @@ impl Shard {
             home.ids.expire(now_ms, window_ms);
         }
         if tries_again {
+            self.try_broken(id, out);
             self.mark_dirty(id, out);
         }
         self.expire_keys(id, out);

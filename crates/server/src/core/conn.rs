@@ -185,6 +185,8 @@ pub(crate) struct Flags {
     pub(crate) lingering: bool,
     /// The peer said FIN.
     pub(crate) ended: bool,
+    /// The peer hears nothing any more either. Only a Unix socket tells it; on TCP the next message finds it out.
+    pub(crate) gone: bool,
     /// A ping is under way.
     pub(crate) pinged: bool,
     /// Room messages must wait: the answer that precedes them is not out.

@@ -59,6 +59,11 @@ impl Core {
             conn.flags.stalling = false;
             self.touch(slot);
         }
+        if event.is_write_closed()
+            && let Some(conn) = self.conns.at(slot)
+        {
+            conn.flags.gone = true;
+        }
         if event.is_error() && !event.is_readable() {
             self.remove(slot, Farewell::Vanished);
         } else if event.is_readable() || event.is_read_closed() {

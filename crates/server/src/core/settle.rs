@@ -76,16 +76,13 @@ impl Core {
         let reference = reference.as_deref();
         match output {
             Output::Joined {
-                room,
+                name,
                 at,
                 recovery,
                 roster,
                 state,
                 ..
             } => {
-                let Some(name) = self.shard.room(room).map(|room| room.name().clone()) else {
-                    return;
-                };
                 self.say_joined(id, reference, |out, reference, whole| {
                     let state = state.as_deref().filter(|_| whole);
                     let roster = roster.as_ref();
@@ -133,10 +130,7 @@ impl Core {
             }
         }
         match output {
-            Output::Joined { room, roster, .. } => {
-                let Some(name) = self.shard.room(room).map(|room| room.name().clone()) else {
-                    return;
-                };
+            Output::Joined { name, roster, .. } => {
                 let display = self.name_of(id);
                 self.say_text(id, |out| {
                     text::encode_joined(out, &name, &display, roster.as_ref());

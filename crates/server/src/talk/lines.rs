@@ -43,9 +43,15 @@ impl Core {
         self.stay_if_joined(id);
     }
 
-    /// Keeps a half-closed Conn that is in a room, and ends one that is in none.
+    /// Keeps a half-closed Conn that is in a room, and ends one that is in none, or whose peer is known to hear nothing any more.
     pub(super) fn stay_if_joined(&mut self, id: ConnId) {
-        if !self.shard.memberships(id).is_empty() || self.awaits_answer(id) {
+        if self.awaits_answer(id) {
+            return;
+        }
+        if !self.shard.memberships(id).is_empty() {
+            if self.conns.find(id).is_some_and(|conn| conn.flags.gone) {
+                self.remove(id.slot, Farewell::Vanished);
+            }
             return;
         }
         if self

@@ -14,6 +14,28 @@ pub(crate) struct Values {
     pub(crate) config: Config,
     pub(crate) log: Log,
     pub(crate) files: Folder,
+    pub(crate) storage: Storage,
+}
+
+/// Where rooms are kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Storage {
+    /// The folder; empty for the default one.
+    pub(crate) data: String,
+    pub(crate) memory: bool,
+    pub(crate) disk_bytes_max: u64,
+    pub(crate) rooms_max: u32,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            data: String::new(),
+            memory: false,
+            disk_bytes_max: 4 << 30,
+            rooms_max: 1_000_000,
+        }
+    }
 }
 
 /// The folder that is served; its path is empty for none.
@@ -215,6 +237,18 @@ pub(crate) static TABLE: &[Setting] = &[
         place: |values| Place::Switch(&mut values.files.listing),
     },
     Setting {
+        name: "data",
+        kind: Kind::Folder,
+        doc: "The folder to keep rooms in; by default one for the address under $XDG_STATE_HOME/taut, that is ~/.local/state/taut",
+        place: |values| Place::Text(&mut values.storage.data),
+    },
+    Setting {
+        name: "memory",
+        kind: Kind::Switch,
+        doc: "Keep rooms in memory only: they end with the server",
+        place: |values| Place::Switch(&mut values.storage.memory),
+    },
+    Setting {
         name: "compression",
         kind: Kind::Switch,
         doc: "Offer compression (permessage-deflate) to WebSockets; costs more CPU than it saves on small messages",
@@ -317,6 +351,18 @@ pub(crate) static TABLE: &[Setting] = &[
         place: |values| Place::U64(&mut values.config.limits.proof_ms_max),
     },
     Setting {
+        name: "store.disk_bytes_max",
+        kind: Kind::Bytes(bounds(1 << 20..=1 << 44)),
+        doc: "What all kept rooms take on the disk; near it the oldest messages of rooms that have been silent longest go, at it publishes are refused",
+        place: |values| Place::U64(&mut values.storage.disk_bytes_max),
+    },
+    Setting {
+        name: "store.rooms_max",
+        kind: Kind::Count(bounds(1..=100_000_000)),
+        doc: "Rooms that may be kept",
+        place: |values| Place::U32(&mut values.storage.rooms_max),
+    },
+    Setting {
         name: "hub.rooms_max",
         kind: Kind::Count(bounds(1..=10_000_000)),
         doc: "Rooms that may exist at a time; a new one evicts the least used room without members",
@@ -399,6 +445,42 @@ pub(crate) static TABLE: &[Setting] = &[
         kind: Kind::Bytes(bounds(1_024..=1 << 30)),
         doc: "Bytes that one step of catching up brings",
         place: |values| Place::U64(&mut values.config.hub.chunk_bytes_max),
+    },
+    Setting {
+        name: "hub.tail_messages_max",
+        kind: Kind::Count(bounds(1..=1_000_000)),
+        doc: "Messages of a kept room that memory holds too, the newest",
+        place: |values| Place::U32(&mut values.config.hub.tail_messages_max),
+    },
+    Setting {
+        name: "hub.tail_bytes_max",
+        kind: Kind::Bytes(bounds(1_024..=1 << 40)),
+        doc: "Bytes of the same",
+        place: |values| Place::U64(&mut values.config.hub.tail_bytes_max),
+    },
+    Setting {
+        name: "hub.block_messages",
+        kind: Kind::Count(bounds(1..=65_536)),
+        doc: "Messages that one read of the disk brings, for all readers that need some of them",
+        place: |values| Place::U32(&mut values.config.hub.block_messages),
+    },
+    Setting {
+        name: "hub.blocks_bytes_max",
+        kind: Kind::Bytes(bounds(1_024..=1 << 40)),
+        doc: "Messages read back from the disk that are held for the next reader, per core",
+        place: |values| Place::U64(&mut values.config.hub.blocks_bytes_max),
+    },
+    Setting {
+        name: "hub.pending_bytes_max",
+        kind: Kind::Bytes(bounds(1_024..=1 << 40)),
+        doc: "Messages on their way to the disk, per core; above it no further requests are read",
+        place: |values| Place::U64(&mut values.config.hub.pending_bytes_max),
+    },
+    Setting {
+        name: "hub.parked_max",
+        kind: Kind::Count(bounds(1..=100_000_000)),
+        doc: "Requests that may wait for one room to be read from the disk; further ones are refused",
+        place: |values| Place::U32(&mut values.config.hub.parked_max),
     },
     Setting {
         name: "hub.page_messages_max",

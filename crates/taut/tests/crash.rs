@@ -1,0 +1,348 @@
+//! `kill -9` at random moments, under load from several doors: everything that was acknowledged is there, in order, once, and positions never go back.
+//!
+//! `TAUT_CRASH_ROUNDS=300 cargo nextest run -p taut --test crash` plays the long game; the test suite a few rounds.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+const ROOMS: [&str; 3] = ["crash/a", "crash/b", "power/a"];
+const CONFIG: &str = r#"
+[[rooms]]
+match = "**"
+history = { messages_max = 1_000_000, age_ms_max = "1d", bytes_max = "1GiB" }
+
+[[rooms]]
+match = "power/**"
+durability = "power"
+
+[hub]
+tail_messages_max = 100
+"#;
+
+/// What was acknowledged: room and offset of each body, which nobody says twice.
+type Acknowledged = Arc<Mutex<BTreeMap<String, (String, u64)>>>;
+
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(dir: &Path, port: u16) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_taut"))
+            .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
+            .args(["--listen", &format!("udp://127.0.0.1:{port}")])
+            .arg("--data")
+            .arg(dir.join("data"))
+            .arg("--config")
+            .arg(dir.join("taut.toml"))
+            .args(["--cores", "2", "--log-level", "warn"])
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(dir.join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let server = Self { child, port };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < deadline, "the server does not listen");
+            thread::sleep(Duration::from_millis(10));
+        }
+        server
+    }
+
+    fn kill(self) {}
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+fn lines(port: u16) -> std::io::Result<(TcpStream, BufReader<TcpStream>)> {
+    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let reader = BufReader::new(stream.try_clone()?);
+    Ok((stream, reader))
+}
+
+fn offset(at: &Value) -> u64 {
+    let at = at.as_str().unwrap();
+    at.split_once('-').unwrap().1.parse().unwrap()
+}
+
+fn ask(port: u16, request: &Value) -> Value {
+    let (mut stream, mut reader) = lines(port).unwrap();
+    writeln!(stream, "{request}").unwrap();
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+}
+
+/// Everything that a room holds, by offset.
+fn history(port: u16, room: &str) -> Vec<(u64, String)> {
+    let mut since = json!("0-0");
+    let mut all = Vec::new();
+    loop {
+        let page = ask(
+            port,
+            &json!({"history": room, "since": since, "limit": 1000}),
+        );
+        for message in page["messages"].as_array().unwrap() {
+            all.push((
+                offset(&message["at"]),
+                message["data"].as_str().unwrap().to_owned(),
+            ));
+        }
+        if page["more"] != json!(true) {
+            return all;
+        }
+        since = page["at"].clone();
+    }
+}
+
+/// Says as much as it can over lines, eight at a time, until the server is gone.
+fn speak_lines(port: u16, name: &str, room: &str, acknowledged: &Acknowledged) {
+    let Ok((mut stream, mut reader)) = lines(port) else {
+        return;
+    };
+    let (mut said, mut answered) = (0_u64, 0_u64);
+    loop {
+        while said < answered + 8 {
+            let body = format!("{name} {said}");
+            let unit = json!({"publish": room, "data": body, "id": body, "ref": said});
+            if writeln!(stream, "{unit}").is_err() {
+                return;
+            }
+            said += 1;
+        }
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap_or(0) == 0 || !line.ends_with('\n') {
+            return;
+        }
+        let reply: Value = serde_json::from_str(&line).unwrap();
+        answered += 1;
+        if reply["ok"] == json!("publish") {
+            let body = format!("{name} {}", reply["ref"]);
+            let place = (room.to_owned(), offset(&reply["at"]));
+            acknowledged.lock().unwrap().insert(body, place);
+        }
+    }
+}
+
+/// The same by POST, one after the other on one connection.
+fn speak_http(port: u16, name: &str, room: &str, acknowledged: &Acknowledged) {
+    let Ok((mut stream, mut reader)) = lines(port) else {
+        return;
+    };
+    for number in 0.. {
+        let body = format!("{name} {number}");
+        let head = format!(
+            "POST /r/{room} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        if stream.write_all(head.as_bytes()).is_err() {
+            return;
+        }
+        let Some(answer) = response(&mut reader) else {
+            return;
+        };
+        let reply: Value = serde_json::from_slice(&answer).unwrap();
+        if reply["at"].is_string() {
+            let place = (room.to_owned(), offset(&reply["at"]));
+            acknowledged.lock().unwrap().insert(body, place);
+        }
+    }
+}
+
+fn response(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 || !line.ends_with('\n') {
+            return None;
+        }
+        if line == "\r\n" {
+            break;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(body)
+}
+
+/// The same by datagrams.
+fn speak_udp(port: u16, name: &str, room: &str, acknowledged: &Acknowledged) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(("127.0.0.1", port)).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    let mut misses = 0;
+    for number in 0.. {
+        let body = format!("{name} {number}");
+        let unit = json!({"publish": room, "data": body, "ref": number});
+        if socket.send(unit.to_string().as_bytes()).is_err() {
+            return;
+        }
+        let mut datagram = [0; 2048];
+        let Ok(length) = socket.recv(&mut datagram) else {
+            misses += 1;
+            if misses > 3 {
+                return;
+            }
+            continue;
+        };
+        let reply: Value = serde_json::from_slice(&datagram[..length]).unwrap();
+        if reply["ok"] == json!("publish") {
+            let body = format!("{name} {}", reply["ref"]);
+            let place = (room.to_owned(), offset(&reply["at"]));
+            acknowledged.lock().unwrap().insert(body, place);
+        }
+    }
+}
+
+/// Hears one room from where it was, through every crash: no gap, nothing twice.
+struct Listener {
+    since: Option<String>,
+    heard: Arc<Mutex<Vec<(u64, String)>>>,
+}
+
+impl Listener {
+    fn listen(&mut self, port: u16, room: &str) {
+        let Ok((mut stream, mut reader)) = lines(port) else {
+            return;
+        };
+        let since = self.since.clone().unwrap_or_else(|| "0-0".to_owned());
+        let _ = writeln!(stream, "{}", json!({"join": room, "since": since}));
+        let mut line = String::new();
+        while reader.read_line(&mut line).unwrap_or(0) > 0 && line.ends_with('\n') {
+            let unit: Value = serde_json::from_str(&line).unwrap();
+            assert!(unit.get("gap").is_none(), "a gap was said: {line}");
+            if unit["ok"] == json!("join") && self.since.is_some() {
+                assert_eq!(unit["complete"], json!(true), "{line}");
+            }
+            if unit.get("data").is_some() {
+                self.since = unit["at"].as_str().map(str::to_owned);
+                let message = (
+                    offset(&unit["at"]),
+                    unit["data"].as_str().unwrap().to_owned(),
+                );
+                self.heard.lock().unwrap().push(message);
+            }
+            line.clear();
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn is_whole(port: u16, acknowledged: &Acknowledged, heads: &mut BTreeMap<String, u64>) {
+    let acknowledged = acknowledged.lock().unwrap().clone();
+    for room in ROOMS {
+        let kept = history(port, room);
+        for (index, (offset, _)) in kept.iter().enumerate() {
+            assert_eq!(*offset, index as u64 + 1, "{room} has a hole");
+        }
+        let bodies: BTreeSet<&str> = kept.iter().map(|(_, body)| body.as_str()).collect();
+        assert_eq!(bodies.len(), kept.len(), "{room} has something twice");
+        for (body, (_, offset)) in acknowledged.iter().filter(|(_, (at, _))| at == room) {
+            let place = usize::try_from(*offset - 1).unwrap();
+            assert_eq!(
+                kept.get(place).map(|(_, kept)| kept),
+                Some(body),
+                "{room} {offset} was acknowledged"
+            );
+        }
+        let head = kept.len() as u64;
+        let before = heads.insert(room.to_owned(), head).unwrap_or(0);
+        assert!(head >= before, "{room} went back from {before} to {head}");
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives_kill_9() {
+    let rounds: u64 = std::env::var("TAUT_CRASH_ROUNDS")
+        .ok()
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(4);
+    let dir = std::env::temp_dir().join(format!("taut-crash-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("taut.toml"), CONFIG).unwrap();
+    let acknowledged = Acknowledged::default();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let mut listener = Listener {
+        since: None,
+        heard: Arc::clone(&heard),
+    };
+    let mut heads = BTreeMap::new();
+    let mut random = u64::from(std::process::id()) | 1;
+    for round in 0..rounds {
+        let port = free_port();
+        let server = Server::start(&dir, port);
+        is_whole(server.port, &acknowledged, &mut heads);
+        let listening = thread::spawn(move || {
+            listener.listen(port, ROOMS[0]);
+            listener
+        });
+        let speakers: Vec<_> = (0..6)
+            .map(|speaker| {
+                let acknowledged = Arc::clone(&acknowledged);
+                let room = ROOMS[speaker % ROOMS.len()];
+                let name = format!("r{round}s{speaker}");
+                thread::spawn(move || match speaker {
+                    0..=2 => speak_lines(port, &name, room, &acknowledged),
+                    3 | 4 => speak_http(port, &name, room, &acknowledged),
+                    _ => speak_udp(port, &name, room, &acknowledged),
+                })
+            })
+            .collect();
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        thread::sleep(Duration::from_millis(20 + (random >> 33) % 400));
+        server.kill();
+        for speaker in speakers {
+            speaker.join().unwrap();
+        }
+        listener = listening.join().unwrap();
+    }
+    let server = Server::start(&dir, free_port());
+    is_whole(server.port, &acknowledged, &mut heads);
+    let kept = history(server.port, ROOMS[0]);
+    let heard = heard.lock().unwrap();
+    assert!(
+        kept.starts_with(&heard),
+        "what was heard is what is kept, each once"
+    );
+    println!(
+        "{rounds} rounds: {} acknowledged, {} heard",
+        acknowledged.lock().unwrap().len(),
+        heard.len()
+    );
+    assert!(acknowledged.lock().unwrap().len() as u64 > 20 * rounds);
+    assert!(!heard.is_empty());
+    server.kill();
+    std::fs::remove_dir_all(&dir).unwrap();
+}
