@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use peer::{Peer, hasty};
 use serde_json::json;
-use taut_client::{Body, Client, Error, Event, History, Options, Publish, Retry};
+use taut_client::{Body, Client, Error, Event, Expect, History, Join, Options, Publish, Retry};
 
 #[tokio::test]
 async fn publishes_leave_in_order_before_any_is_answered() {
@@ -200,4 +200,114 @@ async fn answers_that_nobody_asked_for_are_ignored() {
         line.say(&json!({"ok":"ping","ref":asked["ref"]})).await;
     });
     pong.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_set_is_read_and_changed_under_its_version() {
+    let peer = Peer::listen().await;
+    let (client, _events) = Client::connect_with(&peer.url(), hasty()).await.unwrap();
+    let mut line = peer.accept().await;
+    let set = |at: &str| json!({"room":"r","at":at,"from":"ana","event":"message","key":"k","time":1,"data":"v"});
+    let asking = async {
+        let found = client.get("r", "k").await.unwrap().unwrap();
+        assert_eq!((found.at.as_str(), found.ends_key()), ("e-3", false));
+        assert!(client.get("r", "other").await.unwrap().is_none());
+        let state = client.state("r").await.unwrap();
+        assert_eq!((state.at.as_str(), state.entries.len()), ("e-9", 1));
+        let deletion = Publish::deletion("r", "k").expect(Expect::At(found.at));
+        assert_eq!(client.publish(deletion).await.unwrap().at.as_str(), "e-10");
+        let absent = Publish::to("r", "w")
+            .key("k")
+            .expect(Expect::Absent)
+            .ttl_ms(5_000);
+        let error = client.publish(absent).await.unwrap_err();
+        assert!(matches!(error, Error::Refused { code, .. } if code == "unexpected"));
+    };
+    let answering = async {
+        let mut answer = async |mut answer: serde_json::Value| {
+            let asked = line.hear().await;
+            answer["ref"] = asked["ref"].clone();
+            line.say(&answer).await;
+            asked
+        };
+        let mut got = set("e-3");
+        got["ok"] = json!("get");
+        assert_eq!(answer(got).await["get"], "r");
+        answer(json!({"error":"no-key","text":"nothing is set"})).await;
+        let state = json!({"ok":"state","room":"r","at":"e-9","state":[set("e-3")]});
+        assert_eq!(answer(state).await["state"], "r");
+        let asked = answer(json!({"ok":"delete","at":"e-10"})).await;
+        assert_eq!(
+            (&asked["delete"], &asked["key"], &asked["expect"]),
+            (&json!("r"), &json!("k"), &json!("e-3"))
+        );
+        let asked = answer(json!({"error":"unexpected","text":"no"})).await;
+        assert_eq!(asked.get("expect"), Some(&json!(null)));
+        assert_eq!(asked["ttl_ms"], 5_000);
+    };
+    tokio::join!(asking, answering);
+}
+
+#[tokio::test]
+async fn a_batch_is_one_request_and_holds_messages_only() {
+    let peer = Peer::listen().await;
+    let (client, _events) = Client::connect_with(&peer.url(), hasty()).await.unwrap();
+    let mut line = peer.accept().await;
+    let messages = [
+        Publish::to("ignored", "one").event("first"),
+        Publish::to("", Body::Binary(vec![0, 255]))
+            .key("k")
+            .ttl_ms(5),
+    ];
+    let ack = client
+        .begin_publish(Publish::batch("r", messages).id("b-1"))
+        .await
+        .unwrap();
+    let asked = line.hear().await;
+    assert_eq!(
+        (&asked["publish"], &asked["id"]),
+        (&json!("r"), &json!("b-1"))
+    );
+    assert_eq!(
+        asked["batch"],
+        json!([{"data":"one","event":"first"},{"base64":"AP8=","key":"k","ttl_ms":5}])
+    );
+    line.say(&json!({"ok":"publish","ref":asked["ref"],"at":"e-2","count":2}))
+        .await;
+    assert_eq!(ack.wait().await.unwrap().at.as_str(), "e-2");
+    let nested = Publish::batch("r", [Publish::deletion("r", "k")]);
+    assert!(matches!(
+        client.publish(nested).await,
+        Err(Error::Unsendable(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_join_brings_the_state_and_asks_for_it_again_on_the_way_back() {
+    let peer = Peer::listen().await;
+    let (client, _events) = Client::connect_with(&peer.url(), hasty()).await.unwrap();
+    let mut line = peer.accept().await;
+    let joining = tokio::spawn(async move {
+        let joined = client
+            .join(Join::room("r").rewind_ms(600_000).state())
+            .await;
+        (client, joined)
+    });
+    let asked = line.hear().await;
+    assert_eq!(
+        (&asked["rewind"], &asked["state"]),
+        (&json!("10m"), &json!(true))
+    );
+    let state = json!([{"room":"r","at":"e-1","from":"ana","event":"message","key":"k","time":1,"data":"v"}]);
+    line.say(&json!({"ok":"join","ref":asked["ref"],"room":"r","at":"e-3","complete":true,"state":state}))
+        .await;
+    let (_client, joined) = joining.await.unwrap();
+    assert_eq!(joined.unwrap().state.unwrap().len(), 1);
+    drop(line);
+    let mut line = peer.accept().await;
+    let asked = line.hear().await;
+    assert_eq!(
+        (&asked["since"], &asked["state"]),
+        (&json!("e-3"), &json!(true))
+    );
 }

@@ -9,10 +9,10 @@ use crate::native;
 /// Bytes of a datagram by default: what passes every network that carries IPv6, with space for tunnels, unfragmented (RFC 9000 §14.1 has the same reasons).
 pub const DATAGRAM_BYTES_MAX_DEFAULT: usize = 1_200;
 
-/// A page of history in at most `bytes_max` bytes: as many of its messages as fit, the oldest first.
+/// A page of history in at most `bytes_max` bytes: as many of its first messages as fit.
 ///
 /// # Errors
-/// The position of the oldest message, where even that one does not fit.
+/// The position of the first message, where even that one does not fit.
 pub fn encode_history(
     out: &mut Vec<u8>,
     reference: Option<&str>,
@@ -21,9 +21,11 @@ pub fn encode_history(
 ) -> Result<(), Position> {
     let start = out.len();
     let mut shown = page.clone();
+    let (first, last) = (page.messages.first(), page.messages.last());
+    let is_reverse = first.map(|message| message.offset) > last.map(|message| message.offset);
     loop {
         native::encode_history(out, reference, &shown);
-        let Some(oldest) = shown.messages.first() else {
+        let Some(first) = shown.messages.first() else {
             return Ok(());
         };
         if out.len() - start <= bytes_max {
@@ -35,11 +37,13 @@ pub fn encode_history(
             offset,
         };
         if shown.messages.len() == 1 {
-            return Err(at(oldest.offset));
+            return Err(at(first.offset));
         }
         shown.messages.truncate(shown.messages.len() / 2);
         shown.more = true;
-        shown.at = at(shown.messages.last().map_or(0, |message| message.offset));
+        let reached = shown.messages.last().map_or(0, |message| message.offset);
+        // Backwards the next page ends before the last message shown.
+        shown.at = at(reached.saturating_sub(u64::from(is_reverse)));
     }
 }
 

@@ -56,7 +56,7 @@ pub fn encode_state(out: &mut Vec<u8>, state: &State) {
     for message in &state.entries {
         let key = message.key.as_deref().unwrap_or_default();
         line(out, |out| {
-            text::encode_entry(out, key, payload(&message.body))
+            text::encode_entry(out, key, payload(&message.body));
         });
     }
 }

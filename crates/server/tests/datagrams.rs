@@ -272,6 +272,71 @@ fn history_and_members_come_as_far_as_they_fit() {
 }
 
 #[test]
+fn history_backwards_goes_on_where_a_datagram_ended() {
+    let served = Served::start(2, |_| {});
+    let peer = served.peer();
+    peer.join("log");
+    for number in 0..30 {
+        let unit = json!({"publish": "log", "data": format!("{number:0>80}"), "ref": number});
+        assert_eq!(peer.ask(&unit.to_string())["ok"], "publish");
+    }
+    let (mut until, mut seen) = (Value::Null, Vec::new());
+    loop {
+        let page = peer.ask(&json!({"history":"log","reverse":true,"until":until}).to_string());
+        for message in page["messages"].as_array().unwrap() {
+            seen.push(message["data"].as_str().unwrap().parse::<u32>().unwrap());
+        }
+        until = page["at"].clone();
+        if page.get("more").is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, (0..30).rev().collect::<Vec<_>>());
+}
+
+#[test]
+fn state_is_set_without_proof_and_read_as_far_as_it_fits() {
+    let served = Served::start(2, |_| {});
+    let stranger = served.peer();
+    let set = stranger.ask(
+        r#"{"set":"prices","key":"eur","data":"a value that leaves space","expect":null,"ref":1}"#,
+    );
+    assert_eq!(set["ok"], "set");
+    let again = r#"{"set":"prices","key":"eur","data":1,"expect":null,"ref":2}"#;
+    assert_eq!(stranger.ask(again), json!({"error":"unexpected","ref":2}));
+    let batch = r#"{"publish":"prices","batch":[{"data":1},{"data":2,"key":"usd"}],"ref":3}"#;
+    assert_eq!(stranger.ask(batch)["count"], 2);
+    assert!(stranger.ask(r#"{"state":"prices","ref":123456}"#)["prove"].is_string());
+
+    let peer = served.peer();
+    peer.join("elsewhere");
+    let state = peer.ask(r#"{"state":"prices"}"#);
+    assert_eq!(state["state"].as_array().unwrap().len(), 2);
+    assert_eq!(peer.ask(r#"{"get":"prices","key":"eur"}"#)["at"], set["at"]);
+    assert_eq!(peer.ask(r#"{"get":"prices","key":"x"}"#)["error"], "no-key");
+    let long = json!({"set":"prices","key":"long","data":"x".repeat(2_000),"ref":4});
+    let at = peer.ask(&long.to_string())["at"].clone();
+    assert_eq!(
+        peer.ask(r#"{"state":"prices"}"#)["error"],
+        "too-long-for-datagram"
+    );
+    let refused = peer.ask(r#"{"get":"prices","key":"long"}"#);
+    assert_eq!(refused["error"], "too-long-for-datagram");
+    assert!(
+        refused["text"]
+            .as_str()
+            .unwrap()
+            .contains(at.as_str().unwrap())
+    );
+    let joined = peer.ask(r#"{"join":"prices","state":true}"#);
+    assert_eq!((&joined["ok"], joined.get("state")), (&json!("join"), None));
+    assert_eq!(
+        peer.ask(r#"{"delete":"prices","key":"long","ref":5}"#)["ok"],
+        "delete"
+    );
+}
+
+#[test]
 fn a_peer_that_falls_silent_is_a_stranger_again() {
     let served = Served::start(1, |limits| limits.proof_ms_max = 600);
     let peer = served.peer();

@@ -1,4 +1,4 @@
-//! `pub`, `sub` and `who` against a scripted server that speaks JSON lines: what they print, and how they end.
+//! `pub`, `sub`, `who`, `history` and what changes state against a scripted server that speaks JSON lines: what they print, and how they end.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -394,4 +394,139 @@ fn what_is_no_taut_server_is_named_with_exit_3() {
         "{stderr}"
     );
     assert_eq!(output.status.code(), Some(3));
+}
+
+fn page(at: &str, more: bool, messages: &[(&str, &str)]) -> Value {
+    let messages: Vec<Value> = messages
+        .iter()
+        .map(|(at, text)| json!({"room":"lobby","at":at,"from":"ana","event":"message","time":1,"data":text}))
+        .collect();
+    json!({"ok":"history","room":"lobby","at":at,"complete":true,"more":more,"messages":messages})
+}
+
+#[test]
+fn history_asks_on_until_everything_is_there() {
+    let peer = Peer::listen();
+    let child = peer.taut(&["history", "lobby"]).spawn().unwrap();
+    let mut line = peer.accept();
+    let asked = line.take(page("e-2", true, &[("e-1", "one"), ("e-2", "two")]));
+    assert_eq!(
+        (&asked["rewind"], &asked["limit"]),
+        (&json!(u32::MAX), &json!(1_000))
+    );
+    // A page may be empty where what it was about has gone meanwhile.
+    let asked = line.take(page("e-4", true, &[]));
+    assert_eq!(
+        (&asked["since"], &asked["rewind"]),
+        (&json!("e-2"), &json!(null))
+    );
+    line.take(page("e-5", false, &[("e-5", "five")]));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(texts(&output).0, "ana: one\nana: two\nana: five\n");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn history_backwards_stops_at_its_limit() {
+    let peer = Peer::listen();
+    let arguments = [
+        "history",
+        "lobby",
+        "--reverse",
+        "--limit",
+        "3",
+        "--until",
+        "e-9",
+    ];
+    let child = peer.taut(&arguments).spawn().unwrap();
+    let mut line = peer.accept();
+    let asked = line.take(page("e-7", true, &[("e-9", "nine"), ("e-8", "eight")]));
+    assert_eq!(
+        (&asked["reverse"], &asked["limit"], &asked["until"]),
+        (&json!(true), &json!(3), &json!("e-9"))
+    );
+    let asked = line.take(page("e-6", true, &[("e-7", "seven")]));
+    assert_eq!(
+        (&asked["limit"], &asked["until"]),
+        (&json!(1), &json!("e-7"))
+    );
+    let (stdout, _) = texts(&child.wait_with_output().unwrap());
+    assert_eq!(stdout, "ana: nine\nana: eight\nana: seven\n");
+}
+
+#[test]
+fn history_that_makes_no_progress_ends() {
+    let peer = Peer::listen();
+    let child = peer.taut(&["history", "lobby"]).spawn().unwrap();
+    let mut line = peer.accept();
+    line.take(page("e-2", true, &[]));
+    line.take(page("e-2", true, &[]));
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn set_says_what_it_expects_and_prints_the_version() {
+    let peer = Peer::listen();
+    let arguments = [
+        "set", "prices", "eur", "1.10", "--json", "--ttl", "30s", "--expect", "e-3",
+    ];
+    let child = peer.taut(&arguments).spawn().unwrap();
+    let mut line = peer.accept();
+    let asked = line.take(json!({"ok":"publish","at":"e-4"}));
+    assert_eq!(
+        (
+            &asked["publish"],
+            &asked["key"],
+            &asked["data"],
+            &asked["expect"],
+            &asked["ttl_ms"]
+        ),
+        (
+            &json!("prices"),
+            &json!("eur"),
+            &json!(1.10),
+            &json!("e-3"),
+            &json!(30_000)
+        )
+    );
+    assert_eq!(texts(&child.wait_with_output().unwrap()).0, "e-4\n");
+}
+
+#[test]
+fn delete_that_is_refused_says_why_and_exits_with_4() {
+    let peer = Peer::listen();
+    let child = peer.taut(&["delete", "prices", "eur"]).spawn().unwrap();
+    let asked = peer
+        .accept()
+        .take(json!({"error":"unexpected","text":"it is not set"}));
+    assert_eq!(
+        (&asked["delete"], &asked["key"]),
+        (&json!("prices"), &json!("eur"))
+    );
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(texts(&output).1, "error: it is not set (unexpected)\n");
+    assert_eq!(output.status.code(), Some(4));
+}
+
+#[test]
+fn get_prints_the_value_and_state_all_of_them() {
+    let set = |key: &str, data: &str| json!({"room":"r","at":"e-1","from":"ana","event":"message","key":key,"time":1,"data":data});
+    let peer = Peer::listen();
+    let child = peer.taut(&["get", "r", "k"]).spawn().unwrap();
+    let mut answer = set("k", "two\nlines");
+    answer["ok"] = json!("get");
+    peer.accept().take(answer);
+    assert_eq!(texts(&child.wait_with_output().unwrap()).0, "two\nlines\n");
+    let child = peer.taut(&["get", "r", "k"]).spawn().unwrap();
+    peer.accept()
+        .take(json!({"error":"no-key","text":"nothing is set under this key"}));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(texts(&output).1, "error: nothing is set under k in r\n");
+    assert_eq!(output.status.code(), Some(1));
+    let child = peer.taut(&["state", "r"]).spawn().unwrap();
+    let entries = [set("a", "1"), set("b\u{1b}", "two\nlines")];
+    peer.accept()
+        .take(json!({"ok":"state","room":"r","at":"e-9","state":entries}));
+    let (stdout, _) = texts(&child.wait_with_output().unwrap());
+    assert_eq!(stdout, "a = 1\nb\\x1b = two\nb\\x1b | lines\n");
 }
