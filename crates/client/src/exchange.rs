@@ -182,11 +182,13 @@ impl Exchange {
                 room,
                 joined,
                 left,
+                changed,
                 count,
             } => outlet.event(Event::Presence {
                 room,
                 joined,
                 left,
+                changed,
                 count,
             }),
             Incoming::Bye {

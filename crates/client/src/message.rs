@@ -101,15 +101,21 @@ pub struct Present {
     pub name: String,
     /// The door that the Conn came by, for example `websocket`.
     pub door: String,
-    /// What tells this Conn from others of the same name.
+    /// What tells this Conn from others.
     pub id: String,
+    /// All connections of this name, door and id each, where it has several.
+    pub conns: Vec<(String, String)>,
+    /// What it says of itself: one JSON text.
+    pub data: Option<String>,
 }
 
 /// Who is in a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roster {
-    /// How many Conns there are; may exceed the list, which the server bounds.
+    /// How many there are, each name once; may exceed the list, which the server bounds.
     pub count: u32,
+    /// Over how many connections.
+    pub conns: u32,
     /// Those that the server listed.
     pub members: Vec<Present>,
 }
@@ -187,6 +193,8 @@ pub enum Event {
         joined: Vec<Present>,
         /// Who went.
         left: Vec<Present>,
+        /// Who says something else of itself, or has more or fewer connections.
+        changed: Vec<Present>,
         /// How many there are now.
         count: u32,
     },

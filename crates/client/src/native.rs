@@ -50,6 +50,7 @@ pub(crate) enum Incoming {
         room: String,
         joined: Vec<Present>,
         left: Vec<Present>,
+        changed: Vec<Present>,
         count: u32,
     },
     Bye {
@@ -79,6 +80,7 @@ pub(crate) fn encode(request: &Request, reference: u64, out: &mut Vec<u8>) {
         },
         Request::Who(room) => Verb::Who {
             room: Cow::Borrowed(room),
+            counts: false,
         },
         Request::Ping => Verb::Ping,
     };
@@ -93,6 +95,7 @@ fn join_verb(join: &Join) -> Verb<'_> {
         rewind,
         name: borrowed(join.name.as_ref()),
         presence: join.presence,
+        data: borrowed(join.data.as_ref()),
         state: join.state,
     }
 }
@@ -289,11 +292,14 @@ pub(crate) fn decode(unit: &[u8]) -> Result<Incoming, Error> {
             room,
             joined,
             left,
+            changed,
             count,
+            ..
         } => Incoming::Presence {
             room: room.into_owned(),
             joined: joined.into_iter().map(present).collect(),
             left: left.into_iter().map(present).collect(),
+            changed: changed.into_iter().map(present).collect(),
             count,
         },
         Reply::Bye {
@@ -340,6 +346,7 @@ fn incomplete_from(recovery: Recovery<'_>) -> Option<Position> {
 fn roster(roster: native::Roster<'_>) -> Roster {
     Roster {
         count: roster.count,
+        conns: roster.conns,
         members: roster.members.into_iter().map(present).collect(),
     }
 }
@@ -349,6 +356,12 @@ fn present(member: native::Member<'_>) -> Present {
         name: member.name.into_owned(),
         door: member.door.into_owned(),
         id: member.id.into_owned(),
+        conns: member
+            .conns
+            .into_iter()
+            .map(|(door, id)| (door.into_owned(), id.into_owned()))
+            .collect(),
+        data: member.data.map(Cow::into_owned),
     }
 }
 

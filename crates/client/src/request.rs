@@ -32,6 +32,7 @@ pub struct Join {
     pub(crate) start: Start,
     pub(crate) name: Option<String>,
     pub(crate) presence: bool,
+    pub(crate) data: Option<String>,
     pub(crate) state: bool,
 }
 
@@ -43,8 +44,16 @@ impl Join {
             start: Start::Now,
             name: None,
             presence: false,
+            data: None,
             state: false,
         }
+    }
+
+    /// Says this of itself to whoever asks who is there: one JSON text of at most 2 KiB. Joining again with another changes it.
+    #[must_use]
+    pub fn data(mut self, json: impl Into<String>) -> Self {
+        self.data = Some(json.into());
+        self
     }
 
     /// From what was said after `position`. What cannot be recovered is told by [`Joined::incomplete_from`](crate::Joined::incomplete_from).

@@ -61,6 +61,8 @@ pub enum Command {
     Who {
         /// Which.
         room: RoomName,
+        /// Only how many.
+        counts: bool,
     },
     /// Take another display name.
     Rename {

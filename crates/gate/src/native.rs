@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use taut_hub::{
-    Batch, Body, Door, Draft, Expect, Join, Message, Page, Position, PresenceChange, Present,
-    Range, Recovery, Refusal, RoomName, Roster, Start, State, Wish,
+    Batch, Body, Door, Draft, Expect, Join, Message, Origin, Page, Position, PresenceChange, Range,
+    Recovery, Refusal, RoomName, Roster, Start, State, User, Wish,
 };
 use taut_wire::native::{self, Lane, Rejected, Reply, Rewind, Taken, Verb};
 
@@ -60,6 +60,7 @@ pub fn of_request<'a>(
             rewind,
             name: display,
             presence,
+            data,
             state,
         } => Command::Join {
             room: room(&name)?,
@@ -68,6 +69,7 @@ pub fn of_request<'a>(
                 door: speaker.door,
                 start: start(since.as_deref(), rewind, Start::Now),
                 presence,
+                data: data.map(|data| Bytes::copy_from_slice(data.as_bytes())),
                 state,
             },
         },
@@ -186,7 +188,10 @@ pub fn of_request<'a>(
                 offset,
             },
         },
-        Verb::Who { room: name } => Command::Who { room: room(&name)? },
+        Verb::Who { room: name, counts } => Command::Who {
+            room: room(&name)?,
+            counts,
+        },
         Verb::Nick { name } => Command::Rename {
             name: named(Some(&name))?,
         },
@@ -496,7 +501,9 @@ pub fn encode_presence(out: &mut Vec<u8>, room: &RoomName, change: &PresenceChan
         room: room.as_str().into(),
         joined: change.joined.iter().map(member).collect(),
         left: change.left.iter().map(member).collect(),
+        changed: change.changed.iter().map(member).collect(),
         count: change.count,
+        conns: change.conns,
     }
     .encode(out);
 }
@@ -515,15 +522,28 @@ pub fn encode_bye(out: &mut Vec<u8>, close: Close, text: Option<&str>, retry_ms:
 pub(crate) fn roster(roster: &Roster) -> native::Roster<'_> {
     native::Roster {
         count: roster.count,
+        conns: roster.conns,
         members: roster.members.iter().map(member).collect(),
     }
 }
 
-pub(crate) fn member(present: &Present) -> native::Member<'_> {
+pub(crate) fn member(user: &User) -> native::Member<'_> {
+    let place = |(door, origin): &(Door, Origin)| (door.0.into(), origin_id(*origin).into());
+    let (door, id) = user.conns.first().map(place).unwrap_or_default();
     native::Member {
-        name: (&*present.name).into(),
-        door: present.door.0.into(),
-        id: origin_id(present.origin).into(),
+        name: (&*user.name).into(),
+        door,
+        id,
+        conns: match user.conns.as_slice() {
+            [_, _, ..] => user.conns.iter().map(place).collect(),
+            _ => Vec::new(),
+        },
+        // What the hub keeps was checked when it came in.
+        data: user
+            .data
+            .as_deref()
+            .and_then(|data| std::str::from_utf8(data).ok())
+            .map(Into::into),
     }
 }
 

@@ -139,7 +139,7 @@ fn a_get_reads_the_room_its_state_or_one_key() {
     ));
     assert!(matches!(
         action("GET /r/a?who&state HTTP/1.1"),
-        Action::Who(_)
+        Action::Who { .. }
     ));
     assert!(matches!(
         action("DELETE /r/a?key=k&expect=k3f9a2-1 HTTP/1.1"),

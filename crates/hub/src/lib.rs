@@ -33,7 +33,9 @@ pub use policy::{
 };
 pub use position::{Epoch, Position, PositionError};
 pub use refusal::Refusal;
-pub use room::{Log, Member, PresenceChange, Present, Room, RoomId, Roster};
+pub use room::{
+    Log, Member, PresenceChange, Present, Room, RoomId, Roster, USER_CONNS_LISTED, User,
+};
 pub use shard::{
     Answer, Ask, Batch, CloseReason, Farewell, Input, Join, LinkMessage, Membership, Next, Now,
     Output, Page, Range, Recovery, Shard, ShardSettings, Start, State,

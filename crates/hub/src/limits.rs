@@ -20,6 +20,8 @@ pub struct Limits {
     pub id_window_ms: u64,
     /// The longest event name, key, id or display name, in bytes.
     pub label_bytes_max: u32,
+    /// What a user may say of itself, in bytes of JSON.
+    pub presence_data_bytes_max: u32,
     /// Members that a roster lists; its count is always whole. 1,000 names are about 50 KiB on the wire.
     pub roster_listed_max: u32,
     /// Changes that one presence batch lists; above that it only says the count.
@@ -67,6 +69,7 @@ impl Default for Limits {
             ids_per_room_max: 10_000,
             id_window_ms: 5 * 60 * 1_000,
             label_bytes_max: 255,
+            presence_data_bytes_max: 2_048,
             roster_listed_max: 1_000,
             presence_listed_max: 64,
             presence_at_once_max: 20,

@@ -96,6 +96,7 @@ impl Two {
                     door: Door("t"),
                     start,
                     presence: false,
+                    data: None,
                     state: false,
                 },
             },
@@ -314,6 +315,7 @@ fn r4_rename_is_bounded() {
             conn: cid(1),
             ticket: Ticket(5),
             room: r,
+            counts: false,
         },
     );
     for (_, o) in &w.log {

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use taut_hub::{
-    Effect, Epoch, Kept, LagPolicy, Message, Position, PresenceChange, Present, Recovery, RoomName,
-    Roster, Start, State,
+    Effect, Epoch, Kept, LagPolicy, Message, Position, PresenceChange, Recovery, RoomName, Roster,
+    Start, State, User,
 };
 
 /// A promise that did not hold.
@@ -170,7 +170,7 @@ impl View {
             )));
         }
         let presence = roster.map(|roster| Names {
-            ids: roster.members.iter().map(id).collect(),
+            ids: roster.members.iter().map(name).collect(),
             count: roster.count,
             partial: roster.members.len() < roster.count as usize,
         });
@@ -264,14 +264,14 @@ impl View {
 
     pub(crate) fn presence(&mut self, change: &PresenceChange) {
         if let Some(names) = &mut self.presence {
-            if change.joined.is_empty() && change.left.is_empty() {
+            if change.joined.is_empty() && change.left.is_empty() && change.changed.is_empty() {
                 names.partial = true;
             }
-            for present in &change.left {
-                names.ids.remove(&id(present));
+            for user in &change.left {
+                names.ids.remove(&name(user));
             }
-            for present in &change.joined {
-                names.ids.insert(id(present));
+            for user in &change.joined {
+                names.ids.insert(name(user));
             }
             names.count = change.count;
         }
@@ -300,14 +300,6 @@ impl View {
     }
 }
 
-/// How presence names a Conn here: who it is and under which name.
-pub(crate) fn id(present: &Present) -> String {
-    name_id(present.origin, &present.name)
-}
-
-pub(crate) fn name_id(origin: taut_hub::Origin, name: &str) -> String {
-    format!(
-        "{}/{}/{} {name}",
-        origin.core, origin.conn.slot, origin.conn.generation
-    )
+fn name(user: &User) -> String {
+    (*user.name).to_owned()
 }

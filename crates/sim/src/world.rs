@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use taut_hub::{
     Batch, Body, ConnId, Door, Draft, Expect, Farewell, Input, Join, LinkMessage, Membership,
-    Message, Next, Now, Origin, Output, Position, Range, RoomId, RoomName, Shard, Start, Wish,
+    Message, Next, Now, Output, Position, Range, RoomId, RoomName, Shard, Start, Wish,
 };
 
-use crate::check::{Broken, Sabotage, Truth, View, name_id};
+use crate::check::{Broken, Sabotage, Truth, View};
 use crate::disk::Disk;
 use crate::random::Random;
 use crate::reader::{Asked, Reader};
@@ -508,6 +508,7 @@ impl World {
                         conn,
                         ticket,
                         room: name,
+                        counts: false,
                     },
                 )
             }
@@ -584,6 +585,7 @@ impl World {
             door: Door("sim"),
             start,
             presence,
+            data: None,
             state,
         };
         self.hub(
@@ -682,19 +684,12 @@ impl World {
     /// At rest every request has been answered, every reader is at the head, every watcher sees who is there.
     fn check_quiet(&self) -> Result<(), Broken> {
         let mut present: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-        for (core, reader) in self.all() {
+        for (_, reader) in self.all() {
             if !reader.asked.is_empty() {
                 return Err(Broken(format!("never answered: {:?}", reader.asked)));
             }
             for room in reader.views.keys() {
-                let origin = Origin {
-                    core,
-                    conn: reader.conn,
-                };
-                present
-                    .entry(room)
-                    .or_default()
-                    .insert(name_id(origin, &reader.name));
+                present.entry(room).or_default().insert(reader.name.clone());
             }
         }
         for (_, reader) in self.all() {

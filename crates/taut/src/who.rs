@@ -30,7 +30,15 @@ fn text(room: &str, roster: &Roster) -> String {
         count => format!("{count} in {}\n", shown(room)),
     };
     for member in &roster.members {
-        out += &format!("  {} ({})\n", shown(&member.name), shown(&member.door));
+        let more = match member.conns.len() {
+            0 | 1 => String::new(),
+            several => format!(", {several} connections"),
+        };
+        out += &format!(
+            "  {} ({}{more})\n",
+            shown(&member.name),
+            shown(&member.door)
+        );
     }
     match roster.count as usize - roster.members.len().min(roster.count as usize) {
         0 => {}
@@ -43,10 +51,21 @@ fn json(room: &str, roster: &Roster) -> String {
     let members: Vec<_> = roster
         .members
         .iter()
-        .map(
-            |member| serde_json::json!({"name": member.name, "door": member.door, "id": member.id}),
-        )
+        .map(|member| {
+            let mut object =
+                serde_json::json!({"name": member.name, "door": member.door, "id": member.id});
+            if !member.conns.is_empty() {
+                let conns = member.conns.iter();
+                object["conns"] = conns
+                    .map(|(door, id)| serde_json::json!({"door": door, "id": id}))
+                    .collect();
+            }
+            if let Some(data) = &member.data {
+                object["data"] = serde_json::from_str(data).unwrap_or_default();
+            }
+            object
+        })
         .collect();
-    let object = serde_json::json!({"room": room, "count": roster.count, "members": members});
+    let object = serde_json::json!({"room": room, "count": roster.count, "conns": roster.conns, "members": members});
     format!("{object}\n")
 }

@@ -116,13 +116,14 @@ fn batch_message() -> impl Strategy<Value = BatchMessage<'static>> {
 fn verb() -> impl Strategy<Value = Verb<'static>> {
     let maybe = || prop::option::of(label());
     prop_oneof![
-        (text(), start(), maybe(), any::<(bool, bool)>()).prop_map(
-            |(room, (since, rewind), name, (presence, state))| Verb::Join {
+        (text(), start(), maybe(), any::<(bool, bool, bool)>()).prop_map(
+            |(room, (since, rewind), name, (presence, state, says))| Verb::Join {
                 room,
                 since,
                 rewind,
                 name,
                 presence,
+                data: says.then_some(Cow::Borrowed("{\"x\":1}")),
                 state,
             }
         ),
@@ -166,7 +167,7 @@ fn verb() -> impl Strategy<Value = Verb<'static>> {
                 name,
             }),
         text().prop_map(|room| Verb::Leave { room }),
-        text().prop_map(|room| Verb::Who { room }),
+        (text(), any::<bool>()).prop_map(|(room, counts)| Verb::Who { room, counts }),
         (text(), text(), any::<u32>()).prop_map(|(room, at, offset)| Verb::Fetch {
             room,
             at,
@@ -241,12 +242,25 @@ fn message() -> impl Strategy<Value = Message<'static>> {
 }
 
 fn members() -> impl Strategy<Value = Vec<Member<'static>>> {
-    let member = (text(), text(), text()).prop_map(|(name, door, id)| Member { name, door, id });
+    let places = prop::collection::vec((text(), text()), 0..3);
+    let member = (text(), text(), text(), places, any::<bool>()).prop_map(
+        |(name, door, id, conns, says)| Member {
+            name,
+            door,
+            id,
+            conns,
+            data: says.then_some(Cow::Borrowed("[true]")),
+        },
+    );
     prop::collection::vec(member, 0..4)
 }
 
 fn roster() -> impl Strategy<Value = Roster<'static>> {
-    (any::<u32>(), members()).prop_map(|(count, members)| Roster { count, members })
+    (any::<(u32, u32)>(), members()).prop_map(|((count, conns), members)| Roster {
+        count,
+        conns,
+        members,
+    })
 }
 
 fn recovery() -> impl Strategy<Value = Recovery<'static>> {
@@ -368,14 +382,16 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
                 }
             }),
         (text(), text(), text()).prop_map(|(room, after, at)| Reply::Gap { room, after, at }),
-        (text(), members(), members(), any::<u32>()).prop_map(|(room, joined, left, count)| {
-            Reply::Presence {
+        (text(), members(), members(), members(), any::<(u32, u32)>()).prop_map(
+            |(room, joined, left, changed, (count, conns))| Reply::Presence {
                 room,
                 joined,
                 left,
+                changed,
                 count,
+                conns,
             }
-        }),
+        ),
         (
             text(),
             prop::option::of(text()),

@@ -35,6 +35,8 @@ fn member(name: &str) -> Member<'_> {
         name: name.into(),
         door: "mqtt".into(),
         id: "0-1".into(),
+        conns: Vec::new(),
+        data: None,
     }
 }
 

@@ -31,7 +31,12 @@ pub enum Action {
     /// Read a room's history, and perhaps wait for more.
     Read(Poll),
     /// Who is in a room.
-    Who(RoomName),
+    Who {
+        /// Which.
+        room: RoomName,
+        /// Only how many.
+        counts: bool,
+    },
     /// Become a WebSocket.
     Socket(Socket),
     /// Read a file of the folder that is served below the doors.

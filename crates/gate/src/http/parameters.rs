@@ -27,6 +27,8 @@ pub(super) struct Parameters {
     pub(super) rooms: Vec<String>,
     pub(super) presence: bool,
     pub(super) who: bool,
+    /// With `who`: only how many.
+    pub(super) counts: bool,
     pub(super) history: bool,
     pub(super) state: bool,
 }
@@ -64,6 +66,7 @@ impl Parameters {
                 "room" => read.rooms.push(value.into_owned()),
                 "presence" => read.presence = is_on(&value),
                 "who" => read.who = true,
+                "counts" => read.counts = true,
                 "history" => read.history = true,
                 "state" => read.state = is_on(&value),
                 _ => {}

@@ -264,7 +264,10 @@ fn body_kind(content_type: Option<&str>, batch: bool) -> BodyKind {
 fn read(request: &Request<'_>, site: &Site, room: RoomName) -> Result<Action, Problem> {
     let parameters = Parameters::read(request.query)?;
     if parameters.who {
-        return Ok(Action::Who(room));
+        return Ok(Action::Who {
+            room,
+            counts: parameters.counts,
+        });
     }
     if let Some(key) = &parameters.key
         && !parameters.history

@@ -389,6 +389,7 @@ fn starting(ask: Ask, start: Start) -> Ask {
             name,
             door,
             presence,
+            data,
             state,
             start: Start::RewindMs(_),
         } => Ask::Join {
@@ -396,6 +397,7 @@ fn starting(ask: Ask, start: Start) -> Ask {
             door,
             start,
             presence,
+            data,
             state,
         },
         other => other,

@@ -61,7 +61,7 @@ impl Shard {
             Ask::PublishBatch { batch } => self.publish_home(asker, name, &batch, out),
             Ask::Read { range } => Ok(self.read_home(asker, name, range, out)),
             Ask::ReadState { key } => Ok(Some(self.state_home(name, key.as_deref()))),
-            Ask::Who => self.who_home(name).map(Some),
+            Ask::Who { counts } => self.who_home(name, counts).map(Some),
             Ask::Rename { name: display } => {
                 if self.check_label("name", &display).is_ok() {
                     let listed_max = self.limits.presence_listed_max;
@@ -105,23 +105,34 @@ impl Shard {
             door,
             start,
             presence,
+            data,
             state,
         } = ask
         else {
             return Ok(None);
         };
         self.check_label("name", &display)?;
+        let data_max = self.limits.presence_data_bytes_max;
+        if let Some(data) = data.as_ref().filter(|data| data.len() > data_max as usize) {
+            return Err(Refusal::LabelTooLong {
+                label: "data",
+                bytes: data.len(),
+                max: data_max,
+            });
+        }
         let id = self.home_room(name, out)?;
         let present = Present {
             name: Arc::clone(&display),
             door,
             origin: asker.origin,
         };
+        let said = data.clone();
         let again = |start| Ask::Join {
             name: display,
             door,
             start,
             presence,
+            data: said,
             state,
         };
         let Some(start) = self.resolve(asker, id, start, out, again) else {
@@ -155,7 +166,7 @@ impl Shard {
             return Err(Refusal::TooManyRooms { max: 0 });
         };
         let core = present.origin.core;
-        let watched = home.presence.come(present, presence, listed_max);
+        let watched = home.presence.come(present, data, presence, listed_max);
         if core != own {
             let relay = match watched {
                 None => Some(home.attach(core, head)),
@@ -217,8 +228,12 @@ impl Shard {
         }
     }
 
-    fn who_home(&mut self, name: &RoomName) -> Result<Answer, Refusal> {
-        let listed_max = self.limits.roster_listed_max;
+    fn who_home(&mut self, name: &RoomName, counts: bool) -> Result<Answer, Refusal> {
+        let listed_max = if counts {
+            0
+        } else {
+            self.limits.roster_listed_max
+        };
         if !self.policies.for_room(name).presence {
             return Err(Refusal::PresenceOff { room: name.clone() });
         }
@@ -226,6 +241,7 @@ impl Shard {
             Some((_, home)) => home.presence.roster(listed_max),
             None => Roster {
                 count: 0,
+                conns: 0,
                 members: Vec::new(),
             },
         }))

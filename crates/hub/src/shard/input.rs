@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::conn::{ConnId, Door, Ticket};
 use crate::message::Draft;
 use crate::name::RoomName;
@@ -99,6 +101,8 @@ pub enum Input {
         ticket: Ticket,
         /// The room.
         room: RoomName,
+        /// Only how many: nobody is listed.
+        counts: bool,
     },
     /// A Conn takes another display name in all its rooms. Not answered.
     Rename {
@@ -141,6 +145,8 @@ pub struct Join {
     pub start: Start,
     /// Whether it wants to hear who comes and goes.
     pub presence: bool,
+    /// What its user says of itself: one JSON text. `None` leaves what was said before.
+    pub data: Option<Bytes>,
     /// Whether it wants the room's state as of where it begins to hear. With [`Start::After`] only where the resume is not complete: it then
     /// begins at the head, with the whole state instead of what it missed.
     pub state: bool,

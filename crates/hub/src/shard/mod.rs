@@ -156,7 +156,12 @@ impl Shard {
                 room,
                 key,
             } => self.ask(conn, ticket, room, Ask::ReadState { key }, out),
-            Input::Who { conn, ticket, room } => self.ask(conn, ticket, room, Ask::Who, out),
+            Input::Who {
+                conn,
+                ticket,
+                room,
+                counts,
+            } => self.ask(conn, ticket, room, Ask::Who { counts }, out),
             Input::Rename { conn, name } => self.rename(conn, &name, out),
             Input::Close { conn, farewell } => self.close(conn, farewell, out),
             Input::Link { from, message } => self.hear(from, message, out),
@@ -252,6 +257,7 @@ impl Shard {
             door: join.door,
             start: join.start,
             presence: join.presence,
+            data: join.data,
             state: join.state,
         };
         self.ask(conn, ticket, room, ask, out);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::conn::{ConnId, Door, Ticket};
 use crate::message::{Draft, Message};
 use crate::name::RoomName;
@@ -243,6 +245,8 @@ pub enum Ask {
         start: Start,
         /// Whether it wants presence.
         presence: bool,
+        /// What its user says of itself.
+        data: Option<Bytes>,
         /// Whether it wants the state.
         state: bool,
     },
@@ -274,7 +278,10 @@ pub enum Ask {
         key: Option<Arc<str>>,
     },
     /// Who is there.
-    Who,
+    Who {
+        /// Only how many.
+        counts: bool,
+    },
     /// Another name.
     Rename {
         /// The name.

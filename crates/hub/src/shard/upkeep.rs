@@ -73,7 +73,9 @@ impl Shard {
             return;
         }
         home.presence.said_ms = now_ms;
-        let change = Arc::new(home.presence.take_news());
+        let Some(change) = home.presence.take_news().map(Arc::new) else {
+            return;
+        };
         if room.members.iter().any(|member| member.presence) {
             out.push(Output::Presence {
                 room: id,

@@ -245,9 +245,14 @@ impl Core {
 
 /// Whether a change says nothing but that this Conn itself came, or took another name.
 fn is_only_about(core: u16, conn: ConnId, change: &PresenceChange) -> bool {
-    let own =
-        |present: &taut_hub::Present| present.origin.core == core && present.origin.conn == conn;
-    !change.joined.is_empty() && change.joined.iter().chain(&change.left).all(own)
+    let own = |user: &taut_hub::User| {
+        let is_own = |(_, origin): &(taut_hub::Door, taut_hub::Origin)| {
+            origin.core == core && origin.conn == conn
+        };
+        matches!(user.conns.as_slice(), [only] if is_own(only))
+    };
+    let lists = [&change.joined, &change.left];
+    !change.joined.is_empty() && change.changed.is_empty() && lists.into_iter().flatten().all(own)
 }
 
 /// The ticket of an answer.

@@ -313,11 +313,14 @@ impl Core {
                 responder.preflight(out, reply, allow);
             }),
             Action::Read(poll) => self.read_room(id, poll),
-            Action::Who(room) => self.ask_hub(id, Question::Plain, |conn, _| Input::Who {
-                conn,
-                ticket: THE_REQUEST,
-                room,
-            }),
+            Action::Who { room, counts } => {
+                self.ask_hub(id, Question::Plain, |conn, _| Input::Who {
+                    conn,
+                    ticket: THE_REQUEST,
+                    room,
+                    counts,
+                });
+            }
             Action::State(room) => {
                 self.ask_hub(id, Question::Plain, |conn, _| Input::ReadState {
                     conn,
@@ -396,6 +399,7 @@ impl Core {
             door: conn.door(),
             start: socket.start,
             presence: socket.native && socket.presence,
+            data: None,
             state: socket.native && socket.state,
         };
         if socket.native {
@@ -501,6 +505,7 @@ impl Core {
             door: Door("http"),
             start: poll.range.start,
             presence: false,
+            data: None,
             state: false,
         };
         let (room, wait_ms) = (poll.room.clone(), poll.wait_ms);

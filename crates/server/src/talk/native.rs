@@ -208,10 +208,11 @@ impl Core {
                 room,
                 range: Range::from(fetch.start(), 1),
             },
-            Command::Who { room } => Input::Who {
+            Command::Who { room, counts } => Input::Who {
                 conn: id,
                 ticket: session.read(reference, Wants::All),
                 room,
+                counts,
             },
         };
         if !datagrams && (session.is_full() || session.reading.is_some()) {

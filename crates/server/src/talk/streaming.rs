@@ -282,6 +282,7 @@ impl Core {
                     door: Door(door.0),
                     start,
                     presence: false,
+                    data: None,
                     state: streams.state,
                 },
             });

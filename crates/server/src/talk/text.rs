@@ -122,7 +122,12 @@ impl Core {
                 Err(error) => self.say_text(id, |out| text::encode_error(out, &error.to_string())),
             },
             Line::Leave => self.go_out(id),
-            Line::Who => self.ask(id, |conn, ticket, room| Input::Who { conn, ticket, room }),
+            Line::Who => self.ask(id, |conn, ticket, room| Input::Who {
+                conn,
+                ticket,
+                room,
+                counts: false,
+            }),
             Line::History(count) => self.ask(id, |conn, ticket, room| Input::Read {
                 conn,
                 ticket,
@@ -144,7 +149,7 @@ impl Core {
                     ticket,
                     room,
                     key: Some(key),
-                })
+                });
             }
             Line::Set(_, "") => self.say_text(id, |out| text::encode_error(out, SET_USAGE)),
             Line::Set(key, value) => self.about_key(id, key, |conn, ticket, room, key, speaker| {
@@ -166,7 +171,7 @@ impl Core {
                     ticket,
                     room,
                     draft: native::deletion(speaker.name, speaker.door, key),
-                })
+                });
             }
             Line::Nick(name) => self.nick(id, name),
             Line::Help => self.say_text(id, text::encode_help),
@@ -202,6 +207,7 @@ impl Core {
                 door,
                 start: Start::Now,
                 presence,
+                data: None,
                 state: false,
             },
         });

@@ -405,6 +405,12 @@ pub(crate) static TABLE: &[Setting] = &[
         place: |values| Place::U32(&mut values.config.hub.label_bytes_max),
     },
     Setting {
+        name: "hub.presence_data_bytes_max",
+        kind: Kind::Bytes(bounds(0..=65_536)),
+        doc: "What a user may say of itself",
+        place: |values| Place::U32(&mut values.config.hub.presence_data_bytes_max),
+    },
+    Setting {
         name: "hub.roster_listed_max",
         kind: Kind::Count(bounds(0..=100_000)),
         doc: "Members that the answer to who lists; its count is always whole",

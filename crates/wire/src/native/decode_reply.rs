@@ -8,7 +8,7 @@ use crate::Violation;
 use super::body::Body;
 use super::decode_publish::BASE64;
 use super::object::{self, Fields};
-use super::reply::{Announcement, Member, Message, Recovery, Reply, Roster, Taken};
+use super::reply::{Announcement, Member, Message, Place, Recovery, Reply, Roster, Taken};
 use super::value::{count, present, string, switch, wide_count};
 
 /// Decodes one unit of a server.
@@ -56,9 +56,10 @@ const MESSAGE: [&str; 9] = [
     "room", "at", "from", "event", "key", "id", "time", "data", "base64",
 ];
 const GAP: [&str; 2] = ["after", "at"];
-const PRESENCE: [&str; 3] = ["joined", "left", "count"];
-const ROSTER: [&str; 2] = ["count", "members"];
-const MEMBER: [&str; 3] = ["name", "door", "id"];
+const PRESENCE: [&str; 5] = ["joined", "left", "changed", "count", "conns"];
+const ROSTER: [&str; 3] = ["count", "conns", "members"];
+const MEMBER: [&str; 5] = ["name", "door", "id", "conns", "data"];
+const CONN: [&str; 2] = ["door", "id"];
 
 fn reply<'a>(given: &Given<'a, 29>) -> Result<Reply<'a>, String> {
     if let Some(name) = given.fields.twice {
@@ -99,7 +100,9 @@ fn reply<'a>(given: &Given<'a, 29>) -> Result<Reply<'a>, String> {
             room: given.string("room")?,
             joined: presence.members("joined")?,
             left: presence.members("left")?,
+            changed: presence.members_if_given("changed")?,
             count: presence.count("count")?,
+            conns: presence.conns()?,
         });
     }
     if given.value("room").is_some() && given.has_body() {
@@ -256,8 +259,37 @@ impl<'a, const N: usize> Given<'a, N> {
     fn roster(&self) -> Result<Roster<'a>, String> {
         Ok(Roster {
             count: self.count("count")?,
+            conns: self.conns()?,
             members: self.members("members")?,
         })
+    }
+
+    /// As many as users, where it is not said.
+    fn conns(&self) -> Result<u32, String> {
+        match self.value("conns") {
+            Some(value) => count("conns", value),
+            None => self.count("count"),
+        }
+    }
+
+    fn members_if_given(&self, name: &str) -> Result<Vec<Member<'a>>, String> {
+        match self.value(name) {
+            Some(_) => self.members(name),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn member_conns(&self) -> Result<Vec<Place<'a>>, String> {
+        if self.value("conns").is_none() {
+            return Ok(Vec::new());
+        }
+        self.list("conns")?
+            .into_iter()
+            .map(|value| {
+                let given = Given::inside(value, &CONN)?;
+                Ok((given.string("door")?, given.string("id")?))
+            })
+            .collect()
     }
 
     fn members(&self, name: &str) -> Result<Vec<Member<'a>>, String> {
@@ -269,6 +301,8 @@ impl<'a, const N: usize> Given<'a, N> {
                     name: given.string("name")?,
                     door: given.string("door")?,
                     id: given.string("id")?,
+                    conns: given.member_conns()?,
+                    data: given.value("data").map(|data| Cow::Borrowed(data.get())),
                 })
             })
             .collect()

@@ -5,17 +5,18 @@ use serde_json::value::RawValue;
 use super::decode_publish::Given;
 use super::duration::decode_duration;
 use super::label;
-use super::object;
+use super::object::{self, DEPTH_MAX, is_too_deep};
 use super::rejected::Rejected;
 use super::request::{Request, Rewind, Verb};
 use super::suggest::nearest;
 use super::value::{count, reference, string};
 
 /// Every field of every verb; the verbs come first, in the order of [`Verb::NAMES`].
-const NAMES: [&str; 32] = [
+const NAMES: [&str; 33] = [
     "join", "leave", "publish", "set", "delete", "get", "state", "history", "fetch", "who", "nick",
     "ping", "data", "base64", "batch", "event", "key", "id", "as", "lane", "expect", "ttl_ms",
-    "since", "until", "rewind", "limit", "reverse", "presence", "at", "offset", "proof", "ref",
+    "since", "until", "rewind", "limit", "reverse", "presence", "counts", "at", "offset", "proof",
+    "ref",
 ];
 
 /// Decodes one unit of a client.
@@ -47,7 +48,7 @@ pub fn decode_request(unit: &[u8]) -> Result<Request<'_>, Rejected<'_>> {
     }
 }
 
-impl<'a> Given<'a, 32> {
+impl<'a> Given<'a, 33> {
     fn verb(&self) -> Result<Verb<'a>, Rejected<'a>> {
         let (verb, value) = self.only_verb()?;
         if let Some(name) = self.fields.twice {
@@ -93,6 +94,7 @@ impl<'a> Given<'a, 32> {
                 rewind: self.rewind()?,
                 name: self.string("as")?,
                 presence: self.switch("presence")?,
+                data: self.member_data()?,
                 state: self.switch("state")?,
             },
             "leave" => Verb::Leave { room },
@@ -126,9 +128,22 @@ impl<'a> Given<'a, 32> {
                     .ok_or("\"fetch\" needs \"at\", the position of the message")?,
                 offset: self.count("offset")?.unwrap_or(0),
             },
-            "who" => Verb::Who { room },
+            "who" => Verb::Who {
+                room,
+                counts: self.switch("counts")?,
+            },
             _ => Verb::Nick { name: room },
         })
+    }
+
+    fn member_data(&self) -> Result<Option<Cow<'a, str>>, String> {
+        let Some(data) = self.value("data") else {
+            return Ok(None);
+        };
+        if is_too_deep(data.get().as_bytes()) {
+            return Err(format!("\"data\" nests deeper than {DEPTH_MAX} levels"));
+        }
+        Ok(Some(Cow::Borrowed(data.get())))
     }
 
     fn since(&self) -> Result<Option<Cow<'a, str>>, String> {

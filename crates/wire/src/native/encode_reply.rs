@@ -129,15 +129,22 @@ impl Reply<'_> {
                 room,
                 joined,
                 left,
+                changed,
                 count,
+                conns,
             } => {
                 text_field(out, b"{\"room\":", room);
                 out.extend_from_slice(b",\"presence\":{\"joined\":");
                 members_list(out, joined);
                 out.extend_from_slice(b",\"left\":");
                 members_list(out, left);
+                if !changed.is_empty() {
+                    out.extend_from_slice(b",\"changed\":");
+                    members_list(out, changed);
+                }
                 out.extend_from_slice(b",\"count\":");
                 number(out, u64::from(*count));
+                conns_field(out, *count, *conns);
                 out.push(b'}');
             }
             Self::Bye {
@@ -429,8 +436,17 @@ fn state_fields<'m>(
 fn roster_fields(out: &mut Vec<u8>, roster: &Roster<'_>) {
     out.extend_from_slice(b"\"count\":");
     number(out, u64::from(roster.count));
+    conns_field(out, roster.count, roster.conns);
     out.extend_from_slice(b",\"members\":");
     members_list(out, &roster.members);
+}
+
+/// How many connections there are, where that is not as many as users.
+fn conns_field(out: &mut Vec<u8>, count: u32, conns: u32) {
+    if conns != count {
+        out.extend_from_slice(b",\"conns\":");
+        number(out, u64::from(conns));
+    }
 }
 
 fn members_list(out: &mut Vec<u8>, members: &[Member<'_>]) {
@@ -442,6 +458,19 @@ fn members_list(out: &mut Vec<u8>, members: &[Member<'_>]) {
         text_field(out, b"{\"name\":", &member.name);
         text_field(out, b",\"door\":", &member.door);
         text_field(out, b",\"id\":", &member.id);
+        for (index, (door, id)) in member.conns.iter().enumerate() {
+            out.extend_from_slice(if index == 0 { b",\"conns\":[" } else { b"," });
+            text_field(out, b"{\"door\":", door);
+            text_field(out, b",\"id\":", id);
+            out.push(b'}');
+        }
+        if !member.conns.is_empty() {
+            out.push(b']');
+        }
+        if let Some(data) = &member.data {
+            out.extend_from_slice(b",\"data\":");
+            out.extend_from_slice(data.as_bytes());
+        }
         out.push(b'}');
     }
     out.push(b']');

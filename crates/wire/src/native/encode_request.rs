@@ -30,6 +30,7 @@ impl Verb<'_> {
                 rewind,
                 name,
                 presence,
+                data,
                 state,
             } => {
                 text_field(out, b":", room);
@@ -37,10 +38,16 @@ impl Verb<'_> {
                 rewind_field(out, *rewind);
                 optional_text(out, b",\"as\":", name.as_deref());
                 switch(out, b",\"presence\":true", *presence);
+                if let Some(data) = data {
+                    out.extend_from_slice(b",\"data\":");
+                    out.extend_from_slice(data.as_bytes());
+                }
                 switch(out, b",\"state\":true", *state);
             }
-            Self::Leave { room } | Self::Who { room } | Self::State { room } => {
+            Self::Leave { room } | Self::State { room } => text_field(out, b":", room),
+            Self::Who { room, counts } => {
                 text_field(out, b":", room);
+                switch(out, b",\"counts\":true", *counts);
             }
             Self::Publish {
                 room,

@@ -45,7 +45,7 @@ pub use escape::{encode_json, encode_string};
 pub use label::{BadLabel, LABEL_BYTES_MAX, check_event, check_id, check_key};
 pub use object::DEPTH_MAX;
 pub use rejected::Rejected;
-pub use reply::{Announcement, Member, Message, Recovery, Reply, Roster, Taken};
+pub use reply::{Announcement, Member, Message, Place, Recovery, Reply, Roster, Taken};
 pub use request::{
     BATCH_MESSAGES_MAX, BatchMessage, Expect, Lane, REFERENCE_BYTES_MAX, Request, Rewind, Verb,
 };

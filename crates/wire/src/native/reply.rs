@@ -147,8 +147,12 @@ pub enum Reply<'a> {
         joined: Vec<Member<'a>>,
         /// Who went.
         left: Vec<Member<'a>>,
+        /// Who says something else of itself, or has more or fewer connections.
+        changed: Vec<Member<'a>>,
         /// How many there are now.
         count: u32,
+        /// Over how many connections.
+        conns: u32,
     },
     /// `{"bye":CODE}`: the connection ends.
     Bye {
@@ -255,9 +259,14 @@ impl Message<'_> {
 pub struct Roster<'a> {
     /// How many there are; the list may be shorter.
     pub count: u32,
+    /// Over how many connections; on the wire only where it differs.
+    pub conns: u32,
     /// Those that are listed.
     pub members: Vec<Member<'a>>,
 }
+
+/// One connection of a member: its door, and what tells it apart.
+pub type Place<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// Somebody in a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -266,6 +275,10 @@ pub struct Member<'a> {
     pub name: Cow<'a, str>,
     /// The door it came by, such as `websocket`.
     pub door: Cow<'a, str>,
-    /// Tells Conns of the same name apart; opaque.
+    /// Tells Conns apart; opaque.
     pub id: Cow<'a, str>,
+    /// All its connections, where it has several: their doors and ids. At most 16 are listed.
+    pub conns: Vec<Place<'a>>,
+    /// What it says of itself: one JSON value, its bytes as they came.
+    pub data: Option<Cow<'a, str>>,
 }

@@ -36,6 +36,8 @@ pub enum Verb<'a> {
         name: Option<Cow<'a, str>>,
         /// `presence`: be told who is there, comes and goes.
         presence: bool,
+        /// `data`: what the user says of itself to whoever asks for presence: any JSON value.
+        data: Option<Cow<'a, str>>,
         /// `state`: be told what is set. The one field that is also a verb; beside `join` it is a field.
         state: bool,
     },
@@ -148,6 +150,8 @@ pub enum Verb<'a> {
     Who {
         /// The room.
         room: Cow<'a, str>,
+        /// `counts`: only how many, nobody is listed.
+        counts: bool,
     },
     /// Take another display name: `{"nick":NAME}`.
     Nick {

@@ -123,6 +123,9 @@ pub fn encode_who(out: &mut Vec<u8>, room: &str, count: u32, members: &[Member<'
         text.push_str(&member.name);
         text.push_str(" (");
         text.push_str(&member.door);
+        if member.conns.len() > 1 {
+            text.push_str(&format!(", {} connections", member.conns.len()));
+        }
         text.push(')');
     }
     let listed = u32::try_from(members.len()).unwrap_or(u32::MAX);
