@@ -150,7 +150,7 @@ impl Core {
         let reference = request.reference_json();
         match &request.verb {
             Verb::Publish { .. } | Verb::Batch { .. } | Verb::Set { .. } | Verb::Delete { .. } => {
-                self.publish_for_stranger(peer, request, bytes_max)
+                self.publish_for_stranger(peer, request, bytes_max);
             }
             Verb::Ping => {
                 self.answer_stranger(peer, bytes_max, |out| native::encode_pong(out, reference));

@@ -144,7 +144,7 @@ impl Core {
                     ticket,
                     room,
                     key: Some(key),
-                })
+                });
             }
             Line::Set(_, "") => self.say_text(id, |out| text::encode_error(out, SET_USAGE)),
             Line::Set(key, value) => self.about_key(id, key, |conn, ticket, room, key, speaker| {
@@ -166,7 +166,7 @@ impl Core {
                     ticket,
                     room,
                     draft: native::deletion(speaker.name, speaker.door, key),
-                })
+                });
             }
             Line::Nick(name) => self.nick(id, name),
             Line::Help => self.say_text(id, text::encode_help),
