@@ -37,8 +37,8 @@ def start(tmp_path):
     """Starts servers with settings of their own; they are stopped when the test ends."""
     running = []
 
-    def started(config="", arguments=(), files_max=None):
-        running.append(taut.Server(tmp_path, config, arguments, files_max))
+    def started(config="", arguments=(), files_max=None, within=(), port=None):
+        running.append(taut.Server(tmp_path, config, arguments, files_max, within, port))
         return running[-1]
 
     yield started

@@ -187,6 +187,15 @@ def history(server, room, query=""):
     return response.json()
 
 
+def said_in(server, room, count):
+    """What was said in a room, once there are so many: a message without a receipt is there when it is committed, and nobody tells when."""
+    deadline = time.monotonic() + PATIENCE_S
+    while len(messages := history(server, room)["messages"]) < count:
+        assert time.monotonic() < deadline, messages
+        time.sleep(0.02)
+    return [message["data"] for message in messages]
+
+
 class EventStream:
     """An event stream, read by the letter of the WHATWG rules that matter here. `chunked` is taken off."""
 

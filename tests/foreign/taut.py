@@ -34,10 +34,10 @@ def free_port():
 
 
 class Server:
-    """One `taut serve` on 127.0.0.1. `config` is the text of its TOML file, `files_max` its limit of open files."""
+    """One `taut serve` on 127.0.0.1. `config` is the text of its TOML file, `files_max` its limit of open files, `within` a command that runs it."""
 
-    def __init__(self, folder, config="", arguments=(), files_max=None):
-        self.port = free_port()
+    def __init__(self, folder, config="", arguments=(), files_max=None, within=(), port=None):
+        self.port = port or free_port()
         self.folder = Path(folder)
         self.log = self.folder / f"taut-{self.port}.log"
         command = [str(BINARY), "serve", "--listen", f"127.0.0.1:{self.port}", *arguments]
@@ -45,6 +45,7 @@ class Server:
             path = self.folder / f"taut-{self.port}.toml"
             path.write_text(config)
             command += ["--config", str(path)]
+        command = [*within, *command]
         if files_max:
             command = ["prlimit", f"--nofile={files_max}:{files_max}", *command]
         # A server under test must not hear of a person's own settings.
@@ -96,6 +97,11 @@ class Server:
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        """`kill -9`."""
+        self.process.kill()
+        self.process.wait()
 
     def stop(self):
         """Stops it and says its exit code; a server that does not stop is killed and is a failure."""

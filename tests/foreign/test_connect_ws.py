@@ -78,7 +78,7 @@ def test_pings_are_answered(node):
     assert (code, out) == (0, b"pong are you there\n"), said
 
 
-@pytest.mark.parametrize(("close", "code"), [("1000", 0), ("1001", 0), ("1008", 4), ("4321", 4), ("1011", 4)])
+@pytest.mark.parametrize(("close", "code"), [("1000", 0), ("1001", 0), ("1008", 4), ("4321", 4), ("1011", 4), ("1012", 3), ("1013", 3)])
 def test_the_exit_code_tells_how_the_peer_closed(node, close, code):
     got, out, said = run("connect", at(node, f"/close/{close}/because%20of%20you"))
     assert got == code, said

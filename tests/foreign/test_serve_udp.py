@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from commands import Command
-from peers import PATIENCE_S, Native, Program, history, post
+from peers import PATIENCE_S, Native, Program, history, post, said_in
 from taut import Server
 
 HERE = Path(__file__).parent
@@ -111,7 +111,7 @@ def test_a_publish_without_a_ref_is_fire_and_forget(server, device, room):
     device.send(publish=room, data="said")
     assert device.ask(ping=1) == {"ok": "ping", "ref": 7}
     device.quiet()
-    assert [message["data"] for message in history(server, room)["messages"]] == ["said"]
+    assert said_in(server, room, 1) == ["said"]
 
 
 def test_an_id_makes_it_safe_to_send_again(server, device, room):

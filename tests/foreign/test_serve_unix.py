@@ -11,7 +11,7 @@ import pytest
 from websockets.sync.client import unix_connect
 
 from commands import Command, run
-from peers import Native, Program, Raw, history, post
+from peers import Native, Program, Raw, post, said_in
 from taut import BINARY
 
 HERE = Path(__file__).parent
@@ -94,7 +94,7 @@ def test_node(served, path, room):
     text = json.dumps(f'{{"publish":"{room}","data":"from node","ref":1}}\n')
     done = subprocess.run(["node", str(HERE / "net.mjs"), "client", "stream", path, text, "0"], capture_output=True, text=True, timeout=20, check=True)
     assert json.loads(json.loads(done.stdout))["ok"] == "publish"
-    assert [message["data"] for message in history(served, room)["messages"]] == ["from node"]
+    assert said_in(served, room, 1) == ["from node"]
 
 
 def test_curl_and_a_websocket(served, path, room, closing):
@@ -103,8 +103,7 @@ def test_curl_and_a_websocket(served, path, room, closing):
     assert "at" in json.loads(subprocess.run(command, capture_output=True, timeout=20, check=True).stdout)
     assert socket.recv(10) == "from curl"
     socket.send("from a websocket")
-    socket.ping().wait(10)
-    assert [message["data"] for message in history(served, room)["messages"]] == ["from curl", "from a websocket"]
+    assert said_in(served, room, 2) == ["from curl", "from a websocket"]
 
 
 def test_a_page_of_elsewhere_is_refused_here_too(served, path, closing):

@@ -8,9 +8,9 @@ pub enum Code {
     Failure = 1,
     /// The command line is not understood.
     Usage = 2,
-    /// Nobody could be reached, or the connection broke.
+    /// Nobody could be reached, the connection broke, or the peer asked to come back later: close codes 1012 and 1013.
     Unreachable = 3,
-    /// The peer, or a proxy, said no: an HTTP error status, a close code other than 1000 and 1001.
+    /// The peer, or a proxy, said no: an HTTP error status, a close code other than 1000, 1001, 1012 and 1013.
     Refused = 4,
     /// The peer speaks another protocol, or broke its own.
     Violation = 5,

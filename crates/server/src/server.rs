@@ -82,6 +82,7 @@ impl Server {
         }
         let stop = Arc::new(Stop::default());
         stop.wakes(alerts.clone());
+        let health = Arc::new(Health::default());
         let conns_max = conns_max(config.limits.conns_max, files.is_some());
         let shared = Shared {
             site,
@@ -90,8 +91,8 @@ impl Server {
             hub: config.hub,
             policies: config.policies,
             has_store: store.is_some(),
+            health: Arc::clone(&health),
         };
-        let health = Arc::new(Health::default());
         let (mut cores, intakes, poll) = make_cores(&shared, polls, &alerts[..count])?;
         let desk = files.map(|files| {
             let (desk, counters) = Desk::open(files, &alerts[..count]);
@@ -310,6 +311,7 @@ struct Shared {
     hub: taut_hub::Limits,
     policies: Arc<Policies>,
     has_store: bool,
+    health: Arc<Health>,
 }
 
 /// Makes the cores; gives back the poll that is the acceptor's.
@@ -370,6 +372,7 @@ fn make_cores(
                 has_store: shared.has_store,
             }),
             links,
+            health: Arc::clone(&shared.health),
         }));
     }
     Ok((cores, intakes, acceptors))

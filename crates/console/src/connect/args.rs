@@ -132,9 +132,10 @@ as it was. The end of stdin closes our half of a stream and the rest is
 awaited; a WebSocket or UDP socket is closed once nothing has come for a
 second (--wait changes both). A request reads stdin only for `-d @-`.
 
-Exit codes: 0 fine; 3 nobody reached, or lost; 4 refused (an HTTP status of
-400 or more, a close code other than 1000 and 1001); 5 another protocol, or a
-broken one; 6 no answer in time; 7 TLS; 8 ended in the middle; 9 too much.";
+Exit codes: 0 fine; 3 nobody reached, lost, or told to come back later (close
+codes 1012 and 1013); 4 refused (an HTTP status of 400 or more, a close code
+other than those, 1000 and 1001); 5 another protocol, or a broken one; 6 no
+answer in time; 7 TLS; 8 ended in the middle; 9 too much.";
 
 /// How long to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

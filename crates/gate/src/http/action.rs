@@ -14,6 +14,10 @@ pub enum Action {
     Page,
     /// Its icon.
     Icon,
+    /// Whether the server lives; that it answers says so.
+    Live,
+    /// Whether it can do its work.
+    Ready,
     /// Say or set something in a room; the body is still to come.
     Publish(Publish),
     /// Delete a key of a room's state.

@@ -84,6 +84,15 @@ impl Responder {
         self.whole(out, reply, 200, &fields, svg);
     }
 
+    /// That all is well, for whoever looks after the server.
+    pub fn well(&self, out: &mut Vec<u8>, reply: &Reply) {
+        let fields = [
+            ("Content-Type", "application/json"),
+            ("Cache-Control", "no-store"),
+        ];
+        self.whole(out, reply, 200, &fields, b"{\"ok\":true}\n");
+    }
+
     /// What a browser may send here (the CORS protocol of the Fetch standard), and what `OPTIONS` asks in general.
     pub fn preflight(&self, out: &mut Vec<u8>, reply: &Reply, allow: &str) {
         let mut fields = vec![("Allow", allow)];

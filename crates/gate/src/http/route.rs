@@ -86,6 +86,8 @@ fn action(request: &Request<'_>, site: &Site) -> Result<Action, Problem> {
         "/favicon.ico" | "/favicon.svg" => read_only(request)
             .map(|()| below(request, site, Otherwise::Icon).unwrap_or(Action::Icon)),
         "/events" => events(request),
+        "/health/live" => read_only(request).map(|()| Action::Live),
+        "/health/ready" => read_only(request).map(|()| Action::Ready),
         path => match path.strip_prefix("/r/") {
             Some(encoded) => in_room(request, site, room(encoded)?),
             None => match below(request, site, Otherwise::Nothing) {

@@ -196,34 +196,52 @@ impl Room {
         cursor + 1 < self.log.head() && self.log.distance_bytes(cursor) > self.policy.lag.bytes_max
     }
 
-    /// Forgets what neither history nor a reader within the lag limit needs; gives the bytes freed.
+    /// Forgets what neither history nor a reader within the lag limit needs; gives the bytes freed. Of a room that is kept, memory holds no more
+    /// than `tail`: the store has the rest.
     pub(crate) fn trim(&mut self, now_ms: u64, tail: History) -> u64 {
-        let history = match &self.role {
-            // The store has it all: memory keeps the end of it.
-            Role::Home(home) if home.durable.is_some() => Some(History {
-                messages_max: self.policy.history.messages_max.min(tail.messages_max),
-                bytes_max: self.policy.history.bytes_max.min(tail.bytes_max),
-                ..self.policy.history
-            }),
-            Role::Home(_) => Some(self.policy.history),
-            // History is the home's; a relay keeps what is on its way.
-            Role::Relay(_) => None,
-        };
         let mut freed = 0;
         while let Some(front) = self.log.front() {
-            let kept_for_history = history.is_some_and(|history| {
-                self.log.len() as u64 <= u64::from(history.messages_max)
-                    && self.log.cost_bytes() <= history.bytes_max
-                    && now_ms.saturating_sub(front.born_ms) <= history.age_ms_max
-            });
+            let offset = front.offset;
+            let kept = self.keeps_front(self.policy.history, now_ms);
+            let held = !self.is_durable() || self.keeps_front(tail, now_ms);
             // The message that crosses the limit stays, so that a reader before it is seen to be too far.
-            let needed = front.offset > self.lowest && !self.is_too_far(front.offset);
-            if kept_for_history || needed {
+            let needed = offset > self.lowest && !self.is_too_far(offset);
+            if (kept && held) || needed {
                 break;
             }
             freed += self.log.forget_front();
+            if !kept {
+                self.forget_before(offset + 1);
+            }
         }
+        let counted = u64::from(self.policy.history.messages_max);
+        self.forget_before((self.log.head() + 1).saturating_sub(counted));
         freed
+    }
+
+    /// Whether those bounds keep the oldest message of the log.
+    fn keeps_front(&self, history: History, now_ms: u64) -> bool {
+        // History is the home's; a relay keeps what is on its way.
+        matches!(self.role, Role::Home(_))
+            && self.log.len() as u64 <= u64::from(history.messages_max)
+            && self.log.cost_bytes() <= history.bytes_max
+            && self
+                .log
+                .front()
+                .is_none_or(|front| now_ms.saturating_sub(front.born_ms) <= history.age_ms_max)
+    }
+
+    fn is_durable(&self) -> bool {
+        matches!(&self.role, Role::Home(home) if home.durable.is_some())
+    }
+
+    /// What the store has before `first` is history no more, although retention may take a moment to come by.
+    fn forget_before(&mut self, first: u64) {
+        if let Role::Home(home) = &mut self.role
+            && let Some(durable) = &mut home.durable
+        {
+            durable.first = durable.first.max(first);
+        }
     }
 
     /// Recomputes which offset no reader stands before.

@@ -38,6 +38,7 @@ use crate::acceptor::Newcomer;
 use crate::config::Limits;
 use crate::error::Fault;
 use crate::files::Counter;
+use crate::health::Health;
 use crate::keeper::Safe;
 use crate::stop::Stop;
 use crate::talk::Proofs;
@@ -75,6 +76,7 @@ pub(crate) struct Core {
     pub(crate) proofs: Proofs,
     /// Where files are read, when a folder is served.
     pub(crate) files: Option<Counter>,
+    pub(crate) health: Arc<Health>,
     /// Where rooms are kept, when there is a store.
     pub(crate) safe: Option<Safe>,
     /// Guests named so far; numbers their names.
@@ -112,6 +114,7 @@ pub(crate) struct Parts {
     pub(crate) limits: Limits,
     pub(crate) shard: Shard,
     pub(crate) links: Links,
+    pub(crate) health: Arc<Health>,
 }
 
 impl Core {
@@ -130,6 +133,7 @@ impl Core {
             shard: parts.shard,
             links: parts.links,
             files: None,
+            health: parts.health,
             safe: None,
             conns: Conns::default(),
             wheel: Wheel::new(),

@@ -276,6 +276,28 @@ impl Core {
         });
     }
 
+    fn answer_ready(&mut self, id: ConnId) {
+        let trouble = if self.is_draining() {
+            Some((
+                "restart",
+                "the server is shutting down; another one will come".to_owned(),
+            ))
+        } else {
+            let kept = self.health.trouble();
+            kept.map(|reason| ("unavailable", format!("rooms cannot be kept: {reason}")))
+        };
+        match trouble {
+            None => self.answer(id, |responder, out, reply| responder.well(out, reply)),
+            Some((code, text)) => {
+                let problem = Problem {
+                    retry_s: Some(1),
+                    ..Problem::new(503, code, text)
+                };
+                self.answer_problem(id, &problem);
+            }
+        }
+    }
+
     /// Everything that needs no body.
     fn act(&mut self, id: ConnId, action: Action) {
         match action {
@@ -285,6 +307,8 @@ impl Core {
             Action::Icon => self.answer(id, |responder, out, reply| {
                 responder.icon(out, reply, page::ICON);
             }),
+            Action::Live => self.answer(id, |responder, out, reply| responder.well(out, reply)),
+            Action::Ready => self.answer_ready(id),
             Action::Preflight { allow } => self.answer(id, |responder, out, reply| {
                 responder.preflight(out, reply, allow);
             }),
