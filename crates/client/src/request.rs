@@ -77,7 +77,7 @@ impl Join {
 
     /// With the room's state where the reader begins: [`Joined::state`](crate::Joined::state). With [`Join::since`], and on the way back after a
     /// reconnect, it comes only where not everything could be recovered; the reader then begins at the head, with the whole state instead of
-    /// what it missed.
+    /// what it missed. A rewind brings none.
     #[must_use]
     pub fn state(mut self) -> Self {
         self.state = true;
