@@ -8,7 +8,7 @@ import pytest
 from websockets.sync.client import connect
 
 import taut
-from peers import EventStream, Native, history, nc, post, request
+from peers import EventStream, Native, Raw, history, nc, post, read_chunk, read_head, request, request_bytes
 
 JSON = ("Content-Type", "application/json")
 
@@ -153,6 +153,32 @@ def test_a_stream_begins_with_the_state(server, room, closing):
     assert (first["room"], first["state"], second["room"], second["state"]) == (room, [], f"{room}/b", [])
     lines = request(server, "GET", f"/r/{room}?key=a", [("Accept", "text/event-stream")])
     assert lines.status == 404
+
+
+def test_sockets_and_lines_of_json_begin_with_the_state_too(server, room, closing):
+    at = post(server, room, "1", query="?key=a")
+    with connect(f"{server.ws}/r/{room}?state", subprotocols=["taut"]) as socket:
+        joined = json.loads(socket.recv(10))
+        assert [(entry["key"], entry["at"]) for entry in joined["state"]] == [("a", at)]
+        socket.send(json.dumps({"set": room, "key": "a", "data": {"n": 2}, "expect": at, "ref": 1}))
+        answer = json.loads(socket.recv(10))
+        assert answer["ok"] == "set"
+    raw = closing.add(Raw(server))
+    raw.send(request_bytes(server, "GET", f"/r/{room}?state", [("Accept", "application/x-ndjson")]))
+    assert read_head(raw).status == 200
+    first = json.loads(read_chunk(raw))
+    assert [entry["data"] for entry in first["state"]] == [{"n": 2}] and first["at"] == answer["at"]
+    assert request(server, "GET", "/events?" + "&".join(f"room={n}" for n in range(5)) + "&state").status == 400
+
+
+def test_a_set_is_idempotent_under_its_id(server, room, closing):
+    native = closing.add(Native(server))
+    unit = {"set": room, "key": "k", "data": "1", "expect": None, "id": "once", "as": "ana"}
+    first = native.ask(**unit)
+    assert native.ask(**unit) == {**first, "duplicate": True}
+    assert native.ask(**{**unit, "data": "2"})["error"] == "id-conflict"
+    gone = native.ask(delete=room, key="k", id="twice", **{"as": "ana"})
+    assert native.ask(delete=room, key="k", id="twice", **{"as": "ana"}) == {**gone, "duplicate": True}
 
 
 def test_a_key_ends_by_itself(server, room, closing):

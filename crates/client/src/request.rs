@@ -146,7 +146,8 @@ impl Publish {
     }
 
     /// Several messages to the room `room`: all of them one behind the other, or none. Of each counts its body, event, key, expectation and
-    /// time to live; id and name are those of the whole. The answer is the position of the last one.
+    /// time to live; id and name are those of the whole. The answer is the position of the last one. After a reconnect the others may be heard
+    /// as if somebody else had said them.
     pub fn batch(room: impl Into<String>, messages: impl IntoIterator<Item = Publish>) -> Self {
         Self::with(room.into(), Content::Batch(messages.into_iter().collect()))
     }
