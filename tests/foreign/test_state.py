@@ -8,7 +8,7 @@ import pytest
 from websockets.sync.client import connect
 
 import taut
-from peers import EventStream, Native, history, nc, post, request
+from peers import EventStream, Native, Raw, history, nc, post, read_chunk, read_head, request, request_bytes
 
 JSON = ("Content-Type", "application/json")
 
@@ -145,11 +145,40 @@ def test_a_stream_begins_with_the_state(server, room, closing):
     assert [(entry["key"], entry["at"]) for entry in json.loads(data)] == [("a", set_at)]
     end = request(server, "DELETE", f"/r/{room}?key=a").json()["at"]
     assert stream.event() == ("taut:deleted", '{"key":"a"}', end)
+    lost = closing.add(EventStream(server, f"/r/{room}?state", ("Last-Event-ID", "nobody-1")))
+    assert json.loads(lost.event()[1])["at"] == end
+    assert lost.event()[:2] == ("taut:state", "[]")
     several = closing.add(EventStream(server, f"/events?room={room}&room={room}/b&state"))
     first, second = json.loads(several.event()[1]), json.loads(several.event()[1])
     assert (first["room"], first["state"], second["room"], second["state"]) == (room, [], f"{room}/b", [])
     lines = request(server, "GET", f"/r/{room}?key=a", [("Accept", "text/event-stream")])
     assert lines.status == 404
+
+
+def test_sockets_and_lines_of_json_begin_with_the_state_too(server, room, closing):
+    at = post(server, room, "1", query="?key=a")
+    with connect(f"{server.ws}/r/{room}?state", subprotocols=["taut"]) as socket:
+        joined = json.loads(socket.recv(10))
+        assert [(entry["key"], entry["at"]) for entry in joined["state"]] == [("a", at)]
+        socket.send(json.dumps({"set": room, "key": "a", "data": {"n": 2}, "expect": at, "ref": 1}))
+        answer = json.loads(socket.recv(10))
+        assert answer["ok"] == "set"
+    raw = closing.add(Raw(server))
+    raw.send(request_bytes(server, "GET", f"/r/{room}?state", [("Accept", "application/x-ndjson")]))
+    assert read_head(raw).status == 200
+    first = json.loads(read_chunk(raw))
+    assert [entry["data"] for entry in first["state"]] == [{"n": 2}] and first["at"] == answer["at"]
+    assert request(server, "GET", "/events?" + "&".join(f"room={n}" for n in range(5)) + "&state").status == 400
+
+
+def test_a_set_is_idempotent_under_its_id(server, room, closing):
+    native = closing.add(Native(server))
+    unit = {"set": room, "key": "k", "data": "1", "expect": None, "id": "once", "as": "ana"}
+    first = native.ask(**unit)
+    assert native.ask(**unit) == {**first, "duplicate": True}
+    assert native.ask(**{**unit, "data": "2"})["error"] == "id-conflict"
+    gone = native.ask(delete=room, key="k", id="twice", **{"as": "ana"})
+    assert native.ask(delete=room, key="k", id="twice", **{"as": "ana"}) == {**gone, "duplicate": True}
 
 
 def test_a_key_ends_by_itself(server, room, closing):
@@ -239,6 +268,29 @@ def test_a_full_state_refuses_new_keys_and_takes_known_ones(start, closing):
     assert native.ask(set="off/x", key="a", data="1", expect=None)["error"] == "state-off"
     assert "at" in native.ask(publish="off/x", key="a", data="1")
     assert state(server, "off/x")["state"] == []
+
+
+def test_a_state_outlives_its_server(start, tmp_path, closing):
+    port, data = taut.free_port(), str(tmp_path / "data")
+    server = start("", ["--data", data], port=port)
+    post(server, "r", "said")
+    first = put(server, "r", "a", '{"n":1}', JSON).json()["at"]
+    put(server, "r", "b", "2", query="&ttl=1h")
+    put(server, "r", "c", "3", query="&ttl=1s")
+    assert request(server, "DELETE", "/r/r?key=b").status == 200
+    server.kill()
+    server = start("", ["--data", data], port=port)
+    native = closing.add(Native(server))
+    native.ask(join="r")
+    deadline = time.monotonic() + 10
+    while [entry["key"] for entry in state(server, "r")["state"]] != ["a"]:
+        assert time.monotonic() < deadline, "what was to end while the server was away ends soon after"
+        time.sleep(0.05)
+    assert get(server, "r", "a").header("etag") == f'"{first}"'
+    put(server, "r", "a", "2", ("If-None-Match", "*")).assert_problem(412)
+    assert put(server, "r", "a", "2", ("If-Match", f'"{first}"')).status == 200
+    ends = [(message["event"], message["key"]) for message in history(server, "r")["messages"] if message["event"].startswith("taut:")]
+    assert ends == [("taut:deleted", "b"), ("taut:expired", "c")]
 
 
 def test_the_command_line_compares_and_sets(server, room):

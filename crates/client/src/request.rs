@@ -86,7 +86,7 @@ impl Join {
 
     /// With the room's state where the reader begins: [`Joined::state`](crate::Joined::state). With [`Join::since`], and on the way back after a
     /// reconnect, it comes only where not everything could be recovered; the reader then begins at the head, with the whole state instead of
-    /// what it missed.
+    /// what it missed. A rewind brings none.
     #[must_use]
     pub fn state(mut self) -> Self {
         self.state = true;
@@ -155,7 +155,8 @@ impl Publish {
     }
 
     /// Several messages to the room `room`: all of them one behind the other, or none. Of each counts its body, event, key, expectation and
-    /// time to live; id and name are those of the whole. The answer is the position of the last one.
+    /// time to live; id and name are those of the whole. The answer is the position of the last one. After a reconnect the others may be heard
+    /// as if somebody else had said them.
     pub fn batch(room: impl Into<String>, messages: impl IntoIterator<Item = Publish>) -> Self {
         Self::with(room.into(), Content::Batch(messages.into_iter().collect()))
     }

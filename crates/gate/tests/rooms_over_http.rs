@@ -111,6 +111,11 @@ fn what_cannot_be_meant_is_refused() {
             "bad-field",
         ),
         ("GET /r/a?rewind=soon HTTP/1.1", 400, "bad-query"),
+        (
+            "GET /events?room=a&room=b&room=c&room=d&room=e&state HTTP/1.1",
+            400,
+            "bad-query",
+        ),
         ("PUT /events HTTP/1.1", 405, "method-not-allowed"),
         ("DELETE / HTTP/1.1", 405, "method-not-allowed"),
         ("PATCH /r/a?key=k HTTP/1.1", 405, "method-not-allowed"),

@@ -528,5 +528,5 @@ fn get_prints_the_value_and_state_all_of_them() {
     peer.accept()
         .take(json!({"ok":"state","room":"r","at":"e-9","state":entries}));
     let (stdout, _) = texts(&child.wait_with_output().unwrap());
-    assert_eq!(stdout, "a = 1\nb\\x1b = two\nb\\x1b | lines\n");
+    assert_eq!(stdout, "a = 1\nb\\x1b = two\n| lines\n");
 }

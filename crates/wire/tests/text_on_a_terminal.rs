@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use taut_wire::native::{Member, Payload};
 use taut_wire::text::{
-    LINES_MAX, Said, encode_error, encode_help, encode_message, encode_notice, encode_presence,
-    encode_unknown, encode_who,
+    LINES_MAX, Said, encode_entry, encode_error, encode_help, encode_message, encode_notice,
+    encode_presence, encode_unknown, encode_who,
 };
 
 fn said(from: &str, event: &str, body: Payload<'_>) -> String {
@@ -146,4 +146,22 @@ proptest! {
         let shown = said("ana", "message", Payload::Text(&bytes));
         prop_assert!(!shown.contains(is_harmful), "{:?}", shown);
     }
+}
+
+#[test]
+fn what_is_set_stands_behind_its_key_and_no_line_looks_like_a_message() {
+    let entry = |key: &str, body: Payload<'_>| {
+        let mut out = Vec::new();
+        encode_entry(&mut out, key, body);
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(entry("price", Payload::Json(b"1.08")), "* price = 1.08");
+    assert_eq!(
+        entry("a\x1b[2J", Payload::Text(b"one\nbo: two\r\n\x07")),
+        "* a\\x1b[2J = one\n* | bo: two\n* | \\x07"
+    );
+    assert_eq!(entry("b", Payload::Binary(&[0])), "* b = <1 byte>");
+    assert_eq!(entry("e", Payload::Text(b"")), "* e = ");
+    let many = entry("k", Payload::Text("\n".repeat(10_000).as_bytes()));
+    assert_eq!(many.lines().count(), LINES_MAX + 1);
 }

@@ -17,6 +17,9 @@ const NATIVE_SUBPROTOCOL: &str = "taut";
 /// Messages a read answers with when `?limit=` says nothing.
 const LIMIT_DEFAULT: u32 = 1_000;
 
+/// Rooms whose state one stream of `/events` begins with: each may be as large as a page of history, and all are written at once.
+const EVENTS_STATES_MAX: usize = 4;
+
 const ROOM_METHODS: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
 const READ_METHODS: &str = "GET, HEAD, OPTIONS";
 const ALL_METHODS: &str = ROOM_METHODS;
@@ -148,6 +151,12 @@ fn events(request: &Request<'_>) -> Result<Action, Problem> {
             "bad-query",
             "name the rooms to stream, for example /events?room=lobby&room=news",
         ));
+    }
+    if parameters.state && parameters.rooms.len() > EVENTS_STATES_MAX {
+        let detail = format!(
+            "a stream begins with the state of at most {EVENTS_STATES_MAX} rooms; open a second one, or GET /r/ROOM?state"
+        );
+        return Err(Problem::new(400, "bad-query", detail));
     }
     let mut names = Vec::with_capacity(parameters.rooms.len());
     for room in &parameters.rooms {

@@ -34,12 +34,13 @@ pub fn encode_message(out: &mut Vec<u8>, said: &Said<'_>) {
     }
 }
 
-/// Appends what is set under a key: `* price = 42`, further lines `* price | more`, Binary `* price = <12 bytes>`.
+/// Appends what is set under a key: `* price = 42`, further lines `* | more`, Binary `* price = <12 bytes>`. The key stands there once: a
+/// state of line ends under long keys would grow hundredfold otherwise.
 pub fn encode_entry(out: &mut Vec<u8>, key: &str, body: Payload<'_>) {
     encode_notice(out, key);
     out.extend_from_slice(b" = ");
     match body {
-        Payload::Text(text) | Payload::Json(text) => lines(out, &format!("* {key} "), text),
+        Payload::Text(text) | Payload::Json(text) => lines(out, "* ", text),
         Payload::Binary(bytes) => size(out, bytes),
     }
 }
