@@ -188,5 +188,10 @@ def test_a_full_disk_refuses_and_recovers_by_itself(start, tmp_path, room, closi
 
 
 def test_the_start_line_says_where_rooms_are(again, start, tmp_path):
-    assert f"Rooms are kept in {tmp_path / 'data'}" in again().said()
-    assert "Rooms are in memory" in start("", ["--memory"]).said()
+    kept, lost = again(), start("", ["--memory"])
+    deadline = time.monotonic() + 10
+    while "Ctrl-C" not in kept.said() or "Ctrl-C" not in lost.said():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert f"Rooms are kept in {tmp_path / 'data'}" in kept.said()
+    assert "Rooms are in memory" in lost.said()

@@ -125,7 +125,12 @@ fn speak_lines(port: u16, name: &str, room: &str, acknowledged: &Acknowledged) {
     loop {
         while said < answered + 8 {
             let body = format!("{name} {said}");
-            let unit = json!({"publish": room, "data": body, "id": body, "ref": said});
+            let unit = if said % 5 == 4 {
+                let batch = json!([{"data": format!("{body} first")}, {"data": body}]);
+                json!({"publish": room, "batch": batch, "id": body, "ref": said})
+            } else {
+                json!({"publish": room, "data": body, "id": body, "ref": said})
+            };
             if writeln!(stream, "{unit}").is_err() {
                 return;
             }

@@ -21,6 +21,7 @@ pub(crate) use ids::{Seen, fingerprint};
 pub use log::Log;
 pub(crate) use relay::Relay;
 pub use roster::{PresenceChange, Present, Roster, USER_CONNS_LISTED, User};
+pub(crate) use state::Version;
 
 /// A room's number in its shard, given to another room when this one is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -54,14 +54,14 @@ impl State {
         }
     }
 
-    /// Whether `key` may take `cost` bytes.
-    pub(crate) fn has_space(&self, key: &str, cost: u64, bounds: StateBounds) -> bool {
-        let (held, new) = match self.accepted_cost(key) {
-            Some(held) => (held, 0),
-            None => (0, 1),
-        };
-        self.keys + new <= u64::from(bounds.keys_max)
-            && self.bytes - held + cost <= bounds.bytes_max
+    /// Begins to try out some changes together.
+    pub(crate) fn plan(&self) -> Plan<'_> {
+        Plan {
+            state: self,
+            changed: Vec::new(),
+            keys: self.keys,
+            bytes: self.bytes,
+        }
     }
 
     /// A change is on its way.
@@ -159,5 +159,66 @@ impl State {
             Some(accepted) => accepted.cost,
             None => self.committed.get(key).map(|message| message.cost_bytes()),
         }
+    }
+}
+
+/// Changes that are tried out together: each is judged by what those before it leave.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    state: &'a State,
+    /// By key, the last one counts: what it costs by then, where it is set. As many as a batch has messages.
+    changed: Vec<(&'a str, Option<u64>)>,
+    keys: u64,
+    bytes: u64,
+}
+
+/// How a key stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// It is not set.
+    Absent,
+    /// It was set by the message at this offset.
+    At(u64),
+    /// An earlier message of the same batch sets it.
+    InBatch,
+}
+
+impl<'a> Plan<'a> {
+    /// How `key` stands behind what was planned.
+    pub(crate) fn version(&self, key: &str) -> Version {
+        match self.planned(key) {
+            Some(Some(_)) => Version::InBatch,
+            Some(None) => Version::Absent,
+            None => self.state.version(key).map_or(Version::Absent, Version::At),
+        }
+    }
+
+    /// Sets `key` at `cost` bytes. Whether there is space for it.
+    pub(crate) fn set(&mut self, key: &'a str, cost: u64, bounds: StateBounds) -> bool {
+        let held = self.cost(key);
+        self.keys += u64::from(held.is_none());
+        self.bytes = self.bytes - held.unwrap_or(0) + cost;
+        self.changed.push((key, Some(cost)));
+        self.keys <= u64::from(bounds.keys_max) && self.bytes <= bounds.bytes_max
+    }
+
+    /// Deletes `key`.
+    pub(crate) fn delete(&mut self, key: &'a str) {
+        let held = self.cost(key);
+        self.keys -= u64::from(held.is_some());
+        self.bytes -= held.unwrap_or(0);
+        self.changed.push((key, None));
+    }
+
+    fn cost(&self, key: &str) -> Option<u64> {
+        self.planned(key)
+            .unwrap_or_else(|| self.state.accepted_cost(key))
+    }
+
+    fn planned(&self, key: &str) -> Option<Option<u64>> {
+        let mut changed = self.changed.iter().rev();
+        changed
+            .find(|(planned, _)| *planned == key)
+            .map(|(_, cost)| *cost)
     }
 }

@@ -36,9 +36,13 @@ impl Shard {
         })?;
         let room = self.rooms.at_mut(id)?;
         room.used = true;
-        let (after, recovery) = begin(room, start);
+        let (after, mut recovery) = begin(room, start);
         let head = room.log.head();
         let epoch = room.epoch;
+        if range.until.is_some_and(|until| until.epoch != epoch) {
+            // Nobody knows where that was: all there is, and no word that it is what was asked for.
+            recovery = Recovery::From(room.position(after));
+        }
         let until = match range.until {
             Some(until) if until.epoch == epoch => until.offset.min(head),
             Some(_) | None => head,

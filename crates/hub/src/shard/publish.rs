@@ -7,7 +7,7 @@ use crate::message::{Body, Draft, Effect, Expect, Message, Wish};
 use crate::name::RoomName;
 use crate::policy::{Durability, RoomPolicy};
 use crate::refusal::Refusal;
-use crate::room::{Asker, Pending, Role, Room, RoomId, Seen, Stage, fingerprint};
+use crate::room::{Asker, Pending, Role, Room, RoomId, Seen, Stage, Version, fingerprint};
 use crate::store::{Append, KeptId, StoreRequest};
 
 use super::{Answer, Batch, Output, Shard};
@@ -118,28 +118,37 @@ impl Shard {
             return Ok(());
         };
         let bounds = room.policy().state;
+        let mut plan = home.state.plan();
         for draft in drafts {
             let Some(key) = &draft.key else { continue };
-            let version = home.state.version(key);
+            let version = plan.version(key);
             let expected = match draft.expect {
-                None => draft.wish != Wish::Delete || version.is_some(),
-                Some(Expect::Absent) => version.is_none(),
+                None => draft.wish != Wish::Delete || version != Version::Absent,
+                Some(Expect::Absent) => version == Version::Absent,
                 Some(Expect::At(position)) => {
-                    position.epoch == room.epoch && version == Some(position.offset)
+                    position.epoch == room.epoch && version == Version::At(position.offset)
                 }
             };
             if !expected {
                 return Err(Refusal::Unexpected {
                     key: Arc::clone(key),
-                    at: version.map(|offset| room.position(offset)),
+                    at: match version {
+                        Version::At(offset) => Some(room.position(offset)),
+                        Version::Absent | Version::InBatch => None,
+                    },
                 });
             }
-            let sets = matches!(draft.wish, Wish::Set { .. }) && bounds.keys_max > 0;
-            if sets && !home.state.has_space(key, draft.cost_bytes(), bounds) {
-                return Err(Refusal::StateFull {
-                    keys_max: bounds.keys_max,
-                    bytes_max: bounds.bytes_max,
-                });
+            match draft.wish {
+                Wish::Delete => plan.delete(key),
+                Wish::Set { .. } if bounds.keys_max == 0 => {}
+                Wish::Set { .. } => {
+                    if !plan.set(key, draft.cost_bytes(), bounds) {
+                        return Err(Refusal::StateFull {
+                            keys_max: bounds.keys_max,
+                            bytes_max: bounds.bytes_max,
+                        });
+                    }
+                }
             }
         }
         Ok(())

@@ -21,7 +21,8 @@ pub fn decode_reply(unit: &[u8]) -> Result<Reply<'_>, Violation> {
     reply(&Given::new(fields, &REPLY)).map_err(broken)
 }
 
-const REPLY: [&str; 29] = [
+const REPLY: [&str; 30] = [
+    "conns",
     "room",
     "at",
     "from",
@@ -61,7 +62,7 @@ const ROSTER: [&str; 3] = ["count", "conns", "members"];
 const MEMBER: [&str; 5] = ["name", "door", "id", "conns", "data"];
 const CONN: [&str; 2] = ["door", "id"];
 
-fn reply<'a>(given: &Given<'a, 29>) -> Result<Reply<'a>, String> {
+fn reply<'a>(given: &Given<'a, 30>) -> Result<Reply<'a>, String> {
     if let Some(name) = given.fields.twice {
         return Err(format!("\"{name}\" stands twice"));
     }
@@ -120,7 +121,7 @@ fn reply<'a>(given: &Given<'a, 29>) -> Result<Reply<'a>, String> {
     Ok(Reply::Unknown)
 }
 
-fn answer<'a>(verb: &str, given: &Given<'a, 29>) -> Result<Reply<'a>, String> {
+fn answer<'a>(verb: &str, given: &Given<'a, 30>) -> Result<Reply<'a>, String> {
     let reference = given.reference();
     Ok(match verb {
         "join" => Reply::Joined {
