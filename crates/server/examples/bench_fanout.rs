@@ -48,6 +48,8 @@ const WARM_UP: Duration = Duration::from_millis(300);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
     Taut,
+    /// The same with rooms that are kept (`durability = "crash"`).
+    Kept,
     /// The floor that writes all that is pending with one call a member.
     Joined,
     /// The floor that writes message by message.
@@ -57,7 +59,8 @@ pub(crate) enum Subject {
 impl Subject {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Taut => "taut serve --cores 1",
+            Self::Taut => "taut serve --cores 1 --memory",
+            Self::Kept => "taut serve --cores 1 --data",
             Self::Joined => "floor, all pending at once",
             Self::Each => "floor, one by one",
         }
@@ -125,23 +128,16 @@ impl Options {
         match subject {
             Subject::Joined => floor("joined"),
             Subject::Each => floor("each"),
-            // The heartbeat is put off, because members here take nothing but messages; no round lasts as long as its default.
-            Subject::Taut => Child::start(&self.server, |port| {
-                let listen = format!("127.0.0.1:{port}");
-                let arguments = [
-                    "serve",
-                    "--memory",
-                    "--cores",
-                    "1",
-                    "--limits-ping-ms",
-                    "1h",
-                    "--log-level",
-                    "warn",
-                    "--listen",
-                    &listen,
-                ];
-                arguments.map(str::to_owned).to_vec()
-            }),
+            Subject::Taut => Child::start(&self.server, |port| serve(port, "--memory=true")),
+            Subject::Kept => {
+                let data = std::env::temp_dir().join(format!("taut-fanout-{}", std::process::id()));
+                // Each round begins with an empty store.
+                if data.exists() {
+                    std::fs::remove_dir_all(&data)?;
+                }
+                let data = format!("--data={}", data.display());
+                Child::start(&self.server, move |port| serve(port, &data))
+            }
         }
     }
 
@@ -166,10 +162,10 @@ impl Options {
     /// All rounds of one scenario, the subjects in turn.
     fn scenario(&self, members: usize, window: usize) -> Result<Scenario, Failure> {
         let subjects: &[Subject] = match window {
-            _ if self.only_taut => &[Subject::Taut],
+            _ if self.only_taut => &[Subject::Taut, Subject::Kept],
             // With one message in flight nothing else is ever pending: both floors do the same.
-            1 => &[Subject::Taut, Subject::Each],
-            _ => &[Subject::Taut, Subject::Joined, Subject::Each],
+            1 => &[Subject::Taut, Subject::Kept, Subject::Each],
+            _ => &[Subject::Taut, Subject::Kept, Subject::Joined, Subject::Each],
         };
         let mut scenario = Scenario {
             members,
@@ -213,6 +209,24 @@ impl Options {
         drop(members);
         Ok(after.saturating_sub(before) / self.idle as u64)
     }
+}
+
+/// The heartbeat is put off, because members here take nothing but messages; no round lasts as long as its default.
+fn serve(port: u16, storage: &str) -> Vec<String> {
+    let listen = format!("127.0.0.1:{port}");
+    let arguments = [
+        "serve",
+        storage,
+        "--cores",
+        "1",
+        "--limits-ping-ms",
+        "1h",
+        "--log-level",
+        "warn",
+        "--listen",
+        &listen,
+    ];
+    arguments.map(str::to_owned).to_vec()
 }
 
 fn main() -> Result<(), Failure> {

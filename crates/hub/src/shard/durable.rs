@@ -400,6 +400,10 @@ impl Shard {
         if let Some(answer) = self.at_home(asker, name, ask, out) {
             self.reply(asker, name, answer, out);
         }
+        // Each is told before the next is answered, as if they had come one by one.
+        if let Some(id) = self.rooms.find(name) {
+            self.announce(id, out);
+        }
     }
 
     pub(super) fn refuse_parked(
