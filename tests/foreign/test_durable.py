@@ -110,6 +110,15 @@ def test_a_second_server_on_the_folder_is_refused(again, tmp_path):
     assert "in use by" in done.stderr and "--data" in done.stderr
 
 
+def test_a_second_server_on_the_address_is_told_of_the_first(start, tmp_path):
+    first = start()
+    environment = os.environ | {"XDG_STATE_HOME": str(tmp_path / f"state-{first.port}")}
+    command = [str(BINARY), "serve", "--listen", f"127.0.0.1:{first.port}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10, env=environment)
+    assert done.returncode == 1
+    assert f"process {first.process.pid}" in done.stderr and "choose another port" in done.stderr
+
+
 def test_a_hundred_thousand_missed_messages_come_in_order_while_new_ones_do(again, room, closing):
     server = again(LONG)
     speaker = closing.add(Native(server))

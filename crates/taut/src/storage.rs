@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use taut_hub::{Epoch, Store};
 use taut_server::{Endpoint, Listen};
-use taut_store::{Settings, SqliteStore};
+use taut_store::{OpenError, Settings, SqliteStore};
 
 use crate::failure::{Code, Failure};
 use crate::settings::table::{Storage, Values};
@@ -69,7 +69,20 @@ fn open_store(storage: &Storage, dir: &Path) -> Result<SqliteStore, Failure> {
         rooms_max: storage.rooms_max,
         ..Settings::new(dir, epoch)
     })
-    .map_err(|error| Failure::new(Code::Failure, format!("cannot keep rooms: {error}")))
+    .map_err(|error| Failure::new(Code::Failure, refused(storage, &error)))
+}
+
+/// Who starts a second server on the default folder has it on the same address.
+fn refused(storage: &Storage, error: &OpenError) -> String {
+    match error {
+        OpenError::Locked { pid, .. } if storage.data.is_empty() => {
+            let by = pid.map_or(String::new(), |pid| format!(" (process {pid})"));
+            format!(
+                "another server runs on this address{by}; stop that one, or choose another port, for example `--listen 127.0.0.1:8081`"
+            )
+        }
+        error => format!("cannot keep rooms: {error}"),
+    }
 }
 
 /// A folder's name for the first address that is the same at the next start.
