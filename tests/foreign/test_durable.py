@@ -141,6 +141,21 @@ def test_a_hundred_thousand_missed_messages_come_in_order_while_new_ones_do(agai
     server.assert_healthy()
 
 
+def test_a_reader_may_ask_how_far_it_is_behind(again, room, closing):
+    server = again()
+    speaker = closing.add(Native(server))
+    first = speaker.ask(publish=room, data="first")["at"]
+    speaker.ask(publish=room, batch=[{"data": number} for number in range(200)])
+    reader = closing.add(Native(server))
+    reader.raw.send(json.dumps({"join": room, "since": first}) + "\n" + json.dumps({"ping": True, "ref": 9}) + "\n")
+    while (unit := reader.unit()).get("ref") != 9:
+        pass
+    assert unit["behind"] == {room: 200}
+    while reader.message()["data"] != 199:
+        pass
+    assert "behind" not in reader.ask(ping=True)
+
+
 def test_a_reader_far_behind_costs_little_memory(again, closing):
     room = "slow"
     server = again(LONG)

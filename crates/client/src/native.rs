@@ -268,7 +268,7 @@ pub(crate) fn decode(unit: &[u8]) -> Result<Incoming, Error> {
             roster: who,
             ..
         } => answered(reference.as_deref(), Answer::Roster(roster(who))),
-        Reply::Pong { reference } => answered(reference.as_deref(), Answer::Pong),
+        Reply::Pong { reference, .. } => answered(reference.as_deref(), Answer::Pong),
         Reply::Error {
             code,
             reference,

@@ -465,10 +465,14 @@ pub fn encode_renamed(out: &mut Vec<u8>, reference: Option<&str>, name: &str) {
     .encode(out);
 }
 
-/// `{"ok":"ping"}`.
-pub fn encode_pong(out: &mut Vec<u8>, reference: Option<&str>) {
+/// `{"ok":"ping"}`, with how far the Conn is behind in its rooms.
+pub fn encode_pong(out: &mut Vec<u8>, reference: Option<&str>, behind: &[(RoomName, u64)]) {
     Reply::Pong {
         reference: reference.map(Into::into),
+        behind: behind
+            .iter()
+            .map(|(room, messages)| (room.as_str().into(), *messages))
+            .collect(),
     }
     .encode(out);
 }

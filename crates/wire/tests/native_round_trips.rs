@@ -344,7 +344,14 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
             roster,
         }),
         (reference(), text()).prop_map(|(reference, name)| Reply::Renamed { reference, name }),
-        reference().prop_map(|reference| Reply::Pong { reference }),
+        (
+            reference(),
+            prop::collection::btree_map(text(), any::<u64>(), 0..3)
+        )
+            .prop_map(|(reference, behind)| Reply::Pong {
+                reference,
+                behind: behind.into_iter().collect(),
+            }),
         (text(), reference(), text(), prop::option::of(any::<u64>())).prop_map(
             |(code, reference, text, retry_ms)| Reply::Error {
                 code,

@@ -377,6 +377,7 @@ impl Core {
         at: Position,
         out: &mut Vec<u8>,
     ) -> Progress {
+        tracing::debug!(conn = %taut_gate::conn_id(self.id, id), %after, %at, "a reader fell behind and is told of a gap");
         let resumes = self
             .shard
             .room(room)

@@ -153,7 +153,9 @@ impl Core {
                 self.publish_for_stranger(peer, request, bytes_max);
             }
             Verb::Ping => {
-                self.answer_stranger(peer, bytes_max, |out| native::encode_pong(out, reference));
+                self.answer_stranger(peer, bytes_max, |out| {
+                    native::encode_pong(out, reference, &[]);
+                });
             }
             _ => {
                 if let Some(challenge) = self.proofs.fitting(peer, now_ms, bytes_max) {

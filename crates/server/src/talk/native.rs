@@ -135,7 +135,10 @@ impl Core {
         };
         let input = match command {
             Command::Ping => {
-                return self.say_native(id, |out| native::encode_pong(out, reference.as_deref()));
+                let behind = self.behind(id);
+                return self.say_native(id, |out| {
+                    native::encode_pong(out, reference.as_deref(), &behind);
+                });
             }
             Command::Rename { name } => {
                 conn.name = Some(Arc::clone(&name));
@@ -219,6 +222,19 @@ impl Core {
             conn.flags.paused = true;
         }
         self.hub(input);
+    }
+
+    /// The rooms of which not all has been sent to a Conn, and how many messages are left.
+    fn behind(&self, id: ConnId) -> Vec<(RoomName, u64)> {
+        let memberships = self.shard.memberships(id).iter();
+        memberships
+            .filter_map(|membership| {
+                let room = self.shard.room(membership.room)?;
+                let member = room.members().get(membership.index as usize)?;
+                let messages = room.log().head().saturating_sub(member.cursor);
+                (messages > 0).then(|| (room.name().clone(), messages))
+            })
+            .collect()
     }
 
     /// Writes one native unit to a Conn, framed as its carrier frames it.

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use serde_json::value::RawValue;
@@ -21,7 +22,8 @@ pub fn decode_reply(unit: &[u8]) -> Result<Reply<'_>, Violation> {
     reply(&Given::new(fields, &REPLY)).map_err(broken)
 }
 
-const REPLY: [&str; 30] = [
+const REPLY: [&str; 31] = [
+    "behind",
     "conns",
     "room",
     "at",
@@ -62,7 +64,7 @@ const ROSTER: [&str; 3] = ["count", "conns", "members"];
 const MEMBER: [&str; 5] = ["name", "door", "id", "conns", "data"];
 const CONN: [&str; 2] = ["door", "id"];
 
-fn reply<'a>(given: &Given<'a, 30>) -> Result<Reply<'a>, String> {
+fn reply<'a>(given: &Given<'a, 31>) -> Result<Reply<'a>, String> {
     if let Some(name) = given.fields.twice {
         return Err(format!("\"{name}\" stands twice"));
     }
@@ -121,7 +123,7 @@ fn reply<'a>(given: &Given<'a, 30>) -> Result<Reply<'a>, String> {
     Ok(Reply::Unknown)
 }
 
-fn answer<'a>(verb: &str, given: &Given<'a, 30>) -> Result<Reply<'a>, String> {
+fn answer<'a>(verb: &str, given: &Given<'a, 31>) -> Result<Reply<'a>, String> {
     let reference = given.reference();
     Ok(match verb {
         "join" => Reply::Joined {
@@ -188,7 +190,10 @@ fn answer<'a>(verb: &str, given: &Given<'a, 30>) -> Result<Reply<'a>, String> {
             reference,
             name: given.string("name")?,
         },
-        "ping" => Reply::Pong { reference },
+        "ping" => Reply::Pong {
+            reference,
+            behind: given.behind()?,
+        },
         _ => Reply::Unknown,
     })
 }
@@ -255,6 +260,18 @@ impl<'a, const N: usize> Given<'a, N> {
             return Ok(Recovery::Complete);
         }
         Ok(Recovery::From(self.string("from")?))
+    }
+
+    fn behind(&self) -> Result<Vec<(Cow<'a, str>, u64)>, String> {
+        let Some(value) = self.value("behind") else {
+            return Ok(Vec::new());
+        };
+        let behind: BTreeMap<String, u64> = serde_json::from_str(value.get())
+            .map_err(|_| "\"behind\" must say numbers by room".to_owned())?;
+        Ok(behind
+            .into_iter()
+            .map(|(room, messages)| (Cow::Owned(room), messages))
+            .collect())
     }
 
     fn roster(&self) -> Result<Roster<'a>, String> {

@@ -102,7 +102,18 @@ impl Reply<'_> {
                 open_ok(out, "nick", reference.as_deref());
                 text_field(out, b",\"name\":", name);
             }
-            Self::Pong { reference } => open_ok(out, "ping", reference.as_deref()),
+            Self::Pong { reference, behind } => {
+                open_ok(out, "ping", reference.as_deref());
+                for (index, (room, messages)) in behind.iter().enumerate() {
+                    let opening: &[u8] = if index == 0 { b",\"behind\":{" } else { b"," };
+                    text_field(out, opening, room);
+                    out.push(b':');
+                    number(out, *messages);
+                }
+                if !behind.is_empty() {
+                    out.push(b'}');
+                }
+            }
             Self::Error {
                 code,
                 reference,

@@ -109,6 +109,8 @@ pub enum Reply<'a> {
     Pong {
         /// The request's `ref`.
         reference: Option<Cow<'a, str>>,
+        /// `behind`: rooms of which not all has been sent to this Conn, and how many messages are left.
+        behind: Vec<(Cow<'a, str>, u64)>,
     },
     /// `{"error":CODE}`: the request was not done, the connection lives.
     Error {
