@@ -205,6 +205,12 @@ impl Shard {
         self.policies.for_room(name).presence
     }
 
+    /// Whether members of a room hear what they say themselves.
+    #[must_use]
+    pub fn echoes(&self, name: &RoomName) -> bool {
+        self.policies.for_room(name).echo
+    }
+
     /// How many rooms there are, homes and relays together.
     #[must_use]
     pub fn rooms_len(&self) -> usize {

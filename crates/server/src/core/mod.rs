@@ -24,7 +24,7 @@ use mio::{Events, Interest, Poll, Token};
 use rtrb::Consumer;
 use taut_gate::Encoder;
 use taut_gate::http::{Responder, Site};
-use taut_hub::{Input, Now, Output, RoomId, Shard};
+use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard};
 use taut_wire::ws;
 
 pub(crate) use conn::{Conns, Stream, Wrote};
@@ -87,6 +87,8 @@ pub(crate) struct Core {
     read_buffer: Vec<u8>,
     /// Conns that have more to read than a turn's bound let through, or were paused and may go on.
     ready: Vec<u32>,
+    /// Sockets whose end waits until they have heard themselves.
+    pub(crate) echoing: Vec<ConnId>,
     /// Conns with own output, or with several rooms, to flush this turn.
     dirty: Vec<u32>,
     /// Rooms with something to deliver this turn, and where their walk goes on if the last turn stopped it.
@@ -152,6 +154,7 @@ impl Core {
             outputs: Vec::new(),
             read_buffer: vec![0; READ_BYTES],
             ready: Vec::new(),
+            echoing: Vec::new(),
             dirty: Vec::new(),
             dirty_rooms: Vec::new(),
             owed: Vec::new(),
@@ -183,6 +186,7 @@ impl Core {
             self.hear_links();
             self.hear_files();
             self.hear_keeper();
+            self.settle_echoes();
             self.receive_ready();
             for event in &events {
                 if event.token() != ALERT {

@@ -169,6 +169,7 @@ impl Core {
                 ..
             } => self.close(id, Close::Gap, None),
             Output::Joined { .. } => self.touch(id.slot),
+            Output::Published { at, .. } => self.echo_placed(id, Some(at.offset)),
             _ => {}
         }
     }

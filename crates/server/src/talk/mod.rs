@@ -1,6 +1,7 @@
 //! What each Conn speaks: one file per carrier and dialect, from its bytes to hub commands.
 
 mod datagram;
+mod echo;
 mod file;
 mod http;
 mod lines;
@@ -57,6 +58,8 @@ pub(crate) struct Socket {
     pub(crate) deflate: bool,
     /// We have said Close; the peer's own ends the connection.
     pub(crate) closed: bool,
+    /// What it said and will hear, in a room that echoes.
+    pub(crate) echo: Option<Box<echo::Echo>>,
 }
 
 /// What one step of decoding came to.

@@ -5,6 +5,7 @@ use taut_gate::Close;
 use taut_hub::{Body, ConnId, Draft, Input, Ticket};
 use taut_wire::ws::{self, CloseCode, Event};
 
+use super::echo::Ending;
 use super::{Step, Talk};
 use crate::core::Core;
 
@@ -37,10 +38,8 @@ impl Core {
         let decoded = match socket.decoder.decode(&settings, data, &mut self.inflater) {
             Ok(decoded) => decoded,
             Err(error) => {
-                return Step::End(
-                    Close::Violation(error.code),
-                    Some(error.violation.to_string()),
-                );
+                let ending = Ending::Violation(error.code, error.violation.to_string());
+                return self.end_behind_echoes(id, ending);
             }
         };
         let consumed = decoded.consumed;
@@ -65,7 +64,7 @@ impl Core {
         };
         match unit {
             Unit::Nothing => {}
-            Unit::Closed(code) => return self.peer_closed(id, code),
+            Unit::Closed(code) => return self.end_behind_echoes(id, Ending::Closed(code)),
             Unit::Text(text) => self.message(id, &text, None),
             Unit::Binary(bytes) => self.message(id, "", Some(&bytes)),
         }
@@ -112,6 +111,9 @@ impl Core {
             None => Body::Text(Bytes::copy_from_slice(text.as_bytes())),
         };
         let draft = Draft::new(from, conn.door(), body);
+        if self.hears_itself(id, &room) {
+            self.echo_begins(id);
+        }
         self.hub(Input::Publish {
             conn: id,
             ticket: UNASKED,
@@ -121,7 +123,7 @@ impl Core {
     }
 
     /// The peer said Close: we answer with the same code (RFC 6455 §5.5.1), unless ours went first, and the server closes the socket.
-    fn peer_closed(&mut self, id: ConnId, code: Option<CloseCode>) -> Step {
+    pub(super) fn peer_closed(&mut self, id: ConnId, code: Option<CloseCode>) -> Step {
         let Some(conn) = self.conns.find(id) else {
             return Step::More;
         };
