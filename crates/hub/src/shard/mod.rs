@@ -11,9 +11,11 @@ mod history;
 mod home;
 mod input;
 mod output;
+mod park;
 mod publish;
 mod reader;
 mod rooms;
+mod seek;
 mod upkeep;
 
 use std::collections::{BTreeSet, HashMap};
