@@ -1,11 +1,14 @@
 //! HTTP/1.x, request by request on one kept-alive connection: pages, POSTs, reads and polls; streams and WebSockets end it.
 
+mod answer;
+mod body;
+
 use std::sync::Arc;
 
 use taut_files::Conditions;
-use taut_gate::http::{self as gate_http, Action, Deletion, Poll, Problem, Publish, Reply, Routed};
-use taut_gate::{Format, native};
-use taut_hub::{ConnId, Door, Draft, Input, Join, Page, Position, Start, State, Ticket, Wish};
+use taut_gate::Format;
+use taut_gate::http::{self as gate_http, Action, Poll, Problem, Publish, Reply, Routed};
+use taut_hub::{ConnId, Door, Input, Join, Ticket};
 use taut_wire::http::{self, BodyDecoder, Framing, Version};
 use taut_wire::native::Taken;
 
@@ -147,153 +150,6 @@ impl Core {
                 self.last_request(id);
                 let detail = "only POST and PUT have a body here; send this request without one";
                 self.answer_problem(id, &Problem::new(400, "unexpected-body", detail));
-            }
-        }
-    }
-
-    fn expect_body(&mut self, id: ConnId, publish: Publish, framing: Framing, expects: bool) {
-        let bytes_max = self.limits.message_bytes_max;
-        let decoder = match BodyDecoder::new(framing, bytes_max as u64) {
-            Ok(decoder) => decoder,
-            Err(error) => {
-                // Say so now rather than after the client has sent it all.
-                self.http_violation_now(id, &error);
-                return;
-            }
-        };
-        let Some(conn) = self.conns.find(id) else {
-            return;
-        };
-        if expects {
-            conn.answers()
-                .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-        }
-        if let Talk::Http(talk) = &mut conn.talk {
-            talk.phase = Phase::Body {
-                decoder,
-                publish: Box::new(publish),
-                bytes: Vec::new(),
-            };
-        }
-        if expects {
-            self.touch(id.slot);
-        }
-        self.finish_body(id);
-    }
-
-    fn body(&mut self, id: ConnId, data: &[u8]) -> Step {
-        let Some(talk) = self.http_talk(id) else {
-            return Step::More;
-        };
-        let Phase::Body { decoder, bytes, .. } = &mut talk.phase else {
-            return Step::More;
-        };
-        match decoder.decode(data) {
-            Err(error) => self.http_violation(id, &error),
-            Ok(step) => {
-                bytes.extend_from_slice(step.data);
-                let consumed = step.consumed;
-                if consumed == 0 && !step.done {
-                    return Step::More;
-                }
-                self.finish_body(id);
-                Step::Took(consumed)
-            }
-        }
-    }
-
-    /// Goes on when the body is whole.
-    fn finish_body(&mut self, id: ConnId) {
-        let Some(talk) = self.http_talk(id) else {
-            return;
-        };
-        if !matches!(&talk.phase, Phase::Body { decoder, .. } if decoder.is_done()) {
-            return;
-        }
-        let phase = std::mem::take(&mut talk.phase);
-        if let Phase::Body { publish, bytes, .. } = phase {
-            self.publish(id, *publish, bytes);
-        }
-    }
-
-    fn publish(&mut self, id: ConnId, publish: Publish, bytes: Vec<u8>) {
-        let from = publish.name.clone().unwrap_or_else(guest);
-        if matches!(publish.taken, Taken::Batch(_)) {
-            return self.publish_batch(id, &publish, &bytes, &from);
-        }
-        let body = match publish.kind.body(bytes) {
-            Ok(body) => body,
-            Err(problem) => return self.answer_problem(id, &problem),
-        };
-        self.ask_hub(id, Question::Take(publish.taken), |conn, door| {
-            Input::Publish {
-                conn,
-                ticket: THE_REQUEST,
-                room: publish.room,
-                draft: Draft {
-                    event: publish.event,
-                    key: publish.key,
-                    id: publish.id,
-                    wish: Wish::Set {
-                        ttl_ms: publish.ttl_ms,
-                    },
-                    expect: publish.expect,
-                    ..Draft::new(from, door, body)
-                },
-            }
-        });
-    }
-
-    fn publish_batch(&mut self, id: ConnId, publish: &Publish, bytes: &[u8], from: &Arc<str>) {
-        let batch = match publish.batch(bytes, from, Door("http")) {
-            Ok(batch) => batch,
-            Err(problem) => return self.answer_problem(id, &problem),
-        };
-        let count = u32::try_from(batch.drafts.len()).unwrap_or(u32::MAX);
-        self.ask_hub(id, Question::Take(Taken::Batch(count)), |conn, _| {
-            Input::PublishBatch {
-                conn,
-                ticket: THE_REQUEST,
-                room: publish.room.clone(),
-                batch,
-            }
-        });
-    }
-
-    fn delete(&mut self, id: ConnId, deletion: Deletion) {
-        let from = deletion.name.unwrap_or_else(guest);
-        self.ask_hub(id, Question::Take(Taken::Delete), |conn, door| {
-            Input::Publish {
-                conn,
-                ticket: THE_REQUEST,
-                room: deletion.room,
-                draft: Draft {
-                    id: deletion.id,
-                    expect: deletion.expect,
-                    ..native::deletion(from, door, deletion.key)
-                },
-            }
-        });
-    }
-
-    fn answer_ready(&mut self, id: ConnId) {
-        let trouble = if self.is_draining() {
-            Some((
-                "restart",
-                "the server is shutting down; another one will come".to_owned(),
-            ))
-        } else {
-            let kept = self.health.trouble();
-            kept.map(|reason| ("unavailable", format!("rooms cannot be kept: {reason}")))
-        };
-        match trouble {
-            None => self.answer(id, |responder, out, reply| responder.well(out, reply)),
-            Some((code, text)) => {
-                let problem = Problem {
-                    retry_s: Some(1),
-                    ..Problem::new(503, code, text)
-                };
-                self.answer_problem(id, &problem);
             }
         }
     }
@@ -444,56 +300,6 @@ impl Core {
         self.hub(question(id, door));
     }
 
-    /// The hub's page for a read: the answer, or the beginning of a wait.
-    pub(crate) fn http_history(&mut self, id: ConnId, page: &Page) {
-        let Some(talk) = self.http_talk(id) else {
-            return;
-        };
-        let waits = match &talk.phase {
-            Phase::Asked(Question::Page(poll)) => {
-                poll.wait_ms > 0
-                    && page.messages.is_empty()
-                    && page.recovery == taut_hub::Recovery::Complete
-            }
-            _ => false,
-        };
-        if !waits {
-            return self.answer(id, |responder, out, reply| {
-                responder.history(out, reply, page);
-            });
-        }
-        if let Phase::Asked(Question::Page(mut poll)) = std::mem::take(&mut talk.phase) {
-            poll.range.start = Start::After(page.at);
-            self.wait(id, poll);
-        }
-    }
-
-    /// The hub has taken what was sent.
-    pub(crate) fn http_published(&mut self, id: ConnId, at: Position, duplicate: bool) {
-        let taken = match self.http_talk(id).map(|talk| &talk.phase) {
-            Some(Phase::Asked(Question::Take(taken))) => *taken,
-            _ => Taken::Publish,
-        };
-        self.answer(id, |responder, out, reply| {
-            responder.published(out, reply, taken, at, duplicate);
-        });
-    }
-
-    /// What is set in a room, or under the key that was asked for.
-    pub(crate) fn http_state(&mut self, id: ConnId, state: &State) {
-        let Some(talk) = self.http_talk(id) else {
-            return;
-        };
-        let one_key = match &mut talk.phase {
-            Phase::Asked(Question::Key(known)) => Some(known.take()),
-            _ => None,
-        };
-        self.answer(id, |responder, out, reply| match one_key {
-            Some(known) => responder.got(out, reply, state, known.as_deref()),
-            None => responder.state(out, reply, state),
-        });
-    }
-
     /// Becomes a member that is told of the next message and then reads again.
     fn wait(&mut self, id: ConnId, poll: Poll) {
         let name = match &poll.name {
@@ -546,77 +352,6 @@ impl Core {
         self.read_room(id, poll);
     }
 
-    /// Writes the answer to the request under way and turns to the next one.
-    pub(crate) fn answer(
-        &mut self,
-        id: ConnId,
-        write: impl FnOnce(&mut gate_http::Responder, &mut Vec<u8>, &Reply),
-    ) {
-        let Some(talk) = self.http_talk(id) else {
-            return;
-        };
-        let reply = talk.reply.clone();
-        let mut answer = Vec::new();
-        write(self.responder(), &mut answer, &reply);
-        if let Some(conn) = self.conns.find(id) {
-            conn.answers().extend_from_slice(&answer);
-        }
-        self.end_answer(id);
-    }
-
-    /// The answer to the request under way is written: turns to the next one, or ends.
-    pub(super) fn end_answer(&mut self, id: ConnId) {
-        let keep_alive_ms = self.limits.keep_alive_ms_max;
-        let Some(talk) = self.http_talk(id) else {
-            return;
-        };
-        talk.phase = Phase::Head;
-        talk.served = true;
-        let keep_alive = talk.reply.keep_alive;
-        let Some(conn) = self.conns.find(id) else {
-            return;
-        };
-        if keep_alive && !conn.flags.ended {
-            self.touch(id.slot);
-            self.set_alarm(id.slot, keep_alive_ms);
-            self.resume_input(id.slot);
-        } else {
-            self.close_after_output(id);
-        }
-    }
-
-    pub(crate) fn answer_problem(&mut self, id: ConnId, problem: &Problem) {
-        self.answer(id, |responder, out, reply| {
-            responder.problem(out, reply, problem);
-        });
-    }
-
-    /// A request that breaks HTTP gets its status, and the connection ends: nothing after it can be trusted.
-    fn http_violation(&mut self, id: ConnId, error: &http::Violation) -> Step {
-        self.http_violation_now(id, error);
-        Step::More
-    }
-
-    fn http_violation_now(&mut self, id: ConnId, error: &http::Violation) {
-        tracing::info!(
-            conn = %taut_gate::conn_id(self.id, id),
-            status = error.status,
-            violation = %error.violation,
-            "a peer broke HTTP"
-        );
-        if let Some(talk) = self.http_talk(id) {
-            // Nothing of the request before it holds for this answer.
-            talk.reply = Reply::last();
-            talk.phase = Phase::Head;
-        }
-        let code = match error.status {
-            413 => "message-too-large",
-            _ => "bad-request",
-        };
-        let problem = Problem::new(error.status, code, error.violation.to_string());
-        self.answer_problem(id, &problem);
-    }
-
     /// Whether the Conn waits in a poll.
     pub(crate) fn is_waiting(&mut self, id: ConnId) -> bool {
         self.http_talk(id)
@@ -656,16 +391,6 @@ impl Core {
             Talk::Http(talk) => Some(talk),
             _ => None,
         }
-    }
-
-    /// The hub said no: to the request, or to the wait that it turned into.
-    pub(crate) fn http_refused(&mut self, id: ConnId, ticket: Ticket, refusal: &taut_hub::Refusal) {
-        // The wait's own leave may be refused when its join was; the read behind it answers.
-        if ticket == THE_WAIT && !self.is_waiting(id) {
-            return;
-        }
-        let problem = gate_http::refused(refusal);
-        self.answer_problem(id, &problem);
     }
 
     /// The connection ends with the answer to the request under way.
