@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -142,7 +143,8 @@ def test_a_hundred_thousand_missed_messages_come_in_order_while_new_ones_do(agai
 
 
 def test_a_reader_may_ask_how_far_it_is_behind(again, room, closing):
-    server = again()
+    # On one core, so that the join is done when the ping is read.
+    server = again("", "--cores", "1")
     speaker = closing.add(Native(server))
     first = speaker.ask(publish=room, data="first")["at"]
     speaker.ask(publish=room, batch=[{"data": number} for number in range(200)])
@@ -209,6 +211,25 @@ def test_a_full_disk_refuses_and_recovers_by_itself(start, tmp_path, room, closi
     offsets = [int(message["at"].split("-")[1]) for message in page["messages"]]
     assert offsets == list(range(offsets[0], offsets[0] + len(offsets))) and page["complete"]
     assert int(at.split("-")[1]) >= int(acknowledged[-1].split("-")[1]) + 1
+
+
+def test_damage_is_found_and_told_as_a_gap(again, room, tmp_path, closing):
+    server = again("[hub]\ntail_messages_max = 1\n")
+    said = [post(server, room, str(number)) for number in range(5)]
+    assert server.stop() == 0
+    sound = subprocess.run([str(BINARY), "verify", str(tmp_path / "data")], capture_output=True, text=True, check=False, timeout=10)
+    assert sound.returncode == 0 and "every row is sound" in sound.stdout
+    with sqlite3.connect(tmp_path / "data" / "rooms.sqlite") as file:
+        file.execute("UPDATE messages SET body = CAST('forged' AS BLOB) WHERE offset = 3")
+    done = subprocess.run([str(BINARY), "verify", str(tmp_path / "data")], capture_output=True, text=True, check=False, timeout=10)
+    assert done.returncode == 1 and f"room {room}: the message 3 is damaged" in done.stdout
+    server = again("[hub]\ntail_messages_max = 1\n")
+    native = closing.add(Native(server))
+    native.ask(join=room, since=said[0])
+    assert native.message()["data"] == "1"
+    assert native.unit()["gap"] == {"after": said[1], "at": said[2]}
+    assert [native.message()["data"] for _ in range(2)] == ["3", "4"]
+    assert "damaged" in server.said()
 
 
 def test_the_start_line_says_where_rooms_are(again, start, tmp_path):

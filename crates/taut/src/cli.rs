@@ -140,6 +140,12 @@ Examples:
 
 Exits with 4 where the key is not set, or not as expected.";
 
+const VERIFY_AFTER: &str = "\
+Examples:
+  taut verify ~/.local/state/taut/127.0.0.1_8080
+
+Looks at every row and changes none; a server may run on it. Exits with 1 where something is damaged.";
+
 const WHO_AFTER: &str = "\
 Examples:
   taut who lobby
@@ -246,6 +252,14 @@ pub(crate) struct WhoArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+}
+
+/// `taut verify`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct VerifyArgs {
+    /// The folder that rooms are kept in, as `taut serve` says it
+    #[arg(value_name = "FOLDER")]
+    pub(crate) data: PathBuf,
 }
 
 /// `taut history`.
@@ -424,6 +438,11 @@ pub(crate) fn command() -> Command {
             DeleteArgs::augment_args(Command::new("delete"))
                 .about("Delete a key of a room")
                 .after_help(DELETE_AFTER),
+        )
+        .subcommand(
+            VerifyArgs::augment_args(Command::new("verify"))
+                .about("Check that everything kept in a folder is sound")
+                .after_help(VERIFY_AFTER),
         )
         .subcommand(
             ConnectArgs::augment_args(Command::new("connect"))

@@ -18,6 +18,7 @@ mod state;
 mod storage;
 mod subscribe;
 mod terminal;
+mod verify;
 mod who;
 
 use std::io::Write as _;
@@ -27,7 +28,7 @@ use clap::ArgMatches;
 
 use cli::{
     CompletionsArgs, DeleteArgs, GetArgs, HistoryArgs, PublishArgs, SetArgs, StateArgs,
-    SubscribeArgs, WhoArgs,
+    SubscribeArgs, VerifyArgs, WhoArgs,
 };
 use failure::Failure;
 use taut_console::connect::{self, ConnectArgs};
@@ -63,6 +64,7 @@ fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Some(("get", matches)) => state::get(&read::<GetArgs>(matches)?),
         Some(("set", matches)) => state::set(&read::<SetArgs>(matches)?),
         Some(("delete", matches)) => state::delete(&read::<DeleteArgs>(matches)?),
+        Some(("verify", matches)) => verify::run(&read::<VerifyArgs>(matches)?),
         Some(("connect", matches)) => {
             let args = read::<ConnectArgs>(matches)?;
             connection::run(async { Ok(connect::run(args).await?) })
