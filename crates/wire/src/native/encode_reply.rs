@@ -480,7 +480,7 @@ fn members_list(out: &mut Vec<u8>, members: &[Member<'_>]) {
         }
         if let Some(data) = &member.data {
             out.extend_from_slice(b",\"data\":");
-            out.extend_from_slice(data.as_bytes());
+            encode_json(out, data.as_bytes());
         }
         out.push(b'}');
     }

@@ -2,7 +2,7 @@ use serde_json::value::RawValue;
 
 use super::delivery::{payload, text_field};
 use super::duration::encode_duration;
-use super::escape::number;
+use super::escape::{encode_json, number};
 use super::request::{BatchMessage, Expect, Lane, Request, Rewind, Verb};
 
 impl Request<'_> {
@@ -40,7 +40,7 @@ impl Verb<'_> {
                 switch(out, b",\"presence\":true", *presence);
                 if let Some(data) = data {
                     out.extend_from_slice(b",\"data\":");
-                    out.extend_from_slice(data.as_bytes());
+                    encode_json(out, data.as_bytes());
                 }
                 switch(out, b",\"state\":true", *state);
             }
