@@ -94,25 +94,43 @@ fn ask(port: u16, request: &Value) -> Value {
     serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
 }
 
-/// Everything that a room holds, by offset.
-fn history(port: u16, room: &str) -> Vec<(u64, String)> {
-    let mut since = json!("0-0");
-    let mut all = Vec::new();
-    loop {
-        let page = ask(
-            port,
-            &json!({"history": room, "since": since, "limit": 1000}),
-        );
-        for message in page["messages"].as_array().unwrap() {
-            all.push((
-                offset(&message["at"]),
-                message["data"].as_str().unwrap().to_owned(),
-            ));
+/// What a room was found to hold: the body of offset n at n - 1.
+struct Kept {
+    at: Value,
+    bodies: Vec<String>,
+}
+
+impl Kept {
+    fn nothing() -> Self {
+        Self {
+            at: json!("0-0"),
+            bodies: Vec::new(),
         }
-        if page["more"] != json!(true) {
-            return all;
+    }
+
+    /// Reads on from where it stands: what comes must follow, or the room went back.
+    fn read_on(&mut self, port: u16, room: &str) {
+        loop {
+            let page = ask(
+                port,
+                &json!({"history": room, "since": self.at, "limit": 1000}),
+            );
+            let began = self.bodies.is_empty();
+            assert!(began || page["complete"] == json!(true), "{room}: {page}");
+            for message in page["messages"].as_array().unwrap() {
+                self.bodies
+                    .push(message["data"].as_str().unwrap().to_owned());
+                assert_eq!(
+                    offset(&message["at"]),
+                    self.bodies.len() as u64,
+                    "{room} has a hole"
+                );
+            }
+            self.at = page["at"].clone();
+            if page["more"] != json!(true) {
+                return;
+            }
         }
-        since = page["at"].clone();
     }
 }
 
@@ -263,27 +281,24 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-fn is_whole(port: u16, acknowledged: &Acknowledged, heads: &mut BTreeMap<String, u64>) {
-    let acknowledged = acknowledged.lock().unwrap().clone();
+/// Everything that was acknowledged since the last look is there. Gives how much that was.
+fn is_whole(
+    port: u16,
+    acknowledged: &Acknowledged,
+    kept: &mut BTreeMap<&'static str, Kept>,
+) -> usize {
     for room in ROOMS {
-        let kept = history(port, room);
-        for (index, (offset, _)) in kept.iter().enumerate() {
-            assert_eq!(*offset, index as u64 + 1, "{room} has a hole");
-        }
-        let bodies: BTreeSet<&str> = kept.iter().map(|(_, body)| body.as_str()).collect();
-        assert_eq!(bodies.len(), kept.len(), "{room} has something twice");
-        for (body, (_, offset)) in acknowledged.iter().filter(|(_, (at, _))| at == room) {
-            let place = usize::try_from(*offset - 1).unwrap();
-            assert_eq!(
-                kept.get(place).map(|(_, kept)| kept),
-                Some(body),
-                "{room} {offset} was acknowledged"
-            );
-        }
-        let head = kept.len() as u64;
-        let before = heads.insert(room.to_owned(), head).unwrap_or(0);
-        assert!(head >= before, "{room} went back from {before} to {head}");
+        kept.entry(room)
+            .or_insert_with(Kept::nothing)
+            .read_on(port, room);
     }
+    let acknowledged = std::mem::take(&mut *acknowledged.lock().unwrap());
+    for (body, (room, offset)) in &acknowledged {
+        let place = usize::try_from(*offset - 1).unwrap();
+        let found = kept[room.as_str()].bodies.get(place);
+        assert_eq!(found, Some(body), "{room} {offset} was acknowledged");
+    }
+    acknowledged.len()
 }
 
 #[test]
@@ -301,12 +316,13 @@ fn what_was_acknowledged_survives_kill_9() {
         since: None,
         heard: Arc::clone(&heard),
     };
-    let mut heads = BTreeMap::new();
+    let mut kept = BTreeMap::new();
+    let mut total = 0;
     let mut random = u64::from(std::process::id()) | 1;
     for round in 0..rounds {
         let port = free_port();
         let server = Server::start(&dir, port);
-        is_whole(server.port, &acknowledged, &mut heads);
+        total += is_whole(server.port, &acknowledged, &mut kept);
         let listening = thread::spawn(move || {
             listener.listen(port, ROOMS[0]);
             listener
@@ -334,19 +350,24 @@ fn what_was_acknowledged_survives_kill_9() {
         listener = listening.join().unwrap();
     }
     let server = Server::start(&dir, free_port());
-    is_whole(server.port, &acknowledged, &mut heads);
-    let kept = history(server.port, ROOMS[0]);
+    total += is_whole(server.port, &acknowledged, &mut kept);
+    for (room, kept) in &kept {
+        let mut whole = Kept::nothing();
+        whole.read_on(server.port, room);
+        assert!(whole.bodies == kept.bodies, "{room} is what it was");
+        let once: BTreeSet<&String> = kept.bodies.iter().collect();
+        assert_eq!(once.len(), kept.bodies.len(), "{room} has something twice");
+    }
     let heard = heard.lock().unwrap();
-    assert!(
-        kept.starts_with(&heard),
-        "what was heard is what is kept, each once"
-    );
+    for (index, (offset, body)) in heard.iter().enumerate() {
+        assert_eq!(*offset, index as u64 + 1, "heard in order, each once");
+        assert_eq!(body, &kept[ROOMS[0]].bodies[index]);
+    }
     println!(
-        "{rounds} rounds: {} acknowledged, {} heard",
-        acknowledged.lock().unwrap().len(),
+        "{rounds} rounds: {total} acknowledged, {} heard",
         heard.len()
     );
-    assert!(acknowledged.lock().unwrap().len() as u64 > 20 * rounds);
+    assert!(total as u64 > 20 * rounds);
     assert!(!heard.is_empty());
     server.kill();
     std::fs::remove_dir_all(&dir).unwrap();
