@@ -1,7 +1,7 @@
 //! A client passes over what it does not know, and says what is broken.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use taut_wire::native::{Body, Reply, decode_reply};
+use taut_wire::native::{Body, Member, Reply, Roster, decode_reply};
 
 #[test]
 fn an_unknown_kind_is_passed_over() {
@@ -72,4 +72,32 @@ fn a_string_that_is_no_text_is_json() {
         Reply::Message(message) => assert_eq!(message.body, Body::Json(r#""\ud800""#.into())),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn what_a_user_says_of_itself_stays_on_one_line() {
+    let data = "{\n \"seat\": [7,\r\n8]\r}";
+    let member = Member {
+        name: "ana".into(),
+        door: "lines".into(),
+        id: "1".into(),
+        conns: Vec::new(),
+        conns_count: 1,
+        data: Some(data.into()),
+    };
+    let reply = Reply::Who {
+        reference: None,
+        room: "den".into(),
+        roster: Roster {
+            count: 1,
+            conns: 1,
+            members: vec![member],
+        },
+    };
+    let mut unit = Vec::new();
+    reply.encode(&mut unit);
+    assert!(!unit.contains(&b'\n') && !unit.contains(&b'\r'));
+    let read: serde_json::Value = serde_json::from_slice(&unit).unwrap();
+    let sent: serde_json::Value = serde_json::from_str(data).unwrap();
+    assert_eq!(read["members"][0]["data"], sent);
 }
