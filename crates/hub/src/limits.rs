@@ -22,9 +22,9 @@ pub struct Limits {
     pub label_bytes_max: u32,
     /// What a user may say of itself, in bytes of JSON.
     pub presence_data_bytes_max: u32,
-    /// Members that a roster lists; its count is always whole. 1,000 names are about 50 KiB on the wire.
+    /// Members that a roster lists, and no more than about 128 KiB on the wire; its counts are always whole. 1,000 names are about 50 KiB.
     pub roster_listed_max: u32,
-    /// Changes that one presence batch lists; above that it only says the count.
+    /// Changes that one presence batch lists; above that it only says the counts.
     pub presence_listed_max: u32,
     /// Below so many connections in a room presence is said at once.
     pub presence_at_once_max: u32,

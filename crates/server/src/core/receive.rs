@@ -297,10 +297,7 @@ impl Core {
         conn.flags.paused = false;
         conn.input = Vec::new();
         if std::mem::take(&mut conn.flags.opened) {
-            self.hub(Input::Close {
-                conn: id,
-                farewell,
-            });
+            self.hub(Input::Close { conn: id, farewell });
         }
         // It may never take its last words.
         self.set_alarm(id.slot, FAREWELL_MS_MAX);
