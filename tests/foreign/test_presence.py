@@ -1,8 +1,7 @@
 """Presence that is true: users, each once, over whatever doors they come by; graces; counts; what they say of themselves."""
 
 import json
-import socket
-import struct
+import time
 
 import pytest
 from websockets.sync.client import connect
@@ -41,10 +40,14 @@ def program_of(server, room, name, **unit):
     return program
 
 
-def vanish(program):
-    """Ends a connection without a word, by a reset."""
-    program.raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    program.close()
+def vanish(server, program):
+    """Ends a connection without a word, and waits until the server knows it."""
+    before = server.open_files()
+    program.raw.vanish()
+    deadline = time.monotonic() + 10
+    while server.open_files() >= before:
+        assert time.monotonic() < deadline, "the server has not noticed"
+        time.sleep(0.02)
 
 
 def news(program, seconds=5):
@@ -72,11 +75,23 @@ def test_one_user_over_two_doors_counts_once_and_lists_its_connections(server, r
     assert news(program) == ([], ["ana"], [], 1, 1)
 
 
+def test_a_user_stays_with_its_last_connection(server, room, closing):
+    program = watcher(server, room, closing)
+    first = program_of(server, room, "ana", data={"seat": 1})
+    assert news(program) == (["ana"], [], [], 2, 2)
+    second = closing.enter_context(connect(f"{server.ws}/r/{room}?as=ana"))
+    assert news(program) == ([], [], ["ana"], 2, 3)
+    vanish(server, first)
+    assert news(program) == ([], [], ["ana"], 2, 2), "the plain socket is ana, too"
+    second.close()
+    assert news(program) == ([], ["ana"], [], 1, 1)
+
+
 def test_who_is_back_within_the_grace_never_went(server, room, closing):
     program = watcher(server, room, closing)
     first = program_of(server, room, "ana")
     assert news(program)[0] == ["ana"]
-    vanish(first)
+    vanish(server, first)
     bo = socket_of(server, room, closing, "bo")
     assert news(program) == (["bo"], [], [], 3, 3), "other things are said meanwhile, and ana is there"
     closing.add(EventStream(server, f"/r/{room}?as=ana"))
@@ -89,7 +104,7 @@ def test_who_stays_away_has_left_when_the_grace_is_over(server, room, closing):
     program = watcher(server, room, closing)
     first = program_of(server, room, "ana")
     assert news(program)[0] == ["ana"]
-    vanish(first)
+    vanish(server, first)
     assert program.ask(ping=True)["ok"] == "ping", "nothing is said at once"
     assert who(server, room)["count"] == 2
     assert news(program, 10) == ([], ["ana"], [], 1, 1)
@@ -97,7 +112,7 @@ def test_who_stays_away_has_left_when_the_grace_is_over(server, room, closing):
 
 
 def test_who_vanishes_unwatched_has_its_grace_too(server, room, closing):
-    vanish(program_of(server, room, "ana", data={"seat": 7}))
+    vanish(server, program_of(server, room, "ana", data={"seat": 7}))
     [ana] = who(server, room)["members"]
     assert (ana["name"], ana["data"]) == ("ana", {"seat": 7})
     closing.add(EventStream(server, f"/r/{room}?as=ana"))

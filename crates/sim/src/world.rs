@@ -779,7 +779,7 @@ impl World {
     /// When all have gone and time has passed, nothing is left of them.
     fn check_empty(&self) -> Result<(), Broken> {
         for (core, shard) in self.shards.iter().enumerate() {
-            if shard.rooms_len() > 0 || shard.log_bytes() > 0 {
+            if shard.rooms_len() > 0 || shard.log_bytes() > 0 || shard.pending_bytes() > 0 {
                 return Err(Broken(format!(
                     "core {core} still holds {} rooms and {} bytes",
                     shard.rooms_len(),

@@ -144,3 +144,35 @@ fn what_is_expected_of_a_key_needs_one() {
     }
     assert!(refusal(r#"{"set":"a","key":"k","data":1,"expect":5}"#).contains("position"));
 }
+
+#[test]
+fn what_a_user_says_of_itself_stays_on_one_line() {
+    use taut_wire::native::{Member, Reply, Roster};
+    let unit = b"{\"join\":\"a\",\"data\":{\"x\":1,\n\r\n\"y\":2}}";
+    let request = decode_request(unit).unwrap();
+    let mut out = Vec::new();
+    request.encode(&mut out);
+    assert!(!out.contains(&b'\n') && !out.contains(&b'\r'), "{out:?}");
+    let Verb::Join { data, .. } = request.verb else {
+        panic!("a join");
+    };
+    let member = Member {
+        name: "ana".into(),
+        door: "websocket".into(),
+        id: "0-1".into(),
+        conns: Vec::new(),
+        data,
+    };
+    let mut out = Vec::new();
+    Reply::Who {
+        reference: None,
+        room: "a".into(),
+        roster: Roster {
+            count: 1,
+            conns: 1,
+            members: vec![member],
+        },
+    }
+    .encode(&mut out);
+    assert!(!out.contains(&b'\n') && !out.contains(&b'\r'), "{out:?}");
+}

@@ -136,6 +136,7 @@ impl Shard {
         };
         let parked = std::mem::take(&mut durable.parked);
         let first_time = durable.stage == Stage::Opening;
+        self.unpark(&parked);
         let told = match result {
             Ok(kept) if first_time => self.restore(id, kept),
             Ok(kept) => self.go_on(id, kept, out),

@@ -1,11 +1,27 @@
 //! Questions that wait for the store, and their answers.
 
+use crate::message::Draft;
 use crate::name::RoomName;
 use crate::refusal::Refusal;
 use crate::room::{Asker, Parked, Role, Stage};
 
 use super::durable::unavailable;
 use super::{Answer, Ask, LinkMessage, Output, Shard};
+
+/// What a question costs that waits, beside what is said in it, in bytes.
+const PARKED_BYTES: u64 = 256;
+
+impl Ask {
+    /// What it costs to let this wait, in bytes.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        let said = match self {
+            Self::Publish { draft } => draft.cost_bytes(),
+            Self::PublishBatch { batch } => batch.drafts.iter().map(Draft::cost_bytes).sum(),
+            _ => 0,
+        };
+        PARKED_BYTES + said
+    }
+}
 
 impl Shard {
     /// Lets a question wait where its room is not open. Gives it back where it can be answered now.
@@ -49,7 +65,7 @@ impl Shard {
         if broken {
             self.reopen(id, out);
         }
-        // A leave must not be lost; there are no more of them than Conns.
+        // A leave must not be lost. What waits is bounded in bytes as well, since no more requests are read then.
         let must = matches!(ask, Ask::Leave { .. } | Ask::Rename { .. });
         let Some(durable) = self.durable(id) else {
             return Ok(ask);
@@ -57,8 +73,16 @@ impl Shard {
         if durable.parked.len() >= parked_max && !must {
             return Err(unavailable("too many requests wait for the disk"));
         }
+        let bytes = ask.waiting_bytes();
         durable.parked.push(Parked { asker, ask });
+        self.pending_bytes += bytes;
         Ok(Ask::Parked)
+    }
+
+    /// Questions wait no longer: their bytes are free again.
+    pub(super) fn unpark(&mut self, parked: &[Parked]) {
+        let bytes: u64 = parked.iter().map(|parked| parked.ask.waiting_bytes()).sum();
+        self.pending_bytes -= bytes;
     }
 
     /// Answers a question that waited, as if it came now.

@@ -30,6 +30,7 @@ impl Shard {
         }
         let name = room.name().clone();
         let ask = again(Start::RewindMs(ms));
+        self.pending_bytes += ask.waiting_bytes();
         self.seeking
             .entry((id, time_ms))
             .or_default()
@@ -54,6 +55,7 @@ impl Shard {
         });
         match waiting {
             Some(waiting) => {
+                self.pending_bytes += ask.waiting_bytes();
                 waiting.push(Parked { asker, ask });
                 None
             }
@@ -74,7 +76,9 @@ impl Shard {
         };
         let name = room.name().clone();
         let found = result.map(|offset| rewind_to(room, offset));
-        for Parked { asker, ask } in self.seeking.remove(&(id, time_ms)).unwrap_or_default() {
+        let parked = self.seeking.remove(&(id, time_ms)).unwrap_or_default();
+        self.unpark(&parked);
+        for Parked { asker, ask } in parked {
             match &found {
                 Ok(start) => {
                     let ask = starting(ask, *start);
