@@ -1,7 +1,7 @@
 //! A client passes over what it does not know, and says what is broken.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use taut_wire::native::{Body, Member, Reply, Roster, decode_reply};
+use taut_wire::native::{Body, Reply, decode_reply};
 
 #[test]
 fn an_unknown_kind_is_passed_over() {
@@ -75,29 +75,26 @@ fn a_string_that_is_no_text_is_json() {
 }
 
 #[test]
-fn what_a_user_says_of_itself_stays_on_one_line() {
-    let data = "{\n \"seat\": [7,\r\n8]\r}";
-    let member = Member {
-        name: "ana".into(),
-        door: "lines".into(),
-        id: "1".into(),
-        conns: Vec::new(),
-        conns_count: 1,
-        data: Some(data.into()),
-    };
-    let reply = Reply::Who {
-        reference: None,
-        room: "den".into(),
-        roster: Roster {
-            count: 1,
-            conns: 1,
-            members: vec![member],
-        },
-    };
-    let mut unit = Vec::new();
-    reply.encode(&mut unit);
-    assert!(!unit.contains(&b'\n') && !unit.contains(&b'\r'));
-    let read: serde_json::Value = serde_json::from_slice(&unit).unwrap();
-    let sent: serde_json::Value = serde_json::from_str(data).unwrap();
-    assert_eq!(read["members"][0]["data"], sent);
+fn a_member_has_at_least_the_connections_that_it_lists() {
+    for (member, count) in [
+        ("", 1),
+        (r#","conns_count":0"#, 1),
+        (r#","conns_count":40"#, 40),
+        (
+            r#","conns":[{"door":"a","id":"1"},{"door":"b","id":"2"}]"#,
+            2,
+        ),
+        (
+            r#","conns":[{"door":"a","id":"1"},{"door":"b","id":"2"}],"conns_count":1"#,
+            2,
+        ),
+    ] {
+        let unit = format!(
+            r#"{{"ok":"who","room":"a","count":1,"members":[{{"name":"x","door":"a","id":"1"{member}}}]}}"#
+        );
+        let Reply::Who { roster, .. } = decode_reply(unit.as_bytes()).unwrap() else {
+            panic!("{unit}");
+        };
+        assert_eq!(roster.members[0].conns_count, count, "{unit}");
+    }
 }

@@ -316,14 +316,15 @@ impl<'a, const N: usize> Given<'a, N> {
             .map(|value| {
                 let given = Given::inside(value, &MEMBER)?;
                 let conns = given.member_conns()?;
+                let more = match given.value("conns_count") {
+                    Some(value) => count("conns_count", value)?.max(1),
+                    None => 1,
+                };
                 Ok(Member {
                     name: given.string("name")?,
                     door: given.string("door")?,
                     id: given.string("id")?,
-                    conns_count: match given.value("conns_count") {
-                        Some(value) => count("conns_count", value)?,
-                        None => u32::try_from(conns.len().max(1)).unwrap_or(u32::MAX),
-                    },
+                    conns_count: u32::try_from(conns.len()).unwrap_or(u32::MAX).max(more),
                     conns,
                     data: given.value("data").map(|data| Cow::Borrowed(data.get())),
                 })
