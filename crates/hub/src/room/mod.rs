@@ -8,6 +8,7 @@ mod news;
 mod relay;
 mod roster;
 mod state;
+mod users;
 
 use std::sync::Arc;
 
@@ -21,8 +22,8 @@ pub(crate) use home::Home;
 pub(crate) use ids::{Seen, fingerprint};
 pub use log::Log;
 pub(crate) use relay::Relay;
-pub use roster::{PresenceChange, Present, Roster, USER_CONNS_LISTED, User, Watch};
 pub(crate) use state::Version;
+pub use users::{PresenceChange, Present, Roster, USER_CONNS_LISTED, User, Watch};
 
 /// A room's number in its shard, given to another room when this one is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

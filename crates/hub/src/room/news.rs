@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::roster::{PresenceChange, User};
+use super::users::{PresenceChange, User};
 use crate::keyed::Keyed;
 
 /// Changes that wait to be announced, at most so many as one batch may list.
