@@ -46,6 +46,28 @@ scenario("page and nc talk, and see each other", async (room) => {
   await page.close();
 });
 
+scenario("a name stands once on the page, with how many connections it has", async (room) => {
+  const { page, errors } = await visit(`/r/${room}`), here = (text) => page.waitForFunction((text) => [...document.querySelectorAll("#who li")].map((one) => one.firstChild.textContent).join() === text, text);
+  await page.fill("#name", "paul");
+  await page.press("#name", "Tab");
+  const [one, other] = [nc(), nc()];
+  for (const person of [one, other]) {
+    person.type("/nick nora");
+    person.type(`/join ${room}`);
+    await person.until("you are nora in");
+  }
+  await here("nora (2),paul");
+  assert.equal(await page.textContent("#count"), "2");
+  one.type("/quit");
+  await here("nora,paul");
+  other.type("/quit");
+  await here("paul");
+  assert.deepEqual(errors, []);
+  one.close();
+  other.close();
+  await page.close();
+});
+
 scenario("the lobby is at the root", async () => {
   const { page } = await visit("/"), person = nc();
   person.type("good morning, lobby");

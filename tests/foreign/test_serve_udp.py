@@ -286,7 +286,7 @@ def test_a_room_s_messages_do_not_go_to_strangers(server, device, room):
 
 
 def test_traffic_renews_the_proof_and_silence_ends_it(start, closing, room):
-    server = start("[limits]\nproof_ms_max = 2500\n", arguments=UDP)
+    server = start('[limits]\nproof_ms_max = 2500\n[[rooms]]\nmatch = "**"\npresence_grace_ms = 0\n', arguments=UDP)
     watching = closing.add(Native(server))
     lively, silent = closing.add(Device(server)), closing.add(Device(server))
     for device in (lively, silent):

@@ -130,8 +130,9 @@ def test_a_publisher_who_has_ended_is_answered_and_let_go(served, path, room):
     raw.close()
 
 
-def test_whoever_has_closed_is_not_kept(served, path, room, closing):
+def test_whoever_has_closed_is_not_kept(start, path, room, closing):
     """A Unix socket tells the end of both ways from that of one, so nobody need say anything to find out."""
+    served = start('[[rooms]]\nmatch = "**"\npresence_grace_ms = 0\n', arguments=["--listen", f"unix:{path}"])
     before = served.open_files()
     listens = closing.add(Raw(served, at=path))
     listens.send(f'{{"join":"{room}"}}\n').finish().until(b'"ok":"join"')

@@ -105,6 +105,8 @@ pub struct Present {
     pub id: String,
     /// All connections of this name, door and id each, where it has several.
     pub conns: Vec<(String, String)>,
+    /// How many connections it has; the server lists at most 16.
+    pub conns_count: u32,
     /// What it says of itself: one JSON text.
     pub data: Option<String>,
 }

@@ -356,6 +356,7 @@ fn present(member: native::Member<'_>) -> Present {
         name: member.name.into_owned(),
         door: member.door.into_owned(),
         id: member.id.into_owned(),
+        conns_count: member.conns_count,
         conns: member
             .conns
             .into_iter()

@@ -1,5 +1,7 @@
 //! What a client asks for: joins, publishes, history.
 
+use taut_wire::native::Watch;
+
 use crate::error::Error;
 use crate::message::{Body, Position};
 
@@ -31,7 +33,7 @@ pub struct Join {
     pub(crate) room: String,
     pub(crate) start: Start,
     pub(crate) name: Option<String>,
-    pub(crate) presence: bool,
+    pub(crate) presence: Watch,
     pub(crate) data: Option<String>,
     pub(crate) state: bool,
 }
@@ -43,7 +45,7 @@ impl Join {
             room: room.into(),
             start: Start::Now,
             name: None,
-            presence: false,
+            presence: Watch::Nothing,
             data: None,
             state: false,
         }
@@ -96,7 +98,14 @@ impl Join {
     /// With the list of who is there, and with who comes and goes.
     #[must_use]
     pub fn presence(mut self) -> Self {
-        self.presence = true;
+        self.presence = Watch::Users;
+        self
+    }
+
+    /// With how many are there, and whenever that changes; nobody is listed.
+    #[must_use]
+    pub fn counts(mut self) -> Self {
+        self.presence = Watch::Counts;
         self
     }
 }

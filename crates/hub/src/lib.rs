@@ -34,7 +34,7 @@ pub use policy::{
 pub use position::{Epoch, Position, PositionError};
 pub use refusal::Refusal;
 pub use room::{
-    Log, Member, PresenceChange, Present, Room, RoomId, Roster, USER_CONNS_LISTED, User,
+    Log, Member, PresenceChange, Present, Room, RoomId, Roster, USER_CONNS_LISTED, User, Watch,
 };
 pub use shard::{
     Answer, Ask, Batch, CloseReason, Farewell, Input, Join, LinkMessage, Membership, Next, Now,

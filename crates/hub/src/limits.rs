@@ -22,16 +22,16 @@ pub struct Limits {
     pub label_bytes_max: u32,
     /// What a user may say of itself, in bytes of JSON.
     pub presence_data_bytes_max: u32,
-    /// Members that a roster lists; its count is always whole. 1,000 names are about 50 KiB on the wire.
+    /// Members that a roster lists, and no more than about 128 KiB on the wire; its counts are always whole. 1,000 names are about 50 KiB.
     pub roster_listed_max: u32,
-    /// Changes that one presence batch lists; above that it only says the count.
+    /// Changes that one presence batch lists; above that it only says the counts.
     pub presence_listed_max: u32,
-    /// Below so many members presence is said at once.
+    /// Below so many connections in a room presence is said at once.
     pub presence_at_once_max: u32,
-    /// From `presence_at_once_max` members on presence is said in batches, at most one in so many milliseconds.
+    /// From `presence_at_once_max` connections on presence is said in batches, at most one in so many milliseconds.
     pub presence_interval_ms: u64,
-    /// Vanished members per room whose leave waits for its grace. Above that a leave is announced at once. Who comes back is looked for
-    /// among them one by one, which bounds the number.
+    /// Vanished users of one room whose leave waits for its grace; of all rooms together 100 times as many. Above that a leave is announced
+    /// at once. Bounds what connections leave behind that come only to vanish.
     pub ghosts_max: u32,
     /// Messages that one pull of a relay's reader brings at most.
     pub chunk_messages_max: u32,
@@ -57,6 +57,13 @@ pub struct Limits {
     pub conflated_max: u32,
     /// Rooms that one tick looks after; the rest is due at the next.
     pub tick_rooms_max: u32,
+}
+
+impl Limits {
+    /// Vanished users of all rooms whose leave waits for its grace.
+    pub(crate) fn all_ghosts_max(&self) -> usize {
+        (self.ghosts_max as usize).saturating_mul(100)
+    }
 }
 
 impl Default for Limits {

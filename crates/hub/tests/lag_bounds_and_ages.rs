@@ -95,7 +95,7 @@ impl Two {
                     name: "n".into(),
                     door: Door("t"),
                     start,
-                    presence: false,
+                    presence: Watch::Nothing,
                     data: None,
                     state: false,
                 },
@@ -205,6 +205,7 @@ fn r1_rewind_from_another_core_then_leave_never_ages() {
             conn: cid(1),
             ticket: Ticket(3),
             room: r.clone(),
+            farewell: Farewell::Said,
         },
     );
     let t = w.spin(0, 10_000);

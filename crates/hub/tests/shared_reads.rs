@@ -7,7 +7,7 @@ use bytes::Bytes;
 use taut_hub::{
     Body, ConnId, Door, Effect, Epoch, History, Input, Join, Kept, Limits, Message, Next, Now,
     Output, Policies, Position, RoomId, RoomName, RoomPolicy, Shard, ShardSettings, Start,
-    StoreAnswer, StoreRequest, Stretch, Ticket,
+    StoreAnswer, StoreRequest, Stretch, Ticket, Watch,
 };
 
 const MESSAGES: u64 = 2_000;
@@ -184,7 +184,7 @@ fn readers_that_come_back_share_what_is_read() {
                 name: format!("n{slot}").into(),
                 door: Door("lines"),
                 start,
-                presence: false,
+                presence: Watch::Nothing,
                 data: None,
                 state: false,
             },

@@ -1,9 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use taut_hub::{
     Effect, Epoch, Kept, LagPolicy, Message, Position, PresenceChange, Recovery, RoomName, Roster,
-    Start, State, User,
+    Start, State, User, Watch,
 };
 
 /// A promise that did not hold.
@@ -132,18 +132,24 @@ pub(crate) struct View {
     cursor: u64,
     /// After a gap of the policy `conflate`: messages up to here may come with numbers left out.
     conflated_until: u64,
-    presence: Option<Names>,
+    presence: Option<Picture>,
     /// What is set, by key: where it was set last. `None` where the view is not whole.
     state: Option<BTreeMap<String, u64>>,
 }
 
+/// What a watcher made of roster and presence.
 #[derive(Debug, Default)]
-struct Names {
-    ids: BTreeSet<String>,
+struct Picture {
+    users: BTreeMap<String, Profile>,
     count: u32,
-    /// A batch said only the count, so the list is not whole.
+    conns: u32,
+    /// It watches only the counts, or a batch said no more: the list is not whole.
     partial: bool,
+    watch: Watch,
 }
+
+/// What it knows of one user: over how many connections, and what that says of itself.
+type Profile = (u32, Option<Vec<u8>>);
 
 impl View {
     /// The hub has let the Conn in: what it promises from here on.
@@ -153,6 +159,7 @@ impl View {
         after: Position,
         recovery: Recovery,
         roster: Option<&Roster>,
+        watch: Watch,
     ) -> Result<Self, Broken> {
         let fits = match (start, recovery) {
             (Start::Now, Recovery::Complete) => after == at,
@@ -169,10 +176,15 @@ impl View {
                 "asked for {start:?}, got after {after}, at {at}, {recovery:?}"
             )));
         }
-        let presence = roster.map(|roster| Names {
-            ids: roster.members.iter().map(name).collect(),
+        if watch == Watch::Counts && roster.is_some_and(|roster| !roster.members.is_empty()) {
+            return Err(Broken("counts were asked for, and names came".to_owned()));
+        }
+        let presence = roster.map(|roster| Picture {
+            users: roster.members.iter().map(profile).collect(),
             count: roster.count,
+            conns: roster.conns,
             partial: roster.members.len() < roster.count as usize,
+            watch,
         });
         Ok(Self {
             cursor: after.offset,
@@ -180,6 +192,12 @@ impl View {
             presence,
             state: None,
         })
+    }
+
+    /// What the Conn watches.
+    pub(crate) fn watch(&self) -> Watch {
+        let picture = self.presence.as_ref();
+        picture.map_or(Watch::Nothing, |picture| picture.watch)
     }
 
     /// The snapshot that the Conn got with its join.
@@ -263,43 +281,79 @@ impl View {
     }
 
     pub(crate) fn presence(&mut self, change: &PresenceChange) {
-        if let Some(names) = &mut self.presence {
-            if change.joined.is_empty() && change.left.is_empty() && change.changed.is_empty() {
-                names.partial = true;
-            }
-            for user in &change.left {
-                names.ids.remove(&name(user));
-            }
-            for user in &change.joined {
-                names.ids.insert(name(user));
-            }
-            names.count = change.count;
+        let Some(picture) = &mut self.presence else {
+            return;
+        };
+        if picture.watch == Watch::Counts && !change.counts {
+            return;
         }
+        if change.joined.is_empty() && change.left.is_empty() && change.changed.is_empty() {
+            picture.partial = true;
+        }
+        for user in &change.left {
+            picture.users.remove(&*user.name);
+        }
+        let there = change.joined.iter().chain(&change.changed);
+        picture.users.extend(there.map(profile));
+        picture.count = change.count;
+        picture.conns = change.conns;
     }
 
     /// When all is quiet: every message has come, and the picture of who is here is true.
-    pub(crate) fn converged(&self, head: u64, present: &BTreeSet<String>) -> Result<(), Broken> {
+    pub(crate) fn converged(
+        &self,
+        head: u64,
+        present: &BTreeMap<String, u32>,
+    ) -> Result<(), Broken> {
         if self.cursor.max(self.conflated_until) != head {
             return Err(Broken(format!(
                 "a reader rests at {} although the head is {head}",
                 self.cursor
             )));
         }
-        match &self.presence {
-            Some(names) if names.count as usize != present.len() => Err(Broken(format!(
-                "a watcher counts {} of {}",
-                names.count,
-                present.len()
-            ))),
-            Some(names) if !names.partial && names.ids != *present => Err(Broken(format!(
-                "a watcher sees {:?} where {present:?} are",
-                names.ids
-            ))),
-            _ => Ok(()),
+        let Some(picture) = &self.presence else {
+            return Ok(());
+        };
+        let (users, conns) = (present.len(), present.values().sum::<u32>());
+        if picture.count as usize != users || picture.conns != conns {
+            return Err(Broken(format!(
+                "a watcher counts {} over {} where {users} are over {conns}",
+                picture.count, picture.conns
+            )));
         }
+        let seen = || picture.users.iter().map(|(name, (conns, _))| (name, conns));
+        if !picture.is_partial() && !seen().eq(present) {
+            return Err(Broken(format!(
+                "a watcher sees {:?} where {present:?} are",
+                picture.users
+            )));
+        }
+        Ok(())
+    }
+
+    /// What the home says of who is there must be what roster and changes came to, down to what they say of themselves.
+    pub(crate) fn agrees_who(&self, roster: &Roster) -> Result<(), Broken> {
+        let Some(picture) = &self.presence else {
+            return Ok(());
+        };
+        let said: BTreeMap<String, Profile> = roster.members.iter().map(profile).collect();
+        if picture.is_partial() || picture.users == said {
+            return Ok(());
+        }
+        Err(Broken(format!(
+            "a watcher made {:?} of those present, who are {said:?}",
+            picture.users
+        )))
     }
 }
 
-fn name(user: &User) -> String {
-    (*user.name).to_owned()
+impl Picture {
+    fn is_partial(&self) -> bool {
+        self.partial || self.watch == Watch::Counts
+    }
+}
+
+fn profile(user: &User) -> (String, Profile) {
+    let data = user.data.as_deref().map(<[u8]>::to_vec);
+    ((*user.name).to_owned(), (user.conns_count, data))
 }

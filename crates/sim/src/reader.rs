@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use taut_hub::{ConnId, Start, Ticket};
+use taut_hub::{ConnId, Start, Ticket, Watch};
 
 use crate::check::View;
 
@@ -23,9 +23,11 @@ pub(crate) struct Reader {
 /// A request under way.
 #[derive(Debug, Clone)]
 pub(crate) enum Asked {
-    Join(String, Start),
+    Join(String, Start, Watch),
     Leave(String),
     Publish(String, Vec<Vec<u8>>),
+    /// Who is there, when all is quiet: the answer is compared with what the reader was told.
+    Check,
     Other,
 }
 

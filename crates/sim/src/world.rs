@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use taut_hub::{
     Batch, Body, ConnId, Door, Draft, Expect, Farewell, Input, Join, LinkMessage, Membership,
-    Message, Next, Now, Output, Position, Range, RoomId, RoomName, Shard, Start, Wish,
+    Message, Next, Now, Output, Position, Range, RoomId, RoomName, Shard, Start, Watch, Wish,
 };
 
 use crate::check::{Broken, Sabotage, Truth, View};
@@ -207,7 +207,7 @@ impl World {
                 state,
             } => {
                 let reader = self.alive(core, conn)?;
-                let Some(Asked::Join(asked, start)) = reader.asked.remove(&ticket) else {
+                let Some(Asked::Join(asked, start, watch)) = reader.asked.remove(&ticket) else {
                     return Err(Broken("an answer to a join that nobody asked for".into()));
                 };
                 if asked != name.as_str() {
@@ -215,7 +215,8 @@ impl World {
                 }
                 // Joining again changes nothing in what one hears.
                 if let Entry::Vacant(place) = reader.views.entry(asked) {
-                    let mut view = View::joined(start, at, after, recovery, roster.as_ref())?;
+                    let mut view =
+                        View::joined(start, at, after, recovery, roster.as_ref(), watch)?;
                     view.holds(state.as_deref());
                     place.insert(view);
                 }
@@ -271,8 +272,18 @@ impl World {
                 let at_ms = self.now_ms + self.random.below(store_ms_max);
                 self.disk.ask(core, request, at_ms);
             }
-            Output::Who { conn, ticket, .. } => {
-                self.alive(core, conn)?.asked.remove(&ticket);
+            Output::Who {
+                conn,
+                ticket,
+                room,
+                roster,
+            } => {
+                let reader = self.alive(core, conn)?;
+                let at_rest = matches!(reader.asked.remove(&ticket), Some(Asked::Check));
+                if let Some(view) = reader.views.get(room.as_str()).filter(|_| at_rest) {
+                    view.agrees_who(&roster)
+                        .map_err(|broken| Broken(format!("in {room}: {broken}")))?;
+                }
             }
             Output::Refused { conn, ticket, .. } => {
                 self.report.refusals += 1;
@@ -477,6 +488,7 @@ impl World {
             0 => self.vanish(core, conn),
             1..=5 => self.join(core, conn, room, name),
             6 | 7 => {
+                let farewell = self.farewell();
                 let ticket = self.alive(core, conn)?.ask(Asked::Leave(room));
                 self.hub(
                     core,
@@ -484,6 +496,7 @@ impl World {
                         conn,
                         ticket,
                         room: name,
+                        farewell,
                     },
                 )
             }
@@ -541,12 +554,16 @@ impl World {
 
     fn vanish(&mut self, core: u16, conn: ConnId) -> Result<(), Broken> {
         self.readers[usize::from(core)].remove(&conn.slot);
-        let farewell = if self.random.once_in(2) {
+        let farewell = self.farewell();
+        self.hub(core, Input::Close { conn, farewell })
+    }
+
+    fn farewell(&mut self) -> Farewell {
+        if self.random.once_in(2) {
             Farewell::Said
         } else {
             Farewell::Vanished
-        };
-        self.hub(core, Input::Close { conn, farewell })
+        }
     }
 
     fn join(
@@ -566,26 +583,35 @@ impl World {
                 offset: self.random.below(60 + self.truth.last(&room)),
             }),
         };
-        let presence = self.random.once_in(2);
+        let watch = *self
+            .random
+            .pick(&[Watch::Nothing, Watch::Counts, Watch::Users])
+            .unwrap_or(&Watch::Nothing);
+        let data = self.random.once_in(2).then(|| {
+            let seat = self.random.below(3);
+            Bytes::from(seat.to_string())
+        });
         let state = self.random.once_in(2);
         let reader = self.alive(core, conn)?;
-        // A second join may take presence away; the picture of a watcher is checked for the first one only.
-        if reader.views.contains_key(&room) {
-            return Ok(());
-        }
+        let view = reader.views.get(&room);
+        // A second join says something else of its user; it leaves what is watched as it is, since the picture is checked from the first one on.
+        let (start, watch, state) = match view {
+            Some(view) => (Start::Now, view.watch(), false),
+            None => (start, watch, state),
+        };
         if reader.asked.values().any(
-            |asked| matches!(asked, Asked::Join(other, _) | Asked::Leave(other) if *other == room),
+            |asked| matches!(asked, Asked::Join(other, ..) | Asked::Leave(other) if *other == room),
         ) {
             return Ok(());
         }
         let display: Arc<str> = reader.name.as_str().into();
-        let ticket = reader.ask(Asked::Join(room, start));
+        let ticket = reader.ask(Asked::Join(room, start, watch));
         let join = Join {
             name: display,
             door: Door("sim"),
             start,
-            presence,
-            data: None,
+            presence: watch,
+            data,
             state,
         };
         self.hub(
@@ -683,13 +709,14 @@ impl World {
 
     /// At rest every request has been answered, every reader is at the head, every watcher sees who is there.
     fn check_quiet(&self) -> Result<(), Broken> {
-        let mut present: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        let mut present: BTreeMap<&str, BTreeMap<String, u32>> = BTreeMap::new();
         for (_, reader) in self.all() {
             if !reader.asked.is_empty() {
                 return Err(Broken(format!("never answered: {:?}", reader.asked)));
             }
             for room in reader.views.keys() {
-                present.entry(room).or_default().insert(reader.name.clone());
+                let users = present.entry(room).or_default();
+                *users.entry(reader.name.clone()).or_default() += 1;
             }
         }
         for (_, reader) in self.all() {
@@ -719,7 +746,7 @@ impl World {
             .ok_or_else(|| Broken(format!("{room} has members and no home")))
     }
 
-    /// At rest what a member made of snapshot and changes is what is set.
+    /// At rest what a member made of snapshot and changes is what is set, and who is there.
     fn check_states(&mut self) -> Result<(), Broken> {
         for core in 0..self.weather.cores {
             let asking: Vec<(ConnId, String)> = self.readers[usize::from(core)]
@@ -728,12 +755,20 @@ impl World {
                 .collect();
             for (conn, room) in asking {
                 let room = RoomName::parse(&room).map_err(|error| Broken(error.to_string()))?;
-                let ticket = self.alive(core, conn)?.ask(Asked::Other);
+                let reader = self.alive(core, conn)?;
+                let (ticket, check) = (reader.ask(Asked::Other), reader.ask(Asked::Check));
                 let input = Input::ReadState {
                     conn,
                     ticket,
-                    room,
+                    room: room.clone(),
                     key: None,
+                };
+                self.hub(core, input)?;
+                let input = Input::Who {
+                    conn,
+                    ticket: check,
+                    room,
+                    counts: false,
                 };
                 self.hub(core, input)?;
             }
@@ -779,7 +814,7 @@ impl World {
             .map_or_else(Vec::new, |room| {
                 room.members()
                     .iter()
-                    .filter(|member| member.presence)
+                    .filter(|member| member.presence.is_on())
                     .map(|member| (member.conn, room.name().as_str().to_owned()))
                     .collect()
             })

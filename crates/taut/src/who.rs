@@ -30,7 +30,7 @@ fn text(room: &str, roster: &Roster) -> String {
         count => format!("{count} in {}\n", shown(room)),
     };
     for member in &roster.members {
-        let more = match member.conns.len() {
+        let more = match member.conns_count {
             0 | 1 => String::new(),
             several => format!(", {several} connections"),
         };
@@ -59,6 +59,9 @@ fn json(room: &str, roster: &Roster) -> String {
                 object["conns"] = conns
                     .map(|(door, id)| serde_json::json!({"door": door, "id": id}))
                     .collect();
+            }
+            if member.conns_count as usize > member.conns.len().max(1) {
+                object["conns_count"] = member.conns_count.into();
             }
             if let Some(data) = &member.data {
                 object["data"] = serde_json::from_str(data).unwrap_or_default();

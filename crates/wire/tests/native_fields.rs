@@ -161,6 +161,7 @@ fn what_a_user_says_of_itself_stays_on_one_line() {
         door: "websocket".into(),
         id: "0-1".into(),
         conns: Vec::new(),
+        conns_count: 1,
         data,
     };
     let mut out = Vec::new();

@@ -73,3 +73,28 @@ fn a_string_that_is_no_text_is_json() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_member_has_at_least_the_connections_that_it_lists() {
+    for (member, count) in [
+        ("", 1),
+        (r#","conns_count":0"#, 1),
+        (r#","conns_count":40"#, 40),
+        (
+            r#","conns":[{"door":"a","id":"1"},{"door":"b","id":"2"}]"#,
+            2,
+        ),
+        (
+            r#","conns":[{"door":"a","id":"1"},{"door":"b","id":"2"}],"conns_count":1"#,
+            2,
+        ),
+    ] {
+        let unit = format!(
+            r#"{{"ok":"who","room":"a","count":1,"members":[{{"name":"x","door":"a","id":"1"{member}}}]}}"#
+        );
+        let Reply::Who { roster, .. } = decode_reply(unit.as_bytes()).unwrap() else {
+            panic!("{unit}");
+        };
+        assert_eq!(roster.members[0].conns_count, count, "{unit}");
+    }
+}

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 use taut_wire::native::{
     Announcement, BatchMessage, Body, Expect, Lane, Member, Message, Recovery, Reply, Rewind,
-    Roster, Taken, Verb, decode_batch, decode_batch_lines, decode_duration, decode_reply,
+    Roster, Taken, Verb, Watch, decode_batch, decode_batch_lines, decode_duration, decode_reply,
     decode_request, encode_duration, encode_string,
 };
 
@@ -113,11 +113,15 @@ fn batch_message() -> impl Strategy<Value = BatchMessage<'static>> {
     )
 }
 
+fn watch() -> impl Strategy<Value = Watch> {
+    prop::sample::select(vec![Watch::Nothing, Watch::Counts, Watch::Users])
+}
+
 fn verb() -> impl Strategy<Value = Verb<'static>> {
     let maybe = || prop::option::of(label());
     prop_oneof![
-        (text(), start(), maybe(), any::<(bool, bool, bool)>()).prop_map(
-            |(room, (since, rewind), name, (presence, state, says))| Verb::Join {
+        (text(), start(), maybe(), (watch(), any::<(bool, bool)>())).prop_map(
+            |(room, (since, rewind), name, (presence, (state, says)))| Verb::Join {
                 room,
                 since,
                 rewind,
@@ -243,11 +247,12 @@ fn message() -> impl Strategy<Value = Message<'static>> {
 
 fn members() -> impl Strategy<Value = Vec<Member<'static>>> {
     let places = prop::collection::vec((text(), text()), 0..3);
-    let member = (text(), text(), text(), places, any::<bool>()).prop_map(
-        |(name, door, id, conns, says)| Member {
+    let member = (text(), text(), text(), places, (any::<bool>(), 0..9_u32)).prop_map(
+        |(name, door, id, conns, (says, more))| Member {
             name,
             door,
             id,
+            conns_count: u32::try_from(conns.len().max(1)).unwrap() + more,
             conns,
             data: says.then_some(Cow::Borrowed("[true]")),
         },

@@ -314,7 +314,7 @@ fn http_answers_are_written_as_stated() {
         }
         seen += 1;
     }
-    assert_eq!(seen, 11);
+    assert_eq!(seen, 12);
 }
 
 /// The same body once more, through the native reply that it mirrors.

@@ -36,6 +36,7 @@ fn member(name: &str) -> Member<'_> {
         door: "mqtt".into(),
         id: "0-1".into(),
         conns: Vec::new(),
+        conns_count: 1,
         data: None,
     }
 }

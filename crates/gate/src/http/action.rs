@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use taut_hub::{Batch, Body, Door, Expect, Range, RoomName, Start};
+use taut_hub::{Batch, Body, Door, Expect, Range, RoomName, Start, Watch};
 use taut_wire::native::{self, Taken};
 use taut_wire::ws::handshake;
 
@@ -274,8 +274,8 @@ pub struct Socket {
     pub start: Start,
     /// `?as=`.
     pub name: Option<Arc<str>>,
-    /// `?presence=1`.
-    pub presence: bool,
+    /// `?presence=1` or `?presence=counts`.
+    pub presence: Watch,
     /// `?state`.
     pub state: bool,
     /// What the 101 says.

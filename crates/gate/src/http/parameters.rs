@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use taut_hub::{Expect, Position, RoomName, Start};
+use taut_hub::{Expect, Position, RoomName, Start, Watch};
 use taut_wire::http::{Request, target};
 use taut_wire::native::{self, Rewind};
 
@@ -25,7 +25,7 @@ pub(super) struct Parameters {
     pub(super) ttl_ms: Option<u64>,
     pub(super) batch: bool,
     pub(super) rooms: Vec<String>,
-    pub(super) presence: bool,
+    pub(super) presence: Watch,
     pub(super) who: bool,
     /// With `who`: only how many.
     pub(super) counts: bool,
@@ -64,7 +64,9 @@ impl Parameters {
                 "ttl" => read.ttl_ms = Some(ttl(&value)?),
                 "batch" => read.batch = is_on(&value),
                 "room" => read.rooms.push(value.into_owned()),
-                "presence" => read.presence = is_on(&value),
+                "presence" if value == "counts" => read.presence = Watch::Counts,
+                "presence" if is_on(&value) => read.presence = Watch::Users,
+                "presence" => read.presence = Watch::Nothing,
                 "who" => read.who = true,
                 "counts" => read.counts = true,
                 "history" => read.history = true,

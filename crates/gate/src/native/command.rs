@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use taut_hub::{Batch, Body, Door, Draft, Expect, Join, Range, RoomName, Start, Wish};
+use taut_hub::{Batch, Body, Door, Draft, Expect, Join, Range, RoomName, Start, Watch, Wish};
 use taut_wire::native::{self, Lane, Rejected, Rewind, Taken, Verb};
 
 use crate::command::{Command, Speaker};
@@ -60,7 +60,7 @@ pub fn of_request<'a>(
                 name: named(display.as_deref())?,
                 door: speaker.door,
                 start: start(since.as_deref(), rewind, Start::Now),
-                presence,
+                presence: watch(presence),
                 data: data.map(|data| Bytes::copy_from_slice(data.as_bytes())),
                 state,
             },
@@ -190,6 +190,15 @@ pub fn of_request<'a>(
         Verb::Ping => Command::Ping,
     };
     Ok((command, reference.map(serde_json::value::RawValue::get)))
+}
+
+/// What of who comes and goes is to be heard.
+pub(crate) fn watch(watch: native::Watch) -> Watch {
+    match watch {
+        native::Watch::Nothing => Watch::Nothing,
+        native::Watch::Counts => Watch::Counts,
+        native::Watch::Users => Watch::Users,
+    }
 }
 
 fn start(since: Option<&str>, rewind: Option<Rewind>, otherwise: Start) -> Start {

@@ -247,6 +247,19 @@ pub fn encode_presence(out: &mut Vec<u8>, room: &RoomName, change: &PresenceChan
     .encode(out);
 }
 
+/// The same for who watches only the counts.
+pub fn encode_counts(out: &mut Vec<u8>, room: &RoomName, change: &PresenceChange) {
+    Reply::Presence {
+        room: room.as_str().into(),
+        joined: Vec::new(),
+        left: Vec::new(),
+        changed: Vec::new(),
+        count: change.count,
+        conns: change.conns,
+    }
+    .encode(out);
+}
+
 /// `{"bye":…}`.
 pub fn encode_bye(out: &mut Vec<u8>, close: Close, text: Option<&str>, retry_ms: Option<u32>) {
     let words = close.words();
@@ -277,6 +290,7 @@ pub(crate) fn member(user: &User) -> native::Member<'_> {
             [_, _, ..] => user.conns.iter().map(place).collect(),
             _ => Vec::new(),
         },
+        conns_count: user.conns_count,
         // What the hub keeps was checked when it came in.
         data: user
             .data

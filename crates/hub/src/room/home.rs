@@ -10,6 +10,8 @@ use crate::room::state::State;
 #[derive(Debug)]
 pub(crate) struct Home {
     pub(crate) presence: Presence,
+    /// How many users in their grace the shard has counted here.
+    pub(crate) ghosts_counted: usize,
     pub(crate) ids: Ids,
     pub(crate) state: State,
     /// How it stands to the store, where it is kept. Boxed: small rooms in memory are many.
@@ -34,6 +36,7 @@ impl Home {
     pub(crate) fn new(keyed: Keyed, durable: Option<Durable>) -> Self {
         Self {
             presence: Presence::new(keyed),
+            ghosts_counted: 0,
             ids: Ids::new(keyed),
             state: State::new(keyed),
             durable: durable.map(Box::new),

@@ -4,9 +4,11 @@ mod durable;
 mod home;
 mod ids;
 mod log;
+mod news;
 mod relay;
 mod roster;
 mod state;
+mod users;
 
 use std::sync::Arc;
 
@@ -20,8 +22,8 @@ pub(crate) use home::Home;
 pub(crate) use ids::{Seen, fingerprint};
 pub use log::Log;
 pub(crate) use relay::Relay;
-pub use roster::{PresenceChange, Present, Roster, USER_CONNS_LISTED, User};
 pub(crate) use state::Version;
+pub use users::{PresenceChange, Present, Roster, USER_CONNS_LISTED, User, Watch};
 
 /// A room's number in its shard, given to another room when this one is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,8 +36,8 @@ pub struct Member {
     pub conn: ConnId,
     /// The offset of the last message that went to its socket, or was its own.
     pub cursor: u64,
-    /// It asked to hear who comes and goes.
-    pub presence: bool,
+    /// What it asked to hear of who comes and goes.
+    pub presence: Watch,
     /// It made no progress for too long: the lag policy applies at its next read.
     pub lagging: bool,
     /// It has not reached the head since it joined: what it asked to be told is no lag.

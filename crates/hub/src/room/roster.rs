@@ -1,90 +1,46 @@
 //! Who is in a room: kept at its home, for all cores.
 //!
-//! A user is whoever goes by one name, over one connection or several: it comes with the first and goes with the last. What changed since
-//! the last announcement is noted by name, together with what the watchers were told of that name before; so whoever comes back, or leaves
-//! again, before the next one is not announced at all. A user whose connection vanished is there until its grace is over.
+//! A user is whoever goes by one name, over one connection or several: it comes with the first and goes with the last. A user whose last
+//! connection vanished is there until its grace is over, as if over that connection still: in counts, in lists, and to the watchers.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::news::News;
+use super::users::{PresenceChange, Present, Roster, USER_CONNS_LISTED, User, Watch};
 use crate::conn::{Door, Origin};
 use crate::keyed::Keyed;
 
-/// Connections of one user that are listed; further ones are only counted.
-pub const USER_CONNS_LISTED: usize = 16;
+/// About how long a roster is at most on the wire, in bytes; users beyond it are only counted. A watcher that takes its roster slowly must not
+/// be taken for one that does not listen.
+const ROSTER_BYTES_MAX: usize = 128 << 10;
 
-/// One connection as it comes into a room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Present {
-    /// Its display name.
-    pub name: Arc<str>,
-    /// The door it came by.
-    pub door: Door,
-    /// Which Conn it is.
-    pub origin: Origin,
-}
-
-/// Somebody who is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// The display name.
-    pub name: Arc<str>,
-    /// Its connections, the oldest first, at most [`USER_CONNS_LISTED`]. Of one who has none any more: the last one.
-    pub conns: Vec<(Door, Origin)>,
-    /// What it says of itself: one JSON text.
-    pub data: Option<Bytes>,
-}
-
-/// Who is in a room. The list is bounded, the counts are not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Roster {
-    /// How many users are present.
-    pub count: u32,
-    /// Over how many connections.
-    pub conns: u32,
-    /// Some of them, by name.
-    pub members: Vec<User>,
-}
-
-/// Who has come and gone since the last one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PresenceChange {
-    /// Who came. Empty, like the other lists, when there were too many to list.
-    pub joined: Vec<User>,
-    /// Who went.
-    pub left: Vec<User>,
-    /// Who says something else of itself, or has more or fewer connections.
-    pub changed: Vec<User>,
-    /// How many users are present now.
-    pub count: u32,
-    /// Over how many connections.
-    pub conns: u32,
-}
+/// About what a connection takes in it, in bytes.
+const CONN_BYTES: usize = 48;
 
 /// The roster and what has not been announced of it.
 #[derive(Debug)]
 pub(crate) struct Presence {
     present: HashMap<Origin, Entry, Keyed>,
     users: HashMap<Arc<str>, Account, Keyed>,
-    /// Who vanished, and when that will be said. In order of time; who came back meanwhile is passed over.
-    ghosts: VecDeque<(u64, Arc<str>)>,
-    /// By name: what the watchers were told before.
-    news: HashMap<Arc<str>, Told, Keyed>,
-    /// More changes than a batch may list: only the counts are said.
-    overflow: bool,
+    /// Who vanished, and when that will be said.
+    ghosts: BTreeSet<(u64, Arc<str>)>,
+    news: News,
     /// When the last batch went out.
     pub(crate) said_ms: u64,
     /// How many asked to hear.
-    pub(crate) watchers: u32,
+    watchers: u32,
 }
 
 #[derive(Debug)]
 struct Entry {
     name: Arc<str>,
     door: Door,
-    watches: bool,
+    watch: Watch,
+    /// Its index in [`Account::conns`].
+    place: usize,
 }
 
 /// A user as the room knows it.
@@ -92,21 +48,16 @@ struct Entry {
 struct Account {
     conns: Vec<(Door, Origin)>,
     data: Option<Bytes>,
-    /// It has vanished, and this is when that will be said.
-    ghost_until_ms: Option<u64>,
-    /// The connection that went last: how a leave is told.
-    last: Option<(Door, Origin)>,
+    ghost: Option<Ghost>,
 }
 
-/// What the watchers know of a user that has changed since.
-#[derive(Debug)]
-enum Told {
-    /// Nothing.
-    Absent,
-    /// Some know of it and some do not, since a roster was shown meanwhile.
-    Differently(User),
-    /// That it is there, and how.
-    Present(User),
+/// A user without connections.
+#[derive(Debug, Clone, Copy)]
+struct Ghost {
+    /// When its leave will be said.
+    until_ms: u64,
+    /// The connection that went last.
+    last: (Door, Origin),
 }
 
 impl Presence {
@@ -114,9 +65,8 @@ impl Presence {
         Self {
             present: HashMap::with_hasher(keyed),
             users: HashMap::with_hasher(keyed),
-            ghosts: VecDeque::new(),
-            news: HashMap::with_hasher(keyed),
-            overflow: false,
+            ghosts: BTreeSet::new(),
+            news: News::new(keyed),
             said_ms: 0,
             watchers: 0,
         }
@@ -127,91 +77,98 @@ impl Presence {
         u32::try_from(self.users.len()).unwrap_or(u32::MAX)
     }
 
+    /// Over how many connections. Who has vanished counts as one until its grace is over.
+    pub(crate) fn conns(&self) -> u32 {
+        u32::try_from(self.present.len() + self.ghosts.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How many users have vanished and are in their grace.
+    pub(crate) fn ghosts(&self) -> usize {
+        self.ghosts.len()
+    }
+
     /// Whether a Conn is here.
     pub(crate) fn holds(&self, origin: Origin) -> bool {
         self.present.contains_key(&origin)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.ghosts.is_empty()
+        self.users.is_empty()
     }
 
-    /// A connection came, or came again with another name. Gives whether it watched before; `None` when it was not here.
+    /// Whether nobody is connected: at most some who vanished.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.present.is_empty()
+    }
+
+    /// A connection came, or came again with another name. Gives what it watched before; `None` when it was not here.
     pub(crate) fn come(
         &mut self,
         present: Present,
         data: Option<Bytes>,
-        watches: bool,
+        watch: Watch,
         listed_max: u32,
-    ) -> Option<bool> {
-        self.watchers += u32::from(watches);
+    ) -> Option<Watch> {
         let Present { name, door, origin } = present;
-        let entry = Entry {
-            name: Arc::clone(&name),
-            door,
-            watches,
-        };
-        let old = self.present.insert(origin, entry);
-        if let Some(old) = &old {
-            self.watchers -= u32::from(old.watches);
-            self.forget_unheard();
-            if old.name != name {
-                self.take_conn(&old.name, origin, None, listed_max);
+        let old = self
+            .present
+            .get(&origin)
+            .map(|entry| (Arc::clone(&entry.name), entry.watch));
+        let watched = old.as_ref().map(|(_, watch)| *watch);
+        self.count_watcher(watched, watch);
+        match old {
+            Some((old, _)) if old == name => {
+                if let Some(entry) = self.present.get_mut(&origin) {
+                    entry.watch = watch;
+                }
             }
-        }
-        if old.as_ref().is_none_or(|old| old.name != name) {
-            self.give_conn(&name, (door, origin), listed_max);
+            Some(_) => {
+                let kept = self.take_conn(origin, None, listed_max);
+                self.give_conn(&name, door, origin, watch, listed_max);
+                // What a user said of itself goes along with its only connection.
+                if let Some(account) = self.users.get_mut(&name) {
+                    account.data = account.data.take().or(kept);
+                }
+            }
+            None => self.give_conn(&name, door, origin, watch, listed_max),
         }
         if data.is_some() {
             self.say_data(&name, data, listed_max);
         }
-        old.map(|old| old.watches)
+        watched
     }
 
     /// Takes another name; nothing when it is not here.
     pub(crate) fn rename(&mut self, origin: Origin, name: &Arc<str>, listed_max: u32) {
         if let Some(entry) = self.present.get(&origin) {
-            let (door, watches) = (entry.door, entry.watches);
+            let (door, watch) = (entry.door, entry.watch);
             let present = Present {
                 name: Arc::clone(name),
                 door,
                 origin,
             };
-            self.come(present, None, watches, listed_max);
+            self.come(present, None, watch, listed_max);
         }
     }
 
-    /// A connection went. The last one's said leave is announced now, a vanished one's at `ghost_until_ms`. Whether it watched; `None` when
-    /// it was not here.
+    /// A connection went. The last one's leave is announced at `ghost_until_ms`, now where that is `None`. Gives what it watched; `None`
+    /// when it was not here.
     pub(crate) fn go(
         &mut self,
         origin: Origin,
         ghost_until_ms: Option<u64>,
         listed_max: u32,
-        ghosts_max: u32,
-    ) -> Option<bool> {
-        let entry = self.present.remove(&origin)?;
-        self.watchers -= u32::from(entry.watches);
-        self.forget_unheard();
-        let ghost_until_ms =
-            ghost_until_ms.filter(|_| self.watchers > 0 && self.ghosts.len() < ghosts_max as usize);
-        self.take_conn(&entry.name, origin, ghost_until_ms, listed_max);
-        Some(entry.watches)
+    ) -> Option<Watch> {
+        let watched = self.present.get(&origin)?.watch;
+        self.count_watcher(Some(watched), Watch::Nothing);
+        self.take_conn(origin, ghost_until_ms, listed_max);
+        Some(watched)
     }
 
     /// Announces those whose grace is over.
     pub(crate) fn expire(&mut self, now_ms: u64, listed_max: u32) {
-        while self
-            .ghosts
-            .front()
-            .is_some_and(|(until, _)| *until <= now_ms)
-        {
-            if let Some((until, name)) = self.ghosts.pop_front()
-                && self
-                    .users
-                    .get(&name)
-                    .is_some_and(|user| user.ghost_until_ms == Some(until))
-            {
+        while self.ghost_due_ms().is_some_and(|until| until <= now_ms) {
+            if let Some((_, name)) = self.ghosts.pop_first() {
                 self.note(&name, listed_max);
                 self.users.remove(&name);
             }
@@ -220,56 +177,44 @@ impl Presence {
 
     /// When the next grace is over.
     pub(crate) fn ghost_due_ms(&self) -> Option<u64> {
-        self.ghosts.front().map(|(until, _)| *until)
+        self.ghosts.first().map(|(until, _)| *until)
     }
 
     pub(crate) fn has_news(&self) -> bool {
-        self.overflow || !self.news.is_empty()
+        !self.news.is_empty()
     }
 
     /// What has changed since the last batch; `None` when it comes to nothing.
     pub(crate) fn take_news(&mut self) -> Option<PresenceChange> {
-        let mut change = PresenceChange {
+        let change = PresenceChange {
             count: self.count(),
             conns: self.conns(),
             ..PresenceChange::default()
         };
-        let overflow = std::mem::take(&mut self.overflow);
-        let mut news: Vec<(Arc<str>, Told)> = self.news.drain().collect();
-        if overflow {
-            return Some(change);
-        }
-        news.sort_by(|(a, _), (b, _)| a.cmp(b));
-        for (name, told) in news {
-            let user = self.users.get(&name).map(|account| user(&name, account));
-            match (told, user) {
-                (Told::Absent, None) => {}
-                (Told::Absent | Told::Differently(_), Some(user)) => change.joined.push(user),
-                (Told::Differently(user) | Told::Present(user), None) => change.left.push(user),
-                (Told::Present(was), Some(user)) => {
-                    if user.data != was.data || user.conns.len() != was.conns.len() {
-                        change.changed.push(user);
-                    }
-                }
-            }
-        }
-        let lists = [&change.joined, &change.left, &change.changed];
-        lists.iter().any(|list| !list.is_empty()).then_some(change)
+        let users = &self.users;
+        self.news.take(|name| known(users, name), change)
     }
 
-    /// The roster as it is, the first names of it listed.
-    pub(crate) fn roster(&mut self, listed_max: u32) -> Roster {
-        for (name, told) in &mut self.news {
-            *told = match (std::mem::replace(told, Told::Absent), self.users.get(name)) {
-                (Told::Absent, Some(account)) => Told::Differently(user(name, account)),
-                (Told::Present(user), None) => Told::Differently(user),
-                (told, _) => told,
-            };
-        }
+    /// The roster for somebody who watches from now on.
+    pub(crate) fn show(&mut self, listed_max: u32) -> Roster {
+        let users = &self.users;
+        self.news.shown(|name| known(users, name));
+        self.roster(listed_max)
+    }
+
+    /// The roster as it is, some of it listed.
+    pub(crate) fn roster(&self, listed_max: u32) -> Roster {
+        let mut bytes = 0;
         let mut members: Vec<User> = self
             .users
             .iter()
             .take(listed_max as usize)
+            .take_while(|(name, account)| {
+                let conns = account.conns.len().clamp(1, USER_CONNS_LISTED);
+                let data = account.data.as_ref().map_or(0, Bytes::len);
+                bytes += name.len() + conns * CONN_BYTES + data;
+                bytes <= ROSTER_BYTES_MAX
+            })
             .map(|(name, account)| user(name, account))
             .collect();
         members.sort_by(|a, b| a.name.cmp(&b.name));
@@ -280,44 +225,61 @@ impl Presence {
         }
     }
 
-    fn conns(&self) -> u32 {
-        u32::try_from(self.present.len()).unwrap_or(u32::MAX)
-    }
-
-    fn give_conn(&mut self, name: &Arc<str>, conn: (Door, Origin), listed_max: u32) {
-        self.note(name, listed_max);
-        let account = self.users.entry(Arc::clone(name)).or_default();
-        // Who comes back within the grace never went. Its place among the ghosts is passed over.
-        account.ghost_until_ms = None;
-        account.conns.push(conn);
-    }
-
-    fn take_conn(
+    fn give_conn(
         &mut self,
         name: &Arc<str>,
+        door: Door,
         origin: Origin,
-        ghost_until_ms: Option<u64>,
+        watch: Watch,
         listed_max: u32,
     ) {
         self.note(name, listed_max);
-        let Some(account) = self.users.get_mut(name) else {
-            return;
+        let account = self.users.entry(Arc::clone(name)).or_default();
+        // Who comes back within the grace never went.
+        if let Some(ghost) = account.ghost.take() {
+            self.ghosts.remove(&(ghost.until_ms, Arc::clone(name)));
+        }
+        let entry = Entry {
+            name: Arc::clone(name),
+            door,
+            watch,
+            place: account.conns.len(),
         };
-        let Some(at) = account.conns.iter().position(|(_, own)| *own == origin) else {
-            return;
-        };
-        account.last = Some(account.conns.remove(at));
+        account.conns.push((door, origin));
+        self.present.insert(origin, entry);
+    }
+
+    /// Gives what its user said of itself, where that is gone with it.
+    fn take_conn(
+        &mut self,
+        origin: Origin,
+        ghost_until_ms: Option<u64>,
+        listed_max: u32,
+    ) -> Option<Bytes> {
+        let name = Arc::clone(&self.present.get(&origin)?.name);
+        self.note(&name, listed_max);
+        let Entry { place, door, .. } = self.present.remove(&origin)?;
+        let account = self.users.get_mut(&name)?;
+        // A user may have very many connections: none is looked for, and none is moved but one.
+        if place < account.conns.len() {
+            account.conns.swap_remove(place);
+        }
+        if let Some((_, moved)) = account.conns.get(place)
+            && let Some(entry) = self.present.get_mut(moved)
+        {
+            entry.place = place;
+        }
         if !account.conns.is_empty() {
-            return;
+            return None;
         }
         match ghost_until_ms {
             Some(until_ms) => {
-                account.ghost_until_ms = Some(until_ms);
-                self.ghosts.push_back((until_ms, Arc::clone(name)));
+                let last = (door, origin);
+                account.ghost = Some(Ghost { until_ms, last });
+                self.ghosts.insert((until_ms, name));
+                None
             }
-            None => {
-                self.users.remove(name);
-            }
+            None => self.users.remove(&name)?.data,
         }
     }
 
@@ -331,45 +293,39 @@ impl Presence {
         }
     }
 
-    /// A user is about to change: keeps what the watchers know of it, if it is not kept already.
+    /// A user is about to change.
     fn note(&mut self, name: &Arc<str>, listed_max: u32) {
-        if self.watchers == 0 || self.overflow || self.news.contains_key(name) {
-            return;
+        if self.watchers > 0 {
+            let users = &self.users;
+            self.news.note(name, || known(users, name), listed_max);
         }
-        if self.news.len() >= listed_max as usize {
-            self.overflow = true;
-            self.news.clear();
-            return;
-        }
-        let told = match self.users.get(name) {
-            Some(account) => Told::Present(user(name, account)),
-            None => Told::Absent,
-        };
-        self.news.insert(Arc::clone(name), told);
     }
 
-    /// News that nobody waits for any more would be wrong for who comes later and gets the roster.
-    fn forget_unheard(&mut self) {
+    fn count_watcher(&mut self, before: Option<Watch>, now: Watch) {
+        self.watchers += u32::from(now.is_on());
+        self.watchers -= u32::from(before.is_some_and(Watch::is_on));
         if self.watchers == 0 {
             self.news.clear();
-            self.overflow = false;
         }
     }
 }
 
+fn known(users: &HashMap<Arc<str>, Account, Keyed>, name: &Arc<str>) -> Option<User> {
+    users.get(name).map(|account| user(name, account))
+}
+
 fn user(name: &Arc<str>, account: &Account) -> User {
-    let mut conns: Vec<(Door, Origin)> = account
-        .conns
-        .iter()
-        .take(USER_CONNS_LISTED)
-        .copied()
-        .collect();
-    if conns.is_empty() {
-        conns.extend(account.last);
-    }
+    let conns = match account.ghost {
+        Some(ghost) => vec![ghost.last],
+        None => {
+            let listed = account.conns.iter().take(USER_CONNS_LISTED);
+            listed.copied().collect()
+        }
+    };
     User {
         name: Arc::clone(name),
         conns,
+        conns_count: u32::try_from(account.conns.len().max(1)).unwrap_or(u32::MAX),
         data: account.data.clone(),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::conn::Origin;
 use crate::name::RoomName;
 use crate::refusal::Refusal;
-use crate::room::{Asker, Home, Present, Role, RoomId, Roster};
+use crate::room::{Asker, Home, Present, Role, RoomId, Roster, Watch};
 
 use super::history::begin;
 use super::{Answer, Ask, Batch, Farewell, LinkMessage, Output, Recovery, Shard, Start};
@@ -79,6 +79,7 @@ impl Shard {
     /// What every question leaves to do: presence to announce, a room that is empty now, an alarm to set.
     pub(super) fn after_home(&mut self, name: &RoomName, out: &mut Vec<Output>) {
         if let Some(id) = self.rooms.find(name) {
+            self.count_ghosts(id);
             self.announce(id, out);
             self.set_alarm(id);
             self.remove_if_empty(id);
@@ -147,7 +148,7 @@ impl Shard {
         let Some(room) = self.rooms.at_mut(id) else {
             return Err(Refusal::TooManyRooms { max: 0 });
         };
-        if presence && !room.policy().presence {
+        if presence.is_on() && !room.policy().presence {
             return Err(Refusal::PresenceOff { room: name.clone() });
         }
         room.used = true;
@@ -173,8 +174,8 @@ impl Shard {
                 Some(_) => home.relays.iter_mut().find(|relay| relay.core == core),
             };
             if let Some(relay) = relay {
-                relay.watchers += u32::from(presence);
-                relay.watchers -= u32::from(watched == Some(true));
+                relay.watchers += u32::from(presence.is_on());
+                relay.watchers -= u32::from(watched.is_some_and(Watch::is_on));
             }
         }
         Ok(Some(Answer::Joined {
@@ -182,7 +183,11 @@ impl Shard {
             after,
             recovery,
             presence,
-            roster: presence.then(|| home.presence.roster(roster_max)),
+            roster: match presence {
+                Watch::Nothing => None,
+                Watch::Counts => Some(home.presence.show(0)),
+                Watch::Users => Some(home.presence.show(roster_max)),
+            },
             state: shows_state.then(|| home.state.entries(None)),
         }))
     }
@@ -194,27 +199,24 @@ impl Shard {
         farewell: Farewell,
         ended: bool,
     ) -> Option<Answer> {
-        let (own, listed_max, ghosts_max, now_ms) = (
-            self.core,
-            self.limits.presence_listed_max,
-            self.limits.ghosts_max,
-            self.now.mono_ms,
-        );
+        let (own, listed_max, now_ms) =
+            (self.core, self.limits.presence_listed_max, self.now.mono_ms);
+        let (ghosts_max, all_ghosts_max) = (self.limits.ghosts_max, self.limits.all_ghosts_max());
+        let ghosts = self.ghosts;
         let gone = self.rooms.find(name).and_then(|id| {
             let room = self.rooms.at_mut(id)?;
             let grace_ms = room.policy().presence_grace_ms;
             let Role::Home(home) = &mut room.role else {
                 return None;
             };
-            let ghost_until = match farewell {
-                Farewell::Said => None,
-                Farewell::Vanished => Some(now_ms + grace_ms),
-            };
-            let watched = home
-                .presence
-                .go(origin, ghost_until, listed_max, ghosts_max)?;
+            let waits = farewell == Farewell::Vanished
+                && grace_ms > 0
+                && home.presence.ghosts() < ghosts_max as usize
+                && ghosts < all_ghosts_max;
+            let ghost_until = waits.then(|| now_ms.saturating_add(grace_ms));
+            let watched = home.presence.go(origin, ghost_until, listed_max)?;
             if origin.core != own {
-                home.detach(origin.core, watched);
+                home.detach(origin.core, watched.is_on());
             }
             Some(())
         });

@@ -8,6 +8,7 @@ use crate::conn::{ConnId, Door, Ticket};
 use crate::message::Draft;
 use crate::name::RoomName;
 use crate::position::Position;
+use crate::room::Watch;
 use crate::store::StoreAnswer;
 
 use super::LinkMessage;
@@ -48,6 +49,8 @@ pub enum Input {
         ticket: Ticket,
         /// The room.
         room: RoomName,
+        /// Whether it has gone, or only does not listen for a moment.
+        farewell: Farewell,
     },
     /// A Conn says something in a room, whether it is in it or not. Answered by `Published` or `Refused`.
     Publish {
@@ -143,8 +146,8 @@ pub struct Join {
     pub door: Door,
     /// From where it wants to hear.
     pub start: Start,
-    /// Whether it wants to hear who comes and goes.
-    pub presence: bool,
+    /// What it wants to hear of who comes and goes.
+    pub presence: Watch,
     /// What its user says of itself: one JSON text. `None` leaves what was said before.
     pub data: Option<Bytes>,
     /// Whether it wants the room's state as of where it begins to hear. With [`Start::After`] only where the resume is not complete: it then

@@ -82,6 +82,8 @@ pub struct Shard {
     alarms: BTreeSet<(u64, RoomId)>,
     /// What all logs cost, in bytes.
     log_bytes: u64,
+    /// Users in their grace, of all rooms.
+    ghosts: usize,
     /// The highest head of any room that is gone: a room made again begins here, so that a stale position is never taken for whole.
     floor: u64,
     now: Now,
@@ -108,6 +110,7 @@ impl Shard {
             pending_bytes: 0,
             alarms: BTreeSet::new(),
             log_bytes: 0,
+            ghosts: 0,
             floor: 0,
             now: Now {
                 mono_ms: 0,
@@ -127,9 +130,14 @@ impl Shard {
                 room,
                 join,
             } => self.join(conn, ticket, room, join, out),
-            Input::Leave { conn, ticket, room } => {
+            Input::Leave {
+                conn,
+                ticket,
+                room,
+                farewell,
+            } => {
                 let ask = Ask::Leave {
-                    farewell: Farewell::Said,
+                    farewell,
                     ended: false,
                 };
                 self.ask(conn, ticket, room, ask, out);

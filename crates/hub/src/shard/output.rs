@@ -9,7 +9,7 @@ use crate::message::{Draft, Message};
 use crate::name::RoomName;
 use crate::position::Position;
 use crate::refusal::Refusal;
-use crate::room::{PresenceChange, RoomId, Roster};
+use crate::room::{PresenceChange, RoomId, Roster, Watch};
 use crate::store::StoreRequest;
 
 use super::{Batch, Farewell, Range, Start};
@@ -243,8 +243,8 @@ pub enum Ask {
         door: Door,
         /// From where.
         start: Start,
-        /// Whether it wants presence.
-        presence: bool,
+        /// What it wants to hear of who comes and goes.
+        presence: Watch,
         /// What its user says of itself.
         data: Option<Bytes>,
         /// Whether it wants the state.
@@ -307,8 +307,8 @@ pub enum Answer {
         after: u64,
         /// Whether that is all.
         recovery: Recovery,
-        /// Whether it watches presence.
-        presence: bool,
+        /// What it hears of who comes and goes.
+        presence: Watch,
         /// Who is there, where it asked.
         roster: Option<Roster>,
         /// What is set, where it asked.

@@ -144,7 +144,7 @@ impl Shard {
             };
             let idle = match &room.role {
                 Role::Home(home) => {
-                    home.presence.is_empty() && home.relays.is_empty() && home.is_settled()
+                    home.presence.is_deserted() && home.relays.is_empty() && home.is_settled()
                 }
                 Role::Relay(_) => false,
             };
@@ -187,8 +187,9 @@ impl Shard {
         if let Some(at) = room.alarm_ms {
             self.alarms.remove(&(at, id));
         }
-        if matches!(room.role, Role::Home(_)) {
+        if let Role::Home(home) = &room.role {
             self.floor = self.floor.max(room.log.head());
+            self.ghosts -= home.ghosts_counted;
         }
     }
 }

@@ -50,9 +50,21 @@ impl Shard {
         }
         self.expire_keys(id, out);
         self.trim(id);
+        self.count_ghosts(id);
         self.announce(id, out);
         self.set_alarm(id);
         self.remove_if_empty(id);
+    }
+
+    /// Keeps the count of all who are in their grace, in all rooms.
+    pub(super) fn count_ghosts(&mut self, id: RoomId) {
+        if let Some(room) = self.rooms.at_mut(id)
+            && let Role::Home(home) = &mut room.role
+        {
+            let ghosts = home.presence.ghosts();
+            self.ghosts -= std::mem::replace(&mut home.ghosts_counted, ghosts);
+            self.ghosts += ghosts;
+        }
     }
 
     /// Says who came and went: at once in a small room, in batches in a large one.
@@ -68,7 +80,8 @@ impl Shard {
         if !home.presence.has_news() {
             return;
         }
-        let small = home.presence.count() < limits.presence_at_once_max;
+        // By connections: one user may have as many as there are watchers, and each is news.
+        let small = home.presence.conns() < limits.presence_at_once_max;
         if !small && now_ms < home.presence.said_ms + limits.presence_interval_ms {
             return;
         }
@@ -76,7 +89,7 @@ impl Shard {
         let Some(change) = home.presence.take_news().map(Arc::new) else {
             return;
         };
-        if room.members.iter().any(|member| member.presence) {
+        if room.members.iter().any(|member| member.presence.is_on()) {
             out.push(Output::Presence {
                 room: id,
                 change: Arc::clone(&change),

@@ -276,11 +276,20 @@ impl Core {
         let mut talk = std::mem::replace(&mut conn.talk, Talk::Done);
         talk.farewell(conn.answers(), close, text, seed);
         conn.talk = talk;
-        self.close_after_output(id);
+        // Who is told to come back is there until its grace is over.
+        let farewell = match close.words().retry_ms {
+            Some(_) => Farewell::Vanished,
+            None => Farewell::Said,
+        };
+        self.end_after_output(id, farewell);
     }
 
-    /// Stops hearing and serving a Conn; its socket closes when its output is out. It leaves its rooms at once.
+    /// Stops hearing and serving a Conn; its socket closes when its output is out. It leaves its rooms at once, and is said to have left.
     pub(crate) fn close_after_output(&mut self, id: ConnId) {
+        self.end_after_output(id, Farewell::Said);
+    }
+
+    fn end_after_output(&mut self, id: ConnId, farewell: Farewell) {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
@@ -288,10 +297,7 @@ impl Core {
         conn.flags.paused = false;
         conn.input = Vec::new();
         if std::mem::take(&mut conn.flags.opened) {
-            self.hub(Input::Close {
-                conn: id,
-                farewell: Farewell::Said,
-            });
+            self.hub(Input::Close { conn: id, farewell });
         }
         // It may never take its last words.
         self.set_alarm(id.slot, FAREWELL_MS_MAX);

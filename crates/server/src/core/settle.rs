@@ -1,7 +1,7 @@
 //! What the Shard says, carried out: answers in each Conn's own dialect, rooms to walk, links to feed.
 
 use taut_gate::{Close, native, text};
-use taut_hub::{CloseReason, ConnId, Output, PresenceChange, RoomId, Ticket};
+use taut_hub::{CloseReason, ConnId, Output, PresenceChange, RoomId, Ticket, Watch};
 use taut_wire::native::Taken;
 
 use super::Core;
@@ -219,17 +219,21 @@ impl Core {
             return;
         };
         let name = room.name().clone();
-        let watchers: Vec<ConnId> = room
+        let watchers: Vec<(ConnId, Watch)> = room
             .members()
             .iter()
-            .filter(|member| member.presence)
-            .map(|member| member.conn)
+            .filter(|member| match member.presence {
+                Watch::Nothing => false,
+                Watch::Counts => change.counts,
+                Watch::Users => true,
+            })
+            .map(|member| (member.conn, member.presence))
             .collect();
-        let mut unit = Vec::new();
+        let (mut unit, mut counts, mut lines) = (Vec::new(), Vec::new(), Vec::new());
         native::encode_presence(&mut unit, &name, change);
-        let mut lines = Vec::new();
+        native::encode_counts(&mut counts, &name, change);
         text::encode_presence(&mut lines, change);
-        for conn in watchers {
+        for (conn, watch) in watchers {
             if is_only_about(self.id, conn, change) {
                 continue;
             }
@@ -238,7 +242,11 @@ impl Core {
                 self.close(conn, Close::Slow, None);
                 continue;
             }
-            self.say_native(conn, |out| out.extend_from_slice(&unit));
+            let unit = match watch {
+                Watch::Counts => &counts,
+                _ => &unit,
+            };
+            self.say_native(conn, |out| out.extend_from_slice(unit));
             self.say_text(conn, |out| out.extend_from_slice(&lines));
         }
     }

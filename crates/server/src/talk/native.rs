@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use taut_gate::datagram::{self, Fetch};
 use taut_gate::{Close, Command, Speaker, native};
-use taut_hub::{ConnId, Input, Output, Page, Range, RoomName, Roster, State, Ticket};
+use taut_hub::{ConnId, Farewell, Input, Output, Page, Range, RoomName, Roster, State, Ticket};
 use taut_wire::native::Taken;
 
 use super::Talk;
@@ -165,6 +165,7 @@ impl Core {
                 conn: id,
                 ticket: session.ticket(reference),
                 room,
+                farewell: Farewell::Said,
             },
             Command::Publish { room, draft, taken } => Input::Publish {
                 conn: id,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use taut_gate::http::{Streaming, Streams};
 use taut_gate::{Close, Format, native};
-use taut_hub::{ConnId, Door, Input, Join, Message, Position, Recovery, RoomId, Start, Ticket};
+use taut_hub::{
+    ConnId, Door, Input, Join, Message, Position, Recovery, RoomId, Start, Ticket, Watch,
+};
 use taut_wire::sse;
 
 use super::Talk;
@@ -281,7 +283,7 @@ impl Core {
                     name: name.clone(),
                     door: Door(door.0),
                     start,
-                    presence: false,
+                    presence: Watch::Nothing,
                     data: None,
                     state: streams.state,
                 },

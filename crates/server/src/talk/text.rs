@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use taut_gate::{Close, Format, Speaker, display_name, native, text};
-use taut_hub::{Body, ConnId, Door, Draft, Farewell, Input, Join, Range, RoomName, Start, Ticket};
+use taut_hub::{
+    Body, ConnId, Door, Draft, Farewell, Input, Join, Range, RoomName, Start, Ticket, Watch,
+};
 use taut_wire::lines::Splitter;
 use taut_wire::native::check_key;
 use taut_wire::text::{Line, decode_line};
@@ -188,7 +190,10 @@ impl Core {
         self.go_out(id);
         self.open(id);
         let name = self.name_of(id);
-        let presence = self.shard.allows_presence(&room);
+        let presence = match self.shard.allows_presence(&room) {
+            true => Watch::Users,
+            false => Watch::Nothing,
+        };
         let Some(conn) = self.conns.find(id) else {
             return;
         };
@@ -226,6 +231,7 @@ impl Core {
                 conn: id,
                 ticket,
                 room,
+                farewell: Farewell::Said,
             });
         }
     }

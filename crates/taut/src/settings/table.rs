@@ -413,19 +413,19 @@ pub(crate) static TABLE: &[Setting] = &[
     Setting {
         name: "hub.roster_listed_max",
         kind: Kind::Count(bounds(0..=100_000)),
-        doc: "Members that the answer to who lists; its count is always whole",
+        doc: "Members that the answer to who lists, in about 128 KiB; its counts are always whole",
         place: |values| Place::U32(&mut values.config.hub.roster_listed_max),
     },
     Setting {
         name: "hub.presence_listed_max",
         kind: Kind::Count(bounds(0..=10_000)),
-        doc: "Changes that one presence event lists; above that it only says the count",
+        doc: "Changes that one presence event lists; above that it only says the counts",
         place: |values| Place::U32(&mut values.config.hub.presence_listed_max),
     },
     Setting {
         name: "hub.presence_at_once_max",
         kind: Kind::Count(bounds(0..=10_000)),
-        doc: "Below so many members presence is said at once",
+        doc: "Below so many connections in a room presence is said at once",
         place: |values| Place::U32(&mut values.config.hub.presence_at_once_max),
     },
     Setting {
@@ -437,7 +437,7 @@ pub(crate) static TABLE: &[Setting] = &[
     Setting {
         name: "hub.ghosts_max",
         kind: Kind::Count(bounds(0..=100_000)),
-        doc: "Vanished members per room whose leave waits for its grace",
+        doc: "Vanished users per room whose leave waits for its grace; 100 times as many in all rooms of a core",
         place: |values| Place::U32(&mut values.config.hub.ghosts_max),
     },
     Setting {

@@ -61,7 +61,7 @@ const MESSAGE: [&str; 9] = [
 const GAP: [&str; 2] = ["after", "at"];
 const PRESENCE: [&str; 5] = ["joined", "left", "changed", "count", "conns"];
 const ROSTER: [&str; 3] = ["count", "conns", "members"];
-const MEMBER: [&str; 5] = ["name", "door", "id", "conns", "data"];
+const MEMBER: [&str; 6] = ["name", "door", "id", "conns", "conns_count", "data"];
 const CONN: [&str; 2] = ["door", "id"];
 
 fn reply<'a>(given: &Given<'a, 31>) -> Result<Reply<'a>, String> {
@@ -315,11 +315,17 @@ impl<'a, const N: usize> Given<'a, N> {
             .into_iter()
             .map(|value| {
                 let given = Given::inside(value, &MEMBER)?;
+                let conns = given.member_conns()?;
+                let more = match given.value("conns_count") {
+                    Some(value) => count("conns_count", value)?.max(1),
+                    None => 1,
+                };
                 Ok(Member {
                     name: given.string("name")?,
                     door: given.string("door")?,
                     id: given.string("id")?,
-                    conns: given.member_conns()?,
+                    conns_count: u32::try_from(conns.len()).unwrap_or(u32::MAX).max(more),
+                    conns,
                     data: given.value("data").map(|data| Cow::Borrowed(data.get())),
                 })
             })

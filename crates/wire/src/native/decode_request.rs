@@ -7,7 +7,7 @@ use super::duration::decode_duration;
 use super::label;
 use super::object::{self, DEPTH_MAX, is_too_deep};
 use super::rejected::Rejected;
-use super::request::{Request, Rewind, Verb};
+use super::request::{Request, Rewind, Verb, Watch};
 use super::suggest::nearest;
 use super::value::{count, reference, string};
 
@@ -93,7 +93,7 @@ impl<'a> Given<'a, 33> {
                 since: self.since()?,
                 rewind: self.rewind()?,
                 name: self.string("as")?,
-                presence: self.switch("presence")?,
+                presence: self.watch()?,
                 data: self.member_data()?,
                 state: self.switch("state")?,
             },
@@ -134,6 +134,18 @@ impl<'a> Given<'a, 33> {
             },
             _ => Verb::Nick { name: room },
         })
+    }
+
+    fn watch(&self) -> Result<Watch, String> {
+        let Some(value) = self.value("presence") else {
+            return Ok(Watch::Nothing);
+        };
+        match value.get() {
+            "\"counts\"" => Ok(Watch::Counts),
+            "true" => Ok(Watch::Users),
+            "false" => Ok(Watch::Nothing),
+            _ => Err("\"presence\" must be true, false or \"counts\"".to_owned()),
+        }
     }
 
     fn member_data(&self) -> Result<Option<Cow<'a, str>>, String> {

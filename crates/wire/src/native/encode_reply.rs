@@ -478,6 +478,10 @@ fn members_list(out: &mut Vec<u8>, members: &[Member<'_>]) {
         if !member.conns.is_empty() {
             out.push(b']');
         }
+        if member.conns_count as usize > member.conns.len().max(1) {
+            out.extend_from_slice(b",\"conns_count\":");
+            number(out, u64::from(member.conns_count));
+        }
         if let Some(data) = &member.data {
             out.extend_from_slice(b",\"data\":");
             encode_json(out, data.as_bytes());

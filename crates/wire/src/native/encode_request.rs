@@ -3,7 +3,7 @@ use serde_json::value::RawValue;
 use super::delivery::{payload, text_field};
 use super::duration::encode_duration;
 use super::escape::{encode_json, number};
-use super::request::{BatchMessage, Expect, Lane, Request, Rewind, Verb};
+use super::request::{BatchMessage, Expect, Lane, Request, Rewind, Verb, Watch};
 
 impl Request<'_> {
     /// Appends the object in its canonical order, without a line end.
@@ -37,7 +37,8 @@ impl Verb<'_> {
                 optional_text(out, b",\"since\":", since.as_deref());
                 rewind_field(out, *rewind);
                 optional_text(out, b",\"as\":", name.as_deref());
-                switch(out, b",\"presence\":true", *presence);
+                switch(out, b",\"presence\":true", *presence == Watch::Users);
+                switch(out, b",\"presence\":\"counts\"", *presence == Watch::Counts);
                 if let Some(data) = data {
                     out.extend_from_slice(b",\"data\":");
                     encode_json(out, data.as_bytes());

@@ -48,5 +48,6 @@ pub use rejected::Rejected;
 pub use reply::{Announcement, Member, Message, Place, Recovery, Reply, Roster, Taken};
 pub use request::{
     BATCH_MESSAGES_MAX, BatchMessage, Expect, Lane, REFERENCE_BYTES_MAX, Request, Rewind, Verb,
+    Watch,
 };
 pub(crate) use suggest::nearest;

@@ -281,6 +281,8 @@ pub struct Member<'a> {
     pub id: Cow<'a, str>,
     /// All its connections, where it has several: their doors and ids. At most 16 are listed.
     pub conns: Vec<Place<'a>>,
+    /// How many it has; on the wire only where not all are listed.
+    pub conns_count: u32,
     /// What it says of itself: one JSON value, its bytes as they came.
     pub data: Option<Cow<'a, str>>,
 }

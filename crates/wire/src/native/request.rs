@@ -34,8 +34,8 @@ pub enum Verb<'a> {
         rewind: Option<Rewind>,
         /// `as`: the display name, from now on and in every room of the Conn.
         name: Option<Cow<'a, str>>,
-        /// `presence`: be told who is there, comes and goes.
-        presence: bool,
+        /// `presence`: be told who is there, comes and goes, or only how many are there.
+        presence: Watch,
         /// `data`: what the user says of itself to whoever asks for presence: any JSON value.
         data: Option<Cow<'a, str>>,
         /// `state`: be told what is set. The one field that is also a verb; beside `join` it is a field.
@@ -168,6 +168,18 @@ impl<'a> Request<'a> {
     pub fn reference_json(&self) -> Option<&'a str> {
         self.reference.map(RawValue::get)
     }
+}
+
+/// What a reader wants to hear of who is in a room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Watch {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// `"presence":"counts"`: how many there are, and nobody is listed.
+    Counts,
+    /// `"presence":true`: who.
+    Users,
 }
 
 impl Verb<'_> {

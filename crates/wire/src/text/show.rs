@@ -124,8 +124,8 @@ pub fn encode_who(out: &mut Vec<u8>, room: &str, count: u32, members: &[Member<'
         text.push_str(&member.name);
         text.push_str(" (");
         text.push_str(&member.door);
-        if member.conns.len() > 1 {
-            text.push_str(&format!(", {} connections", member.conns.len()));
+        if member.conns_count > 1 {
+            text.push_str(&format!(", {} connections", member.conns_count));
         }
         text.push(')');
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use taut_files::Conditions;
 use taut_gate::Format;
 use taut_gate::http::{self as gate_http, Action, Poll, Problem, Publish, Reply, Routed};
-use taut_hub::{ConnId, Door, Input, Join, Ticket};
+use taut_hub::{ConnId, Door, Farewell, Input, Join, Ticket, Watch};
 use taut_wire::http::{self, BodyDecoder, Framing, Version};
 use taut_wire::native::Taken;
 
@@ -254,7 +254,10 @@ impl Core {
             name,
             door: conn.door(),
             start: socket.start,
-            presence: socket.native && socket.presence,
+            presence: match socket.native {
+                true => socket.presence,
+                false => Watch::Nothing,
+            },
             data: None,
             state: socket.native && socket.state,
         };
@@ -310,7 +313,7 @@ impl Core {
             name,
             door: Door("http"),
             start: poll.range.start,
-            presence: false,
+            presence: Watch::Nothing,
             data: None,
             state: false,
         };
@@ -348,6 +351,8 @@ impl Core {
             conn: id,
             ticket: THE_WAIT,
             room: poll.room.clone(),
+            // The next poll is about to come: until then it is there.
+            farewell: Farewell::Vanished,
         });
         self.read_room(id, poll);
     }
