@@ -10,6 +10,8 @@ mod error;
 mod files;
 mod health;
 mod keeper;
+#[cfg(test)]
+mod library;
 mod listen;
 mod page;
 mod server;
