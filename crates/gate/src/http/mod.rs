@@ -12,7 +12,7 @@ pub use action::{
     Streaming, Streams,
 };
 pub use engine::{EngineDialect, EnginePath, EngineRequest, EngineWants};
-pub(crate) use parameters::position;
+pub use parameters::position;
 pub use respond::{LibraryFile, Reply, Responder, refused};
 pub use route::{Routed, route};
 pub use site::Site;

@@ -36,6 +36,8 @@ pub struct Routed {
     pub origin: Option<String>,
     /// Answer with the head alone.
     pub head_only: bool,
+    /// The page may send its cookies along.
+    pub credentials: bool,
 }
 
 /// Says what a request asks for. The Host and Origin rules of `site` come first, on every path alike.
@@ -46,6 +48,7 @@ pub fn route(request: &Request<'_>, site: &Site) -> Routed {
         action: Action::Refuse(problem),
         origin: None,
         head_only,
+        credentials: false,
     };
     if let Err(problem) = site.admit(request) {
         return refused(problem);
@@ -55,6 +58,10 @@ pub fn route(request: &Request<'_>, site: &Site) -> Routed {
         action,
         origin: request.headers.first("origin").map(str::to_owned),
         head_only,
+        credentials: site
+            .engines
+            .iter()
+            .any(|engine| request.path.starts_with(engine.path.trim_end_matches('/'))),
     }
 }
 

@@ -67,6 +67,9 @@ impl Core {
             Talk::Stream(_) => self.stream_alarm(id),
             Talk::Payload(..) | Talk::Native(..) => self.socket_alarm(id),
             Talk::Datagrams(_) => self.datagram_alarm(id),
+            Talk::Engine(_) => self.engine_alarm(id),
+            // The move took too long; the session goes on without it.
+            Talk::Probe(_) => self.close(id, Close::Silent, None),
             Talk::Lines(_) | Talk::Text(_) | Talk::Unproven(_) => {}
         }
     }
