@@ -118,7 +118,7 @@ fn what_is_wrong_in_a_batch_is_said_with_its_number() {
     };
     assert_eq!(
         second("{}"),
-        "message 2 of the batch: a message needs \"data\" or \"base64\""
+        "message 2 of the batch: a message needs \"data\", \"base64\" or \"args\""
     );
     assert!(second("[1]").contains("one JSON object"));
     assert!(second(r#"{"data":1,"id":"x"}"#).contains("beside the batch"));

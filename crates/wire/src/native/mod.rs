@@ -31,9 +31,11 @@ mod suggest;
 mod value;
 
 pub use body::{Body, Payload, check_json};
+pub(crate) use decode_publish::BASE64;
 pub use decode_publish::{decode_batch, decode_batch_lines};
 pub use decode_reply::decode_reply;
 pub use decode_request::decode_request;
+pub(crate) use delivery::encode_base64;
 pub use delivery::{Delivery, encode_announcement, encode_delivery};
 pub use duration::{decode_duration, encode_duration};
 pub use encode_reply::{
