@@ -75,11 +75,16 @@ pub fn unpack(packed: &[u8]) -> Option<Arguments<'_>> {
     Some(Arguments { json, attachments })
 }
 
-/// Whether the valid JSON array `json` names each of `attachments` attachments exactly once, and nothing that a reader could take for one.
+/// Whether the valid JSON array `json` may be published with so many attachments: it nests no deeper than [`native::DEPTH_MAX`], names each
+/// of them exactly once, and holds nothing else that a reader could take for one.
 ///
 /// # Errors
 /// A sentence that says what is wrong.
 pub fn check(json: &str, attachments: usize) -> Result<(), String> {
+    if native::is_too_deep(json.as_bytes()) {
+        let max = native::DEPTH_MAX;
+        return Err(format!("the arguments nest deeper than {max} levels"));
+    }
     if attachments == 0 {
         return Ok(());
     }
@@ -179,6 +184,19 @@ pub(crate) fn from_checked(json: &str) -> Result<(String, Vec<Vec<u8>>), String>
         return Err(stray());
     }
     Ok((array, attachments))
+}
+
+/// Packs arguments as a server says them. What looks like an attachment and cannot be one is somebody's own data, which Socket.IO clients may
+/// say: then nothing in these arguments is taken for an attachment.
+///
+/// # Errors
+/// A sentence, where `json`, which is JSON, is no array.
+pub(crate) fn pack_said(json: &str) -> Result<Vec<u8>, String> {
+    match from_checked(json) {
+        Ok((array, attachments)) => Ok(pack(&array, &attachments)),
+        Err(_) if json.starts_with('[') => Ok(json.as_bytes().to_vec()),
+        Err(error) => Err(error),
+    }
 }
 
 /// How many arguments there are, and each as its JSON.

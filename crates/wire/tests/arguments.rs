@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use taut_wire::arguments::{
     ATTACHMENTS_MAX, Arguments, check, encode_packed, from_json, pack, split, unpack,
 };
+use taut_wire::native::{Body, Reply, Verb, decode_reply, decode_request};
 
 fn encoded(json: &str, attachments: &[&[u8]]) -> String {
     let mut out = Vec::new();
@@ -99,6 +100,11 @@ fn what_does_not_fit_together_is_refused() {
             "_placeholder",
         ),
         ("[]", ATTACHMENTS_MAX + 1, "at most 64"),
+        (
+            &format!("{}{}", "[".repeat(121), "]".repeat(121)),
+            0,
+            "deeper",
+        ),
     ] {
         let refused = check(json, attachments).unwrap_err();
         assert!(refused.contains(text), "{json}: {refused}");
@@ -155,6 +161,72 @@ fn what_is_no_list_of_arguments_is_refused() {
     let many = vec![r#"{"base64":""}"#; ATTACHMENTS_MAX + 1].join(",");
     let refused = from_json(&format!("[{many}]")).unwrap_err();
     assert!(refused.contains("at most 64"), "{refused}");
+}
+
+#[test]
+fn what_only_looks_like_an_attachment_breaks_nobody_who_reads_it() {
+    let said = |args: &str| {
+        let unit =
+            format!(r#"{{"room":"a","at":"k-1","from":"b","event":"c","time":1,"args":{args}}}"#);
+        match decode_reply(unit.as_bytes()) {
+            Ok(Reply::Message(message)) => match message.body {
+                Body::Args(packed) => packed.into_owned(),
+                other => panic!("{other:?}"),
+            },
+            Ok(other) => panic!("{other:?}"),
+            Err(violation) => violation.text.into_owned().into_bytes(),
+        }
+    };
+    let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+    let many = format!("[{}]", vec![r#"{"base64":""}"#; 100].join(","));
+    let own = r#"[{"base64":"YQ=="},{"_placeholder":true,"num":0}]"#;
+    for args in [r#"[{"base64":"no, not that"}]"#, own, &deep, &many] {
+        assert_eq!(said(args), args.as_bytes());
+        let mut again = Vec::new();
+        encode_packed(&mut again, &said(args));
+        assert_eq!(again, args.as_bytes());
+    }
+    assert_eq!(
+        unpack(&said(r#"[{"base64":"YQ"}]"#)).unwrap().attachments,
+        [b"a"]
+    );
+    assert_eq!(said("{}"), b"the arguments must be a list");
+}
+
+#[test]
+fn arguments_are_published_with_the_rules_of_any_body() {
+    let body = |fields: &str| {
+        let unit = format!(r#"{{"publish":"a",{fields}}}"#);
+        match decode_request(unit.as_bytes()) {
+            Ok(request) => match request.verb {
+                Verb::Publish { body, .. } => Ok(body.into_owned()),
+                other => panic!("{other:?}"),
+            },
+            Err(rejected) => Err((rejected.code, rejected.text.into_owned())),
+        }
+    };
+    let packed = pack(r#"[1,{"_placeholder":true,"num":0}]"#, &[b"\0"]);
+    assert_eq!(
+        body(r#""args":[1,{"base64":"AA=="}],"base64":null"#),
+        Ok(Body::Args(packed.into()))
+    );
+    for (fields, text) in [
+        (r#""args":7"#, "\"args\": the arguments must be a list"),
+        (
+            r#""args":[{"base64":"?"}]"#,
+            "\"args\": \"base64\" is not base64",
+        ),
+        (r#""args":[],"data":1"#, "exclude each other"),
+        (r#""args":[],"base64":"AA==""#, "exclude each other"),
+        (r#""args":null"#, "needs \"data\", \"base64\" or \"args\""),
+    ] {
+        let (code, told) = body(fields).unwrap_err();
+        assert_eq!(code, "bad-field");
+        assert!(told.contains(text), "{fields}: {told}");
+    }
+    let deep = format!("\"args\":{}{}", "[".repeat(121), "]".repeat(121));
+    let (_, told) = body(&deep).unwrap_err();
+    assert_eq!(told, "\"args\" nests deeper than 120 levels");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::arguments;
 
 use super::body::Body;
 use super::label::{self, BadLabel};
-use super::object::{self, DEPTH_MAX, Fields};
+use super::object::{self, DEPTH_MAX, Fields, is_too_deep};
 use super::request::{BATCH_MESSAGES_MAX, BatchMessage, Expect, Lane, Verb};
 use super::value::{count, present, string, switch, wide_count};
 
@@ -252,16 +252,16 @@ fn data_body(data: &RawValue) -> Result<Body<'_>, String> {
     if json.starts_with('"') {
         return Ok(Body::Text(string("data", data)?));
     }
-    if object::is_too_deep(json.as_bytes()) {
+    if is_too_deep(json.as_bytes()) {
         return Err(format!("\"data\" nests deeper than {DEPTH_MAX} levels"));
     }
     Ok(Body::Json(Cow::Borrowed(json)))
 }
 
 /// What an `args` means: arguments with their attachments as `{"base64":"…"}`.
-pub(super) fn args_body(args: &RawValue) -> Result<Body<'static>, String> {
+fn args_body(args: &RawValue) -> Result<Body<'static>, String> {
     let json = args.get();
-    if object::is_too_deep(json.as_bytes()) {
+    if is_too_deep(json.as_bytes()) {
         return Err(format!("\"args\" nests deeper than {DEPTH_MAX} levels"));
     }
     let (array, attachments) =

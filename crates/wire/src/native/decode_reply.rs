@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use serde_json::value::RawValue;
 
-use crate::Violation;
+use crate::{Violation, arguments};
 
 use super::body::Body;
-use super::decode_publish::{BASE64, args_body};
+use super::decode_publish::BASE64;
 use super::object::{self, Fields};
 use super::reply::{Announcement, Member, Message, Place, Recovery, Reply, Roster, Taken};
 use super::value::{count, present, string, switch, wide_count};
@@ -365,7 +365,7 @@ impl<'a, const N: usize> Given<'a, N> {
     }
 
     /// A string that holds half of a surrogate pair, which somebody may have published as `application/json`,
-    /// is no text, but it is JSON.
+    /// is no text, but it is JSON. Likewise arguments may hold what only looks like an attachment.
     fn body(&self) -> Result<Body<'a>, String> {
         if let Some(data) = self.raw("data") {
             let json = data.get();
@@ -375,7 +375,7 @@ impl<'a, const N: usize> Given<'a, N> {
             });
         }
         if let Some(args) = self.value("args") {
-            return args_body(args);
+            return Ok(Body::Args(Cow::Owned(arguments::pack_said(args.get())?)));
         }
         self.piece().map(Body::Binary)
     }
