@@ -7,7 +7,9 @@ use taut_wire::native::{self, BatchMessage, Lane, Recovery, Reply, Rewind, Verb}
 
 use crate::error::Error;
 use crate::exchange::Request;
-use crate::message::{Body, Joined, Message, Page, Position, Present, Published, Roster, State};
+use crate::message::{
+    Arguments, Body, Joined, Message, Page, Position, Present, Published, Roster, State,
+};
 use crate::request::{Content, Expect, History, Join, Publish, Start};
 
 /// What a request was answered with.
@@ -189,6 +191,7 @@ impl Body {
             Self::Text(text) => native::Body::Text(Cow::Borrowed(text)),
             Self::Json(json) => native::Body::Json(Cow::Borrowed(json.get())),
             Self::Binary(bytes) => native::Body::Binary(Cow::Borrowed(bytes)),
+            Self::Args(arguments) => native::Body::Args(Cow::Borrowed(arguments.packed())),
         }
     }
 }
@@ -382,6 +385,7 @@ fn message(said: native::Message<'_>) -> Result<Message, Error> {
         body: match said.body {
             native::Body::Text(text) => Body::Text(text.into_owned()),
             native::Body::Binary(bytes) => Body::Binary(bytes.into_owned()),
+            native::Body::Args(packed) => Body::Args(Arguments::of_packed(packed.into_owned())),
             native::Body::Json(json) => match RawValue::from_string(json.into_owned()) {
                 Ok(json) => Body::Json(json),
                 Err(error) => return Err(Error::Violation(format!("a body is no JSON: {error}"))),

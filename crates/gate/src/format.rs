@@ -1,7 +1,7 @@
 use taut_hub::{Body, Effect, Message, Origin, Position, Room};
 use taut_wire::native::{Delivery, Payload, encode_announcement, encode_delivery, encode_string};
 use taut_wire::ws::{self, Opcode};
-use taut_wire::{http, sse, text};
+use taut_wire::{arguments, http, sse, text};
 
 use crate::socketio::{Framing, View, Way, encode_message};
 
@@ -99,19 +99,16 @@ impl Encoder {
             | Format::SocketIoJoined => self.socketio(format, room, message, out),
             // It has no words for a key that ends, and an empty payload would be a message like any other.
             Format::Payload | Format::PayloadDeflated if ends_key(message) => {}
-            Format::Payload => {
-                ws::encode_frame(
-                    out,
-                    true,
-                    false,
-                    opcode(&message.body),
-                    message.body.bytes(),
-                    None,
-                );
-            }
-            Format::PayloadDeflated => {
-                self.deflated(opcode(&message.body), message.body.bytes(), out);
-            }
+            Format::Payload | Format::PayloadDeflated => match &message.body {
+                Body::Args(packed) => {
+                    let mut json = std::mem::take(&mut self.scratch);
+                    json.clear();
+                    arguments::encode_packed(&mut json, packed);
+                    self.frame(format, Opcode::Text, &json, out);
+                    self.scratch = json;
+                }
+                body => self.frame(format, opcode(body), body.bytes(), out),
+            },
             Format::Lines => {
                 native(room, message, out);
                 out.push(b'\n');
@@ -165,9 +162,18 @@ impl Encoder {
                 unit.push(b'\n');
                 http::encode_chunk(out, unit);
             }
-            Format::NativeDeflated => self.deflated(Opcode::Text, unit, out),
             Format::Events => out.extend_from_slice(unit),
-            _ => ws::encode_frame(out, true, false, Opcode::Text, unit, None),
+            _ => self.frame(format, Opcode::Text, unit, out),
+        }
+    }
+
+    /// One frame as the Format has it.
+    fn frame(&mut self, format: Format, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+        match format {
+            Format::PayloadDeflated | Format::NativeDeflated => {
+                self.deflated(opcode, payload, out);
+            }
+            _ => ws::encode_frame(out, true, false, opcode, payload, None),
         }
     }
 
@@ -218,7 +224,7 @@ pub const WINDOW_BITS: u8 = 15;
 
 fn opcode(body: &Body) -> Opcode {
     match body {
-        Body::Text(_) | Body::Json(_) => Opcode::Text,
+        Body::Text(_) | Body::Json(_) | Body::Args(_) => Opcode::Text,
         Body::Binary(_) => Opcode::Binary,
     }
 }
@@ -228,6 +234,7 @@ pub(crate) fn payload(body: &Body) -> Payload<'_> {
         Body::Text(bytes) => Payload::Text(bytes),
         Body::Json(bytes) => Payload::Json(bytes),
         Body::Binary(bytes) => Payload::Binary(bytes),
+        Body::Args(packed) => Payload::Args(packed),
     }
 }
 
@@ -290,6 +297,12 @@ fn event(room: &Room, message: &Message, out: &mut Vec<u8>) {
             use base64::Engine as _;
             let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
             made = format!("data:application/octet-stream;base64,{encoded}");
+            made.into()
+        }
+        Body::Args(packed) => {
+            let mut json = Vec::new();
+            arguments::encode_packed(&mut json, packed);
+            made = String::from_utf8_lossy(&json).into_owned();
             made.into()
         }
     };

@@ -69,6 +69,7 @@ fn payload(body: &Body) -> Payload<'_> {
         Body::Text(text) => Payload::Text(text.as_bytes()),
         Body::Json(json) => Payload::Json(json.get().as_bytes()),
         Body::Binary(bytes) => Payload::Binary(bytes),
+        Body::Args(arguments) => Payload::Args(arguments.packed()),
     }
 }
 

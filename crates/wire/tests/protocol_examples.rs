@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use taut_wire::arguments;
 use taut_wire::http::{self, problem};
 use taut_wire::native::{self, Body, Message, Reply};
 use taut_wire::sse;
@@ -221,6 +222,11 @@ fn messages_are_events_as_stated() {
                 Body::Binary(_) => {
                     let base64 = unit.split('"').rev().nth(1).unwrap();
                     format!("data:application/octet-stream;base64,{base64}")
+                }
+                Body::Args(packed) => {
+                    let mut json = Vec::new();
+                    arguments::encode_packed(&mut json, packed);
+                    String::from_utf8(json).unwrap()
                 }
             };
             let mut out = Vec::new();

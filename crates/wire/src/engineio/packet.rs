@@ -74,7 +74,7 @@ pub fn encode_text(out: &mut Vec<u8>, packet: &Packet<'_>) {
         Packet::Noop => (b'6', ""),
         Packet::Binary(bytes) => {
             out.push(b'b');
-            native::base64(out, bytes);
+            native::encode_base64(out, bytes);
             return;
         }
     };
