@@ -10,7 +10,7 @@ pub const ACK_ID_MAX: u64 = (1 << 53) - 1;
 pub struct Packet<'a> {
     /// `/` or `/name`. A query behind `?` has been cut off.
     pub namespace: &'a str,
-    /// The number that an event's ack repeats. Other packets have none.
+    /// The number of an event that wants an ack, and of that ack. On other packets it means nothing.
     pub id: Option<u64>,
     /// How many binary packets follow. Only events and acks have any, and are `5` and `6` on the wire then.
     pub attachments: u32,
