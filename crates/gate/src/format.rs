@@ -205,7 +205,15 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) {
         let at = room.position(message.offset).to_string();
-        encode_message(out, &mut self.scratch, framing, view, room.name(), &at, message);
+        encode_message(
+            out,
+            &mut self.scratch,
+            framing,
+            view,
+            room.name(),
+            &at,
+            message,
+        );
     }
 
     /// One frame, compressed where that makes it smaller. Once per broadcast, without context takeover.

@@ -21,7 +21,6 @@ mod talk;
 
 pub use application::{Application, Heard, Say};
 pub use config::{Config, EngineLimits, FilesConfig, Limits};
-pub use taut_gate::http::{EngineDialect, EnginePath};
 pub use error::{Fault, StartError};
 pub use health::Health;
 pub use listen::{
@@ -29,3 +28,4 @@ pub use listen::{
 };
 pub use server::Server;
 pub use stop::Stopper;
+pub use taut_gate::http::{EngineDialect, EnginePath};

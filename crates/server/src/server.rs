@@ -11,8 +11,8 @@ use taut_files::Files;
 use taut_gate::http::Site;
 use taut_hub::{Epoch, Policies, Shard, ShardSettings, Store};
 
-use crate::application::Application;
 use crate::acceptor::{self, Acceptor, INTAKE_SOCKETS, Intake};
+use crate::application::Application;
 use crate::config::{Config, FilesConfig, Limits};
 use crate::core::{self, Alert, Core, Links, Parts};
 use crate::error::{Fault, StartError};
@@ -375,7 +375,11 @@ fn make_cores(
             }),
             links,
             health: Arc::clone(&shared.health),
-            sessions: Sessions::new(Arc::clone(&shared.seal), Arc::clone(&shared.lives), random()?),
+            sessions: Sessions::new(
+                Arc::clone(&shared.seal),
+                Arc::clone(&shared.lives),
+                random()?,
+            ),
             application: shared.application.clone(),
         }));
     }

@@ -59,15 +59,23 @@ impl Auth {
 }
 
 fn rewind(given: &Value) -> Result<Option<Start>, (&'static str, String)> {
-    let bad = || ("bad-field", "rewind is a number of messages or a time like \"10m\"".to_owned());
+    let bad = || {
+        (
+            "bad-field",
+            "rewind is a number of messages or a time like \"10m\"".to_owned(),
+        )
+    };
     match given {
         Value::Number(count) => {
             let count = count.as_u64().and_then(|count| u32::try_from(count).ok());
-            count.map(|count| Some(Start::Rewind(count))).ok_or_else(bad)
+            count
+                .map(|count| Some(Start::Rewind(count)))
+                .ok_or_else(bad)
         }
         Value::String(span) => {
             let ms = native::decode_duration(span);
-            ms.map(|ms| Some(rewound(native::Rewind::Ms(ms)))).ok_or_else(bad)
+            ms.map(|ms| Some(rewound(native::Rewind::Ms(ms))))
+                .ok_or_else(bad)
         }
         _ => Ok(None),
     }

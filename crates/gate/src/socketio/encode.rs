@@ -170,6 +170,9 @@ pub fn encode_attachment(out: &mut Vec<u8>, framing: Framing, bytes: &[u8]) {
 
 /// What is between the brackets of a JSON array.
 fn inside(array: &str) -> &[u8] {
-    let inner = array.trim().strip_prefix('[').and_then(|a| a.strip_suffix(']'));
+    let inner = array
+        .trim()
+        .strip_prefix('[')
+        .and_then(|a| a.strip_suffix(']'));
     inner.unwrap_or_default().trim().as_bytes()
 }

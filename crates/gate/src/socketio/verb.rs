@@ -10,10 +10,19 @@ use crate::command::{Command, Speaker};
 
 /// The verbs of the namespace `/`, and how each is called.
 const VERBS: [(&str, &str); 5] = [
-    ("join", "emit(\"join\", room[, {since, rewind, as, presence, state}][, ack])"),
+    (
+        "join",
+        "emit(\"join\", room[, {since, rewind, as, presence, state}][, ack])",
+    ),
     ("leave", "emit(\"leave\", room[, ack])"),
-    ("publish", "emit(\"publish\", room, data[, {event, key, id}][, ack])"),
-    ("history", "emit(\"history\", room[, {since, until, rewind, limit, reverse}], ack)"),
+    (
+        "publish",
+        "emit(\"publish\", room, data[, {event, key, id}][, ack])",
+    ),
+    (
+        "history",
+        "emit(\"history\", room[, {since, until, rewind, limit, reverse}], ack)",
+    ),
     ("who", "emit(\"who\", room[, {counts}], ack)"),
 ];
 
@@ -110,7 +119,11 @@ fn said(
     speaker: &Speaker,
 ) -> Result<Command, Rejected<'static>> {
     native::check_event(event.name).map_err(|error| refused("bad-field", error.to_string()))?;
-    let arguments: Vec<&str> = event.arguments.iter().map(|argument| argument.get()).collect();
+    let arguments: Vec<&str> = event
+        .arguments
+        .iter()
+        .map(|argument| argument.get())
+        .collect();
     let body = body_of(&arguments, event.attachments)?;
     Ok(Command::Publish {
         room: room.cloned().unwrap_or_else(RoomName::lobby),
@@ -145,7 +158,8 @@ fn body_of(arguments: &[&str], attachments: &[Vec<u8>]) -> Result<Body, Rejected
 
 /// The text of a JSON string; `None` where it is none, or holds half a surrogate pair, which no text can.
 fn plain_string(json: &str) -> Option<String> {
-    json.starts_with('"').then(|| serde_json::from_str(json).ok())?
+    json.starts_with('"')
+        .then(|| serde_json::from_str(json).ok())?
 }
 
 fn is_placeholder(argument: &str) -> bool {

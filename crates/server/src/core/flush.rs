@@ -289,9 +289,11 @@ impl Core {
                 }
             }
             if out.len() >= GATHER_BYTES {
+                self.settle_recoveries(id, out);
                 return true;
             }
         }
+        self.settle_recoveries(id, out);
         false
     }
 

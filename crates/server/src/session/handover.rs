@@ -46,9 +46,11 @@ impl Core {
             return;
         }
         self.count_one_more();
-        let id = self
-            .conns
-            .insert(handover.stream, Talk::Http(Box::default()), self.now.mono_ms);
+        let id = self.conns.insert(
+            handover.stream,
+            Talk::Http(Box::default()),
+            self.now.mono_ms,
+        );
         let blocked = handover.output.is_some();
         if let Some(conn) = self.conns.find(id) {
             conn.input = handover.input;

@@ -1,4 +1,4 @@
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 /// Bytes of a tag: 128 bits of HMAC-SHA-256 (RFC 2104 §5).
@@ -61,6 +61,10 @@ mod tests {
         assert!(!seal.holds(&tag, "session", &[b"ab", b"c"]));
         assert!(!seal.holds(&tag[..15], "pass", &[b"ab", b"c"]));
         assert!(!seal.holds(&[], "pass", &[b"ab", b"c"]));
-        assert!(!Seal::new(&[8; 32]).unwrap().holds(&tag, "pass", &[b"ab", b"c"]));
+        assert!(
+            !Seal::new(&[8; 32])
+                .unwrap()
+                .holds(&tag, "pass", &[b"ab", b"c"])
+        );
     }
 }

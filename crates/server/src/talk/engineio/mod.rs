@@ -90,7 +90,13 @@ impl Engine {
     }
 
     /// The last words: what each namespace is told, and the carrier's own end.
-    pub(super) fn farewell(&mut self, out: &mut Vec<u8>, close: Close, text: Option<&str>, seed: u32) {
+    pub(super) fn farewell(
+        &mut self,
+        out: &mut Vec<u8>,
+        close: Close,
+        text: Option<&str>,
+        seed: u32,
+    ) {
         let framing = self.framing();
         if let Dialect::SocketIo(socketio) = &self.dialect {
             socketio.farewell(out, framing, close, text, seed);
@@ -187,7 +193,7 @@ impl Core {
     }
 
     fn say_open(&mut self, session: ConnId, secret: [u8; SECRET_BYTES]) {
-        let limits = &self.limits.engine;
+        let limits = self.limits.engine.clone();
         let is_socket = self
             .engine(session)
             .is_some_and(|engine| matches!(engine.carrier, Carrier::Socket(_)));
@@ -276,7 +282,14 @@ impl Core {
             None | Some(Event::Pong(_)) => Step::Took(consumed),
             Some(Event::Ping(payload)) => {
                 let payload = payload.to_vec();
-                ws::encode_frame(conn.answers(), true, false, ws::Opcode::Pong, &payload, None);
+                ws::encode_frame(
+                    conn.answers(),
+                    true,
+                    false,
+                    ws::Opcode::Pong,
+                    &payload,
+                    None,
+                );
                 self.touch(id.slot);
                 Step::Took(consumed)
             }

@@ -1,7 +1,6 @@
 //! HTTP long-polling: at most one poll and one POST of a session at a time (Engine.IO protocol v4, “HTTP long-polling”).
 
 use taut_gate::Close;
-use taut_gate::http::Reply;
 use taut_hub::{ConnId, Farewell};
 use taut_wire::Violation;
 use taut_wire::engineio::{self, Packet, RequestError};
@@ -249,7 +248,9 @@ impl Core {
 
     /// Everything posted is decoded.
     fn post_done(&mut self, session: ConnId) {
-        let post = self.polling(session).and_then(|polling| polling.post.take());
+        let post = self
+            .polling(session)
+            .and_then(|polling| polling.post.take());
         if let Some(post) = post {
             self.answer(post, |responder, out, reply| {
                 responder.packets(out, reply, b"ok");
@@ -264,7 +265,9 @@ impl Core {
 
     /// A client that polls broke the protocol: its POST is refused, its poll is told that the session has ended.
     fn fail(&mut self, session: ConnId) {
-        let post = self.polling(session).and_then(|polling| polling.post.take());
+        let post = self
+            .polling(session)
+            .and_then(|polling| polling.post.take());
         if let Some(post) = post {
             self.answer(post, |responder, out, reply| {
                 responder.engine_refused(out, reply, RequestError::BadRequest);
@@ -312,19 +315,6 @@ impl Core {
     }
 }
 
-impl Polling {
-    /// Whether a poll waits.
-    pub(super) fn is_polled(&self) -> bool {
-        self.poll.is_some()
-    }
-
-    /// Whether a POST is under way.
-    pub(super) fn is_posting(&self) -> bool {
-        self.post.is_some()
-    }
-}
-
-/// The answer to a poll has to be told from one that nobody reads.
 impl Talk {
     /// The session that an HTTP Conn waits for or brings something to.
     pub(crate) fn session(&self) -> Option<ConnId> {
@@ -336,13 +326,5 @@ impl Talk {
             },
             _ => None,
         }
-    }
-}
-
-/// How a reply to a request of Engine.IO is written: the page that asked may send its cookies along.
-pub(in super::super) fn with_credentials(reply: Reply) -> Reply {
-    Reply {
-        credentials: true,
-        ..reply
     }
 }

@@ -63,7 +63,11 @@ impl Core {
         let Talk::Probe(probe) = &mut conn.talk else {
             return Step::More;
         };
-        let decoded = match probe.socket.decoder.decode(&settings, data, &mut self.inflater) {
+        let decoded = match probe
+            .socket
+            .decoder
+            .decode(&settings, data, &mut self.inflater)
+        {
             Ok(decoded) => decoded,
             Err(error) => {
                 return Step::End(
@@ -144,9 +148,9 @@ impl Core {
     pub(super) fn is_moving(&mut self, session: ConnId) -> bool {
         let probe = self.engine(session).and_then(|engine| engine.probe);
         probe.is_some_and(|probe| {
-            self.conns.find(probe).is_some_and(
-                |conn| matches!(&conn.talk, Talk::Probe(probe) if probe.answered),
-            )
+            self.conns
+                .find(probe)
+                .is_some_and(|conn| matches!(&conn.talk, Talk::Probe(probe) if probe.answered))
         })
     }
 

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use taut_files::Conditions;
 use taut_gate::Format;
-use taut_gate::http::{self as gate_http, Action, LibraryFile, Poll, Problem, Publish, Reply, Routed};
+use taut_gate::http::{
+    self as gate_http, Action, LibraryFile, Poll, Problem, Publish, Reply, Routed,
+};
 use taut_hub::{ConnId, Door, Farewell, Input, Join, Ticket, Watch};
 use taut_wire::http::{self, BodyDecoder, Framing, Version};
 use taut_wire::native::Taken;

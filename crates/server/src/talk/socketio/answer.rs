@@ -96,7 +96,9 @@ impl Core {
             _ => return,
         }
         if let Some(ack) = ack {
-            self.say(id, |out, framing| encode_ack(out, framing, namespace, ack, &unit));
+            self.say(id, |out, framing| {
+                encode_ack(out, framing, namespace, ack, &unit);
+            });
         }
         if let (Some(event), Some(room)) = (moved, of_room) {
             self.say_moved(id, namespace, event, &room);
@@ -104,13 +106,7 @@ impl Core {
     }
 
     /// A room joined by the verb is shown in `/`, with what is known of each message, also where it was shown there before.
-    fn show(
-        &mut self,
-        id: ConnId,
-        namespace: &Arc<str>,
-        room: taut_hub::RoomId,
-        name: &RoomName,
-    ) {
+    fn show(&mut self, id: ConnId, namespace: &Arc<str>, room: taut_hub::RoomId, name: &RoomName) {
         let Some(socketio) = self.socketio(id) else {
             return;
         };

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use taut_gate::socketio::{Auth, Framing, Offset, Stand, Way, encode_event, encode_packet, namespace_room};
 use taut_gate::native;
+use taut_gate::socketio::{
+    Auth, Framing, Offset, Stand, Way, encode_event, encode_packet, namespace_room,
+};
 use taut_hub::{
     ConnId, Door, Farewell, Input, Join, Message, Origin, Position, Recovery, Refusal, RoomId,
-    RoomName, Start, Watch,
+    RoomName, Start,
 };
 use taut_wire::native::encode_error;
 use taut_wire::socketio as wire;
 
-use super::super::{Step, Talk};
+use super::super::Step;
 use super::{Namespace, View, What};
 use crate::core::{Core, Parcel};
 use crate::session::{Pass, encode_public_id};
@@ -42,14 +44,20 @@ pub(super) struct Entering {
 
 impl Core {
     /// A client wants to enter a namespace.
-    pub(super) fn enter(&mut self, id: ConnId, namespace: &str, payload: &str) -> Step {
+    pub(super) fn enter_namespace(&mut self, id: ConnId, namespace: &str, payload: &str) -> Step {
         if let Some(application) = self.application.clone() {
             return self.enter_application(id, namespace, payload, &*application);
         }
         let room = match namespace_room(namespace) {
             Ok(room) => room,
             Err(error) => {
-                self.refuse_namespace(id, namespace, "Invalid namespace", "bad-room", &error.to_string());
+                self.refuse_namespace(
+                    id,
+                    namespace,
+                    "Invalid namespace",
+                    "bad-room",
+                    &error.to_string(),
+                );
                 return Step::Took(0);
             }
         };
@@ -258,10 +266,7 @@ impl Core {
         }
         let mut answer = Vec::new();
         self.answer_entering(id, namespace, &mut answer);
-        if let Some(conn) = self.conns.find(id) {
-            self.append(id, &answer);
-            let _ = conn;
-        }
+        self.append(id, &answer);
     }
 
     /// Whatever cannot be recovered whole is not: the client enters as if for the first time, with another id, and knows by that.
@@ -307,11 +312,11 @@ impl Core {
     }
 
     /// Namespaces that have now read all that they missed get the answer to their CONNECT.
-    pub(in super::super) fn settle_recoveries(&mut self, id: ConnId, out: &mut Vec<u8>) {
+    pub(crate) fn settle_recoveries(&mut self, id: ConnId, out: &mut Vec<u8>) {
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        let waiting: Vec<(Arc<str>, Vec<(RoomId, Position)>)> = socketio
+        let waiting: Vec<Waiting> = socketio
             .namespaces
             .iter()
             .filter_map(|namespace| {
@@ -321,9 +326,10 @@ impl Core {
             })
             .collect();
         for (namespace, rooms) in waiting {
-            let done = rooms
-                .iter()
-                .all(|(room, at)| self.stand(id, *room).is_none_or(|stand| stand.offset >= at.offset));
+            let done = rooms.iter().all(|(room, at)| {
+                self.stand(id, *room)
+                    .is_none_or(|stand| stand.offset >= at.offset)
+            });
             if done {
                 self.answer_entering(id, &namespace, out);
                 self.choose_format(id);
@@ -397,7 +403,7 @@ impl Core {
         text: &str,
     ) {
         let mut data = Vec::new();
-        encode_error(&mut data, code, None, text);
+        encode_error(&mut data, code, None, text, None);
         self.say(id, |out, framing| {
             encode_packet(out, &mut Vec::new(), framing, |out| {
                 wire::encode_connect_error(out, namespace, message, Some(&data));
@@ -417,6 +423,9 @@ impl Core {
         Some(room.position(member.cursor))
     }
 }
+
+/// A namespace that waits for its answer, and how far its rooms must be read before.
+type Waiting = (Arc<str>, Vec<(RoomId, Position)>);
 
 /// What a client that has just entered is told besides: what it wanted and cannot have, and what is set.
 fn say_first(

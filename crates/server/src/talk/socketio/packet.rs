@@ -41,7 +41,7 @@ impl Core {
         };
         let is_in = socketio.namespace(packet.namespace).is_some();
         match (&packet.content, is_in) {
-            (Content::Connect(auth), false) => self.enter(id, packet.namespace, auth),
+            (Content::Connect(auth), false) => self.enter_namespace(id, packet.namespace, auth),
             (Content::Connect(_), true) => violated("a namespace is entered twice"),
             // A client may leave just as it is refused.
             (Content::Disconnect, _) => {
@@ -140,7 +140,7 @@ impl Core {
         };
         let emitted = Emitted {
             name: event.name,
-            arguments: event.list.values(),
+            arguments: event.list.values().collect(),
             attachments: event.attachments,
         };
         match gate::emitted(&emitted, room.as_ref(), &Speaker { name, door }) {
