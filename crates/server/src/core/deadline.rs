@@ -15,7 +15,8 @@ impl Core {
     pub(crate) fn set_alarm(&mut self, slot: u32, delay_ms: u64) {
         let entry = self.conns.entry(slot);
         if let Some(conn) = self.conns.at(slot) {
-            self.wheel.arm(&mut conn.alarm, entry, delay_ms);
+            self.wheel
+                .arm(&mut conn.alarm, entry, self.now.mono_ms, delay_ms);
         }
     }
 

@@ -1,6 +1,7 @@
 //! When a session is looked at: to ping its client, to end it where no pong came, where it never entered a namespace, or where attachments stay out.
 
 use taut_gate::Close;
+use taut_gate::http::EngineDialect;
 use taut_hub::{ConnId, Farewell};
 use taut_wire::engineio::Packet;
 
@@ -31,12 +32,15 @@ impl Heartbeat {
 }
 
 impl Core {
-    pub(super) fn first_heartbeat(&self) -> Heartbeat {
+    pub(super) fn first_heartbeat(&self, dialect: EngineDialect) -> Heartbeat {
         let now_ms = self.now.mono_ms;
         Heartbeat {
             due_ms: now_ms + self.limits.engine.ping_ms,
             pinged: false,
-            enter_by_ms: now_ms + self.limits.engine.enter_ms_max,
+            enter_by_ms: match dialect {
+                EngineDialect::SocketIo => now_ms + self.limits.engine.enter_ms_max,
+                EngineDialect::Echo => 0,
+            },
             attach_by_ms: 0,
         }
     }
@@ -102,13 +106,22 @@ impl Core {
             return self.time_out(id);
         }
         beat.pinged = true;
-        beat.due_ms = now_ms + pong_ms;
+        beat.due_ms += pong_ms;
         self.say_packet(id, &Packet::Ping(""));
         self.beat_on(id);
     }
 
+    /// Whether the session's time is up, which its alarm is about to find out.
+    pub(super) fn is_overdue(&mut self, id: ConnId) -> bool {
+        let now_ms = self.now.mono_ms;
+        self.engine(id).is_some_and(|engine| {
+            let beat = &engine.heartbeat;
+            beat.pinged && beat.due_ms <= now_ms
+        })
+    }
+
     /// The client has been silent for too long.
-    fn time_out(&mut self, id: ConnId) {
+    pub(super) fn time_out(&mut self, id: ConnId) {
         match self.engine(id).map(|engine| &engine.carrier) {
             Some(Carrier::Polling(_)) => self.end_session(id, Farewell::Vanished, &Packet::Close),
             Some(Carrier::Socket(_)) => self.close(id, Close::Silent, None),

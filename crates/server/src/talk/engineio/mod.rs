@@ -140,6 +140,11 @@ impl Core {
             self.refuse_engine(id, RequestError::UnknownSid, framing);
             return Step::Took(length);
         }
+        if self.is_overdue(sid.conn) {
+            self.time_out(sid.conn);
+            self.refuse_engine(id, RequestError::UnknownSid, framing);
+            return Step::Took(length);
+        }
         match request.wants {
             EngineWants::Socket(answer) => self.begin_probe(id, sid.conn, &answer),
             EngineWants::Poll => self.begin_poll(id, sid.conn),
@@ -151,7 +156,7 @@ impl Core {
     /// Opens a session for a client that polls, or of the connection itself.
     fn engine_handshake(&mut self, id: ConnId, request: EngineRequest) {
         let secret = self.sessions.secret();
-        let heartbeat = self.first_heartbeat();
+        let heartbeat = self.first_heartbeat(request.dialect);
         let dialect = match request.dialect {
             EngineDialect::SocketIo => Dialect::SocketIo(SocketIo::default()),
             EngineDialect::Echo => Dialect::Echo,
@@ -357,7 +362,7 @@ impl Core {
         {
             return Step::End(Close::Asked, None);
         }
-        self.end_session(id, Farewell::Said, &Packet::Noop);
+        self.polled_close(id);
         Step::Took(0)
     }
 

@@ -14,6 +14,9 @@ use crate::core::Core;
 /// Bytes of room messages that one answer to a poll brings, beside own answers and one whole message.
 const PAYLOAD_BYTES: usize = 64 << 10;
 
+/// How long the last poll of a client that goes is waited for, in milliseconds.
+const LAST_POLL_MS_MAX: u64 = 50;
+
 /// A session's polls and POSTs.
 #[derive(Debug, Default)]
 pub(in super::super) struct Polling {
@@ -21,6 +24,8 @@ pub(in super::super) struct Polling {
     poll: Option<ConnId>,
     /// The HTTP Conn that sends some.
     post: Option<ConnId>,
+    /// The client has said that it goes.
+    closed: bool,
 }
 
 /// The body of a POST that comes in.
@@ -246,11 +251,28 @@ impl Core {
         }
     }
 
+    /// The client goes, by a POST. Where its poll is not here it may be on its way, over another connection: it is waited for before the POST is
+    /// answered, so that it finds a session that ends and not one that never was.
+    pub(super) fn polled_close(&mut self, session: ConnId) {
+        let Some(polling) = self.polling(session) else {
+            return;
+        };
+        if polling.poll.is_some() {
+            return self.end_session(session, Farewell::Said, &Packet::Noop);
+        }
+        polling.closed = true;
+        if let Some(conn) = self.conns.find(session) {
+            drop(conn.take_answers());
+            engineio::encode_text(conn.answers(), &Packet::Noop);
+        }
+        self.close_after_output(session);
+        self.set_alarm(session.slot, LAST_POLL_MS_MAX);
+    }
+
     /// Everything posted is decoded.
     fn post_done(&mut self, session: ConnId) {
-        let post = self
-            .polling(session)
-            .and_then(|polling| polling.post.take());
+        let polling = self.polling(session).filter(|polling| !polling.closed);
+        let post = polling.and_then(|polling| polling.post.take());
         if let Some(post) = post {
             self.answer(post, |responder, out, reply| {
                 responder.packets(out, reply, b"ok");
@@ -291,9 +313,14 @@ impl Core {
                     responder.packets(out, reply, b"1");
                 });
             }
+            let closed = polling.closed;
             if let Some(post) = polling.post.take() {
                 self.answer(post, |responder, out, reply| {
-                    responder.engine_refused(out, reply, RequestError::UnknownSid);
+                    if closed {
+                        responder.packets(out, reply, b"ok");
+                    } else {
+                        responder.engine_refused(out, reply, RequestError::UnknownSid);
+                    }
                 });
             }
         }
