@@ -4,7 +4,7 @@
 //! an event's name and arguments are slices of that text. An [`Assembly`] waits for the attachments of a packet that has some.
 //! [`encode_event`] is for broadcasts: it appends, and allocates nothing of its own.
 //!
-//! - Decoding is linear in the text, never recurses, and allocates only for a name with escapes.
+//! - Decoding is linear in the text, never recurses, and copies nothing but an event's name with escapes.
 //! - JSON keeps its bytes as they came.
 //! - Which refusals go beyond the official parser is written at [`decode`].
 //!
