@@ -23,7 +23,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             attachments_max: 64,
-            namespace_bytes_max: 300,
+            // `/r/` and a room's name of 255 bytes, each percent-encoded.
+            namespace_bytes_max: 800,
         }
     }
 }
@@ -32,7 +33,7 @@ impl Default for Limits {
 ///
 /// # Errors
 /// A violation for everything that the official parser refuses, among them events with a [reserved](is_reserved) name, and also for
-/// an event or ack without data, an ack without an id, an id above [`ACK_ID_MAX`], white space or signs in numbers,
+/// an event, ack or CONNECT_ERROR without data, an ack without an id, an id above [`ACK_ID_MAX`], white space or signs in numbers,
 /// white space ahead of the JSON, and an event's name that is no text (half of a surrogate pair).
 pub fn decode<'a>(text: &'a str, limits: &Limits) -> Result<Packet<'a>, Violation> {
     let (kind, rest) = match text.as_bytes().first() {
