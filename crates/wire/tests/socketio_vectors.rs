@@ -228,7 +228,7 @@ fn limits_hold_to_the_byte() {
     let default = Limits::default();
     assert_eq!(
         (default.attachments_max, default.namespace_bytes_max),
-        (64, 300)
+        (64, 800)
     );
 }
 
