@@ -16,7 +16,7 @@ mod server;
 mod stop;
 mod talk;
 
-pub use config::{Config, FilesConfig, Limits};
+pub use config::{Config, FilesConfig, Limits, SOCKET_IO_BYTES_MAX};
 pub use error::{Fault, StartError};
 pub use health::Health;
 pub use listen::{
