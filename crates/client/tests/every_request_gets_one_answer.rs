@@ -138,6 +138,8 @@ async fn arguments_go_out_and_come_in_with_their_attachments() {
     let peer = Peer::listen().await;
     let (client, mut events) = Client::connect_with(&peer.url(), hasty()).await.unwrap();
     let mut line = peer.accept().await;
+    let (joined, _) = tokio::join!(client.join("lobby"), line.take_join("e-0"));
+    joined.unwrap();
     let array = r#"["e2",{"file":{"base64":"AAH/"}}]"#;
     let arguments = Arguments::from_json(array).unwrap();
     let (published, ()) = tokio::join!(
