@@ -4,10 +4,12 @@
 //! whoever needs a mask key or the time of day hands it in.
 
 pub mod arguments;
+pub mod engineio;
 pub mod http;
 pub mod lines;
 pub mod native;
 pub mod sniff;
+pub mod socketio;
 pub mod sse;
 pub mod text;
 mod violation;

@@ -44,6 +44,7 @@ pub use encode_reply::{
     encode_receipt, encode_roster, encode_set_keys, encode_state, encode_taken,
 };
 pub use escape::{encode_json, encode_string};
+pub(crate) use escape::{number, quote};
 pub use label::{BadLabel, LABEL_BYTES_MAX, SOCKET_IO_EVENTS, check_event, check_id, check_key};
 pub use object::DEPTH_MAX;
 pub(crate) use object::is_too_deep;
