@@ -109,6 +109,12 @@ impl Body {
     }
 }
 
+impl From<Arguments> for Body {
+    fn from(arguments: Arguments) -> Self {
+        Self::Args(arguments)
+    }
+}
+
 impl From<&str> for Body {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())

@@ -207,7 +207,7 @@ fn messages_are_shown_to_a_person_as_stated() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 5);
+    assert_eq!(seen, 6);
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn messages_are_events_as_stated() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 4);
+    assert_eq!(seen, 5);
 }
 
 #[test]

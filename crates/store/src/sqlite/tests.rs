@@ -166,7 +166,7 @@ fn an_older_file_is_brought_up_to_date_and_keeps_its_content() {
         migrations
     };
     let newer = with("UPDATE rooms SET note = 'seen'");
-    let newest = MIGRATIONS.len();
+    let newest = u32::try_from(MIGRATIONS.len()).unwrap();
     // A migration that fails leaves the file at the version before it.
     let broken = with("UPDATE no_such_table SET x = 1");
     assert!(SqliteStore::open_with(settings.clone(), &broken).is_err());
@@ -178,7 +178,7 @@ fn an_older_file_is_brought_up_to_date_and_keeps_its_content() {
     };
     for _ in 0..2 {
         let mut store = SqliteStore::open_with(settings.clone(), &newer).unwrap();
-        assert_eq!(version(&store), (newest as i64 + 2, "seen".to_owned()));
+        assert_eq!(version(&store), (i64::from(newest) + 2, "seen".to_owned()));
         assert_eq!(head(&mut store), 1);
     }
     let error = SqliteStore::open(settings).unwrap_err();
@@ -187,7 +187,7 @@ fn an_older_file_is_brought_up_to_date_and_keeps_its_content() {
             version,
             newest: known,
             ..
-        } => assert_eq!((version, known), (newest as u32 + 2, newest as u32)),
+        } => assert_eq!((version, known), (newest + 2, newest)),
         other => panic!("{other:?}"),
     }
 }
