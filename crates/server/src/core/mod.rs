@@ -9,6 +9,7 @@ mod datagram;
 mod deadline;
 mod drain;
 mod flush;
+mod latest;
 mod link;
 mod receive;
 mod settle;
@@ -42,6 +43,7 @@ use crate::health::Health;
 use crate::keeper::Safe;
 use crate::stop::Stop;
 use crate::talk::Proofs;
+use latest::LatestWindows;
 use window::Windows;
 
 /// The token of the core's [`Alert`].
@@ -96,6 +98,7 @@ pub(crate) struct Core {
     /// Rooms whose relays could not be served for want of space in a ring.
     owed: Vec<RoomId>,
     windows: Windows,
+    latest: LatestWindows,
     /// Bytes gathered for one Conn; kept for the next one.
     gathered: Vec<u8>,
     /// Alarms that went off this turn; kept for the next one.
@@ -159,6 +162,7 @@ impl Core {
             dirty_rooms: Vec::new(),
             owed: Vec::new(),
             windows: Windows::default(),
+            latest: LatestWindows::default(),
             gathered: Vec::new(),
             fired: Vec::new(),
             drain: None,
