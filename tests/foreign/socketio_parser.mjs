@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { Decoder } from "socket.io-parser";
 
 for (const line of readFileSync(process.argv[2], "utf8").split("\n")) {
-  const [, verdict, text] = /^(ok|refused|stricter) (.*)$/.exec(line) ?? [];
+  const [, verdict, text] = /^(ok|refused|stricter|looser) (.*)$/.exec(line) ?? [];
   if (!verdict) continue;
   let taken = true;
   try {
@@ -11,5 +11,5 @@ for (const line of readFileSync(process.argv[2], "utf8").split("\n")) {
   } catch {
     taken = false;
   }
-  if (taken !== (verdict !== "refused")) console.log(line);
+  if (taken === ["refused", "looser"].includes(verdict)) console.log(line);
 }

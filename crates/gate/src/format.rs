@@ -1,4 +1,4 @@
-use taut_hub::{Body, Effect, Message, Origin, Position, Room};
+use taut_hub::{Body, Effect, Lane, Message, Origin, Position, Room};
 use taut_wire::native::{Delivery, Payload, encode_announcement, encode_delivery, encode_string};
 use taut_wire::ws::{self, Opcode};
 use taut_wire::{arguments, http, sse, text};
@@ -190,7 +190,7 @@ impl Encoder {
         let view = View {
             namespace: &namespace,
             way,
-            offset: Some(&offset),
+            offset: (message.lane == Lane::Reliable).then_some(offset.as_str()),
         };
         self.socketio_view(Framing::Frames, &view, room, message, out);
     }
@@ -205,13 +205,14 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) {
         let at = room.position(message.offset).to_string();
+        let at = (message.lane == Lane::Reliable).then_some(at.as_str());
         encode_message(
             out,
             &mut self.scratch,
             framing,
             view,
             room.name(),
-            &at,
+            at,
             message,
         );
     }
@@ -273,11 +274,16 @@ fn native(room: &Room, message: &Message, out: &mut Vec<u8>) {
     encode_delivery(out, &delivery(room.name().as_str(), &at, message));
 }
 
-/// A message as the native protocol writes it.
+/// Whether a message has a position.
+fn is_numbered(message: &Message) -> bool {
+    message.lane == Lane::Reliable
+}
+
+/// A message as the native protocol writes it. On the lane `latest` its position is left out.
 pub(crate) fn delivery<'a>(room: &'a str, at: &'a str, message: &'a Message) -> Delivery<'a> {
     Delivery {
         room,
-        at,
+        at: is_numbered(message).then_some(at),
         from: &message.from,
         event: message.event(),
         key: message.key.as_deref(),
@@ -289,7 +295,7 @@ pub(crate) fn delivery<'a>(room: &'a str, at: &'a str, message: &'a Message) -> 
 
 /// A server-sent event: text and JSON as they are, binary as a `data:` URL, which `fetch` understands; of a key that ends, which one.
 fn event(room: &Room, message: &Message, out: &mut Vec<u8>) {
-    let at = position(room.position(message.offset));
+    let at = is_numbered(message).then(|| position(room.position(message.offset)));
     let made;
     let data = match &message.body {
         _ if ends_key(message) => {
@@ -314,7 +320,7 @@ fn event(room: &Room, message: &Message, out: &mut Vec<u8>) {
             made.into()
         }
     };
-    sse::encode_event(out, Some(&at), message.event.as_deref(), &data);
+    sse::encode_event(out, at.as_deref(), message.event.as_deref(), &data);
 }
 
 /// A position as it goes out.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use taut_wire::socketio::{
     ACK_ID_MAX, Argument, Content, Event, Limits, List, Packet, decode, encode, encode_ack,
-    encode_connect_error, encode_connected, encode_disconnect, encode_event, is_reserved,
+    encode_connect_error, encode_connected, encode_disconnect, encode_event,
 };
 
 /// `verdict`s and texts; `socketio_vectors.txt` says what they are.
@@ -48,11 +48,15 @@ fn ack(json: &str, count: usize) -> Content<'_> {
 }
 
 #[test]
-fn verdicts_are_those_of_the_official_parser_or_stricter() {
+fn verdicts_are_those_of_the_official_parser_but_where_it_is_said() {
     let mut verdicts = 0;
     for (verdict, text) in vectors() {
         let read = decode(text, &Limits::default());
-        assert_eq!(read.is_ok(), verdict == "ok", "{verdict} {text}: {read:?}");
+        assert_eq!(
+            read.is_ok(),
+            matches!(verdict, "ok" | "looser"),
+            "{verdict} {text}: {read:?}"
+        );
         verdicts += 1;
     }
     assert!(verdicts > 100);
@@ -318,21 +322,4 @@ fn a_servers_answers_are_written_as_the_official_server_does() {
     );
     assert_eq!(written(|out| encode_disconnect(out, "/")), "1");
     assert_eq!(written(|out| encode_disconnect(out, "/x")), "1/x,");
-}
-
-#[test]
-fn reserved_names_are_the_six_that_the_client_fires_itself() {
-    for name in [
-        "connect",
-        "connect_error",
-        "disconnect",
-        "disconnecting",
-        "newListener",
-        "removeListener",
-    ] {
-        assert!(is_reserved(name));
-    }
-    for name in ["", "message", "Connect", "connecting", "taut:gap", "error"] {
-        assert!(!is_reserved(name));
-    }
 }

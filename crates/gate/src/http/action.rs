@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use taut_hub::{Batch, Body, Door, Expect, Range, RoomName, Start, Watch};
+use taut_hub::{Batch, Body, Door, Expect, Lane, Range, RoomName, Start, Watch};
 use taut_wire::engineio::RequestError;
 use taut_wire::native::{self, Taken};
 use taut_wire::ws::handshake;
@@ -103,6 +103,8 @@ pub struct Publish {
     pub id: Option<Arc<str>>,
     /// `?as=`.
     pub name: Option<Arc<str>>,
+    /// `?lane=`.
+    pub lane: Lane,
     /// `?ttl=`, in milliseconds.
     pub ttl_ms: Option<u64>,
     /// `If-Match`, `If-None-Match: *` or `?expect=`.

@@ -165,13 +165,21 @@ impl Responder {
     ) {
         let at = at.to_string();
         let mut body = Vec::new();
-        native::encode_receipt(&mut body, taken, &at, duplicate);
+        native::encode_receipt(&mut body, taken, Some(&at), duplicate);
         body.push(b'\n');
         let tag = entity_tag(&at);
         let mut fields = vec![("Content-Type", JSON), FRESH];
         // What was set is what a GET of the key shows from now on.
         fields.extend((taken == Taken::Set).then_some(("ETag", tag.as_str())));
         self.whole(out, reply, 200, &fields, &body);
+    }
+
+    /// The answer to a POST on the lane `latest`: it is on its way, and nobody will ever know more of it than that (RFC 9110 §15.3.3).
+    pub fn said(&self, out: &mut Vec<u8>, reply: &Reply) {
+        let mut body = Vec::new();
+        native::encode_receipt(&mut body, Taken::Publish, None, false);
+        body.push(b'\n');
+        self.whole(out, reply, 202, &[("Content-Type", JSON), FRESH], &body);
     }
 
     /// The answer to `?state`.

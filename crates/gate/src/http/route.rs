@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use taut_hub::{Range, RoomName, Start};
+use taut_hub::{Lane, Range, RoomName, Start};
 use taut_wire::http::{Method, Request, accepts};
 use taut_wire::native::Taken;
 use taut_wire::ws::handshake;
@@ -247,9 +247,13 @@ fn publish(request: &Request<'_>, room: RoomName) -> Result<Action, Problem> {
         let detail = "of a batch each message has its own key and event; write them into the body";
         return Err(Problem::new(400, "bad-query", detail));
     }
+    if taken != Taken::Publish {
+        only_reliable(parameters.lane)?;
+    }
     let expect = parameters.expect(request)?;
     Ok(Action::Publish(Publish {
         room,
+        lane: parameters.lane,
         event: parameters.event,
         key: parameters.key,
         id: idempotency_key(request)?,
@@ -264,6 +268,7 @@ fn publish(request: &Request<'_>, room: RoomName) -> Result<Action, Problem> {
 fn delete(request: &Request<'_>, room: RoomName) -> Result<Action, Problem> {
     let parameters = Parameters::read(request.query)?;
     let key = parameters.key()?;
+    only_reliable(parameters.lane)?;
     Ok(Action::Delete(Deletion {
         room,
         key,
@@ -271,6 +276,17 @@ fn delete(request: &Request<'_>, room: RoomName) -> Result<Action, Problem> {
         expect: parameters.expect(request)?,
         name: parameters.name,
     }))
+}
+
+fn only_reliable(lane: Lane) -> Result<(), Problem> {
+    match lane {
+        Lane::Reliable => Ok(()),
+        Lane::Latest => Err(Problem::new(
+            400,
+            "bad-query",
+            "the lane latest keeps nothing, so there is nothing to set or delete and no batch on it; POST one message",
+        )),
+    }
 }
 
 fn idempotency_key(request: &Request<'_>) -> Result<Option<Arc<str>>, Problem> {

@@ -43,7 +43,7 @@ pub fn encode_message(
     framing: Framing,
     view: &View<'_>,
     room: &RoomName,
-    at: &str,
+    at: Option<&str>,
     message: &Message,
 ) {
     let unpacked;
@@ -93,7 +93,7 @@ pub fn encode_message(
 }
 
 /// `{"room":…,"at":…,"from":…,…}`.
-fn encode_detail(out: &mut Vec<u8>, room: &RoomName, at: &str, message: &Message) {
+fn encode_detail(out: &mut Vec<u8>, room: &RoomName, at: Option<&str>, message: &Message) {
     let mut field = |name: &str, value: &str| {
         out.extend_from_slice(if out.is_empty() { b"{\"" } else { b",\"" });
         out.extend_from_slice(name.as_bytes());
@@ -101,7 +101,10 @@ fn encode_detail(out: &mut Vec<u8>, room: &RoomName, at: &str, message: &Message
         native::encode_string(out, value);
     };
     field("room", room.as_str());
-    field("at", at);
+    match at {
+        Some(at) => field("at", at),
+        None => field("lane", "latest"),
+    }
     field("from", &message.from);
     if let Some(key) = &message.key {
         field("key", key);

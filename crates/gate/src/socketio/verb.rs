@@ -137,14 +137,12 @@ fn said(
 
 /// One argument is what it is at every other door: a string text, a buffer binary, anything else JSON. All else is a list of arguments.
 fn body_of(arguments: &[&str], attachments: &[Vec<u8>]) -> Result<Body, Rejected<'static>> {
-    for argument in arguments {
-        native::check_json(argument.as_bytes())
-            .map_err(|error| refused("bad-json", format!("an argument is {error}")))?;
-    }
     if let ([only], []) = (arguments, attachments) {
         if let Some(text) = plain_string(only) {
             return Ok(Body::Text(Bytes::from(text.into_bytes())));
         }
+        native::check_json(only.as_bytes())
+            .map_err(|error| refused("bad-json", format!("the argument is {error}")))?;
         return Ok(Body::Json(Bytes::copy_from_slice(only.as_bytes())));
     }
     if let ([only], [attachment]) = (arguments, attachments)
@@ -153,6 +151,7 @@ fn body_of(arguments: &[&str], attachments: &[Vec<u8>]) -> Result<Body, Rejected
         return Ok(Body::Binary(Bytes::copy_from_slice(attachment)));
     }
     let list = format!("[{}]", arguments.join(","));
+    arguments::check(&list, attachments.len()).map_err(|error| refused("bad-json", error))?;
     Ok(Body::Args(arguments::pack(&list, attachments).into()))
 }
 

@@ -9,6 +9,7 @@ mod datagram;
 mod deadline;
 mod drain;
 mod flush;
+mod latest;
 mod link;
 mod receive;
 mod settle;
@@ -44,6 +45,7 @@ use crate::keeper::Safe;
 use crate::session::Sessions;
 use crate::stop::Stop;
 use crate::talk::Proofs;
+use latest::LatestWindows;
 use window::Windows;
 
 /// The token of the core's [`Alert`].
@@ -101,6 +103,7 @@ pub(crate) struct Core {
     /// Rooms whose relays could not be served for want of space in a ring.
     owed: Vec<RoomId>,
     windows: Windows,
+    latest: LatestWindows,
     /// Bytes gathered for one Conn; kept for the next one.
     gathered: Vec<u8>,
     /// Alarms that went off this turn; kept for the next one.
@@ -168,6 +171,7 @@ impl Core {
             dirty_rooms: Vec::new(),
             owed: Vec::new(),
             windows: Windows::default(),
+            latest: LatestWindows::default(),
             gathered: Vec::new(),
             fired: Vec::new(),
             drain: None,

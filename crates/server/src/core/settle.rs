@@ -32,6 +32,7 @@ impl Core {
             Output::Joined { conn, .. }
             | Output::Left { conn, .. }
             | Output::Published { conn, .. }
+            | Output::Said { conn, .. }
             | Output::History { conn, .. }
             | Output::State { conn, .. }
             | Output::Who { conn, .. }
@@ -94,16 +95,20 @@ impl Core {
                 self.say_native(id, |out| native::encode_left(out, reference, &room));
             }
             // Fire and forget.
-            Output::Published { .. } if reference.is_none() && self.is_datagram(id) => {}
+            Output::Published { .. } | Output::Said { .. }
+                if reference.is_none() && self.is_datagram(id) => {}
             Output::Published { at, duplicate, .. } => {
                 let taken = match wants {
                     Wants::Receipt(taken) => taken,
                     _ => Taken::Publish,
                 };
                 self.say_native(id, |out| {
-                    native::encode_published(out, reference, taken, at, duplicate);
+                    native::encode_published(out, reference, taken, Some(at), duplicate);
                 });
             }
+            Output::Said { .. } => self.say_native(id, |out| {
+                native::encode_published(out, reference, Taken::Publish, None, false);
+            }),
             Output::History { page, .. } => match wants {
                 Wants::Piece(fetch) => self.say_piece(id, reference, &page, &fetch),
                 _ => self.say_history(id, reference, &page),
@@ -171,6 +176,7 @@ impl Core {
             } => self.close(id, Close::Gap, None),
             Output::Joined { .. } => self.touch(id.slot),
             Output::Published { at, .. } => self.echo_placed(id, Some(at.offset)),
+            Output::Said { .. } => self.echo_placed(id, None),
             _ => {}
         }
     }
@@ -178,6 +184,7 @@ impl Core {
     fn answer_http(&mut self, id: ConnId, output: Output) {
         match output {
             Output::Published { at, duplicate, .. } => self.http_published(id, at, duplicate),
+            Output::Said { .. } => self.http_said(id),
             Output::History { page, .. } => self.http_history(id, &page),
             Output::State { state, .. } => self.http_state(id, &state),
             Output::Who { room, roster, .. } => self.answer(id, |responder, out, reply| {
@@ -275,6 +282,7 @@ pub(crate) fn ticket_of(output: &Output) -> Option<Ticket> {
         Output::Joined { ticket, .. }
         | Output::Left { ticket, .. }
         | Output::Published { ticket, .. }
+        | Output::Said { ticket, .. }
         | Output::History { ticket, .. }
         | Output::State { ticket, .. }
         | Output::Who { ticket, .. }

@@ -5,7 +5,7 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::list::List;
-use super::packet::{ACK_ID_MAX, Content, Event, Packet, is_reserved};
+use super::packet::{ACK_ID_MAX, Content, Event, Packet};
 use crate::Violation;
 
 const CLAUSE: &str = "Socket.IO v5, packet encoding";
@@ -32,7 +32,8 @@ impl Default for Limits {
 /// Reads the text of one message packet.
 ///
 /// # Errors
-/// A violation for everything that the official parser refuses, among them events with a [reserved](is_reserved) name, and also for
+/// A violation for everything that the official parser refuses, but for events with a
+/// [reserved](crate::native::SOCKET_IO_EVENTS) name, which whoever hears them can refuse with a reason; and also for
 /// an event, ack or CONNECT_ERROR without data, an ack without an id, an id above [`ACK_ID_MAX`], white space or signs in numbers,
 /// white space ahead of the JSON, and an event's name that is no text (half of a surrogate pair).
 pub fn decode<'a>(text: &'a str, limits: &Limits) -> Result<Packet<'a>, Violation> {
@@ -166,9 +167,6 @@ fn event(data: &str) -> Result<Event<'_>, Violation> {
         Some(b'-' | b'0'..=b'9') => Cow::Borrowed(first),
         _ => return Err(wrong("an event's name is neither a string nor a number")),
     };
-    if is_reserved(&name) {
-        return Err(wrong(format!("the event name \"{name}\" is reserved")));
-    }
     let behind = trim(all.json.get(first.len()..).unwrap_or_default());
     let arguments = List {
         json: trim(behind.strip_prefix(',').unwrap_or_default()),

@@ -24,4 +24,4 @@ pub use encode::{
     encode_event,
 };
 pub use list::List;
-pub use packet::{ACK_ID_MAX, Content, Event, Packet, is_reserved};
+pub use packet::{ACK_ID_MAX, Content, Event, Packet};

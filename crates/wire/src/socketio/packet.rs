@@ -42,16 +42,3 @@ pub struct Event<'a> {
     /// The arguments.
     pub arguments: List<'a>,
 }
-
-/// Whether a client or server fires an event of this name itself, so that nobody may send one.
-pub fn is_reserved(event: &str) -> bool {
-    matches!(
-        event,
-        "connect"
-            | "connect_error"
-            | "disconnect"
-            | "disconnecting"
-            | "newListener"
-            | "removeListener"
-    )
-}

@@ -45,6 +45,11 @@ impl Core {
         });
     }
 
+    /// The hub has said it, on the lane `latest`.
+    pub(crate) fn http_said(&mut self, id: ConnId) {
+        self.answer(id, |responder, out, reply| responder.said(out, reply));
+    }
+
     /// What is set in a room, or under the key that was asked for.
     pub(crate) fn http_state(&mut self, id: ConnId, state: &State) {
         let Some(talk) = self.http_talk(id) else {

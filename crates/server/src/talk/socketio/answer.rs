@@ -85,7 +85,10 @@ impl Core {
                 moved = Some("taut:left");
             }
             Output::Published { at, duplicate, .. } => {
-                native::encode_published(&mut unit, None, taken, at, duplicate);
+                native::encode_published(&mut unit, None, taken, Some(at), duplicate);
+            }
+            Output::Said { .. } => {
+                native::encode_published(&mut unit, None, taken, None, false);
             }
             Output::History { page, .. } => native::encode_history(&mut unit, None, &page),
             Output::Who { room, roster, .. } => native::encode_who(&mut unit, None, &room, &roster),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use taut_gate::Format;
 use taut_gate::socketio::{Offset, Stand, View as Shown, Way, encode_event};
-use taut_hub::{ConnId, Message, RoomId};
+use taut_hub::{ConnId, Lane, Message, RoomId};
 use taut_wire::engineio;
 
 use super::super::Talk;
@@ -82,7 +82,7 @@ impl Core {
             let view = Shown {
                 namespace: &namespace,
                 way,
-                offset: Some(&offset),
+                offset: (message.lane == Lane::Reliable).then_some(offset.as_str()),
             };
             self.encoder
                 .socketio_view(framing, &view, found, message, out);
