@@ -3,10 +3,12 @@
 //! Bytes go in, units come out, and the other way round. Nothing here knows rooms, sockets, clocks or randomness:
 //! whoever needs a mask key or the time of day hands it in.
 
+pub mod engineio;
 pub mod http;
 pub mod lines;
 pub mod native;
 pub mod sniff;
+pub mod socketio;
 pub mod sse;
 pub mod text;
 mod violation;

@@ -14,7 +14,7 @@ use super::request::{BATCH_MESSAGES_MAX, BatchMessage, Expect, Lane, Verb};
 use super::value::{count, present, string, switch, wide_count};
 
 /// Padding may be missing: many encoders leave it out, and nothing is ambiguous without it.
-pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
+pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );

@@ -88,7 +88,7 @@ pub(super) fn payload(out: &mut Vec<u8>, body: Payload<'_>) {
 }
 
 /// Appends `bytes` as base64, into space made for exactly that.
-pub(super) fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
     let start = out.len();
     let encoded = base64::encoded_len(bytes.len(), true).unwrap_or(0);
     out.resize(start + encoded, 0);

@@ -47,7 +47,7 @@ pub fn encode_json(out: &mut Vec<u8>, json: &[u8]) {
 }
 
 /// Appends UTF-8 bytes as a JSON string. Bytes that are not UTF-8 pass as they are, without a panic.
-pub(super) fn quote(out: &mut Vec<u8>, text: &[u8]) {
+pub(crate) fn quote(out: &mut Vec<u8>, text: &[u8]) {
     out.reserve(text.len() + 2);
     out.push(b'"');
     let mut rest = text;
@@ -99,7 +99,7 @@ fn hex(out: &mut Vec<u8>, code: u16) {
 }
 
 /// Appends a number.
-pub(super) fn number(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn number(out: &mut Vec<u8>, mut value: u64) {
     let mut digits = [0_u8; 20];
     let mut start = digits.len();
     loop {

@@ -31,9 +31,11 @@ mod suggest;
 mod value;
 
 pub use body::{Body, Payload, check_json};
+pub(crate) use decode_publish::BASE64;
 pub use decode_publish::{decode_batch, decode_batch_lines};
 pub use decode_reply::decode_reply;
 pub use decode_request::decode_request;
+pub(crate) use delivery::base64;
 pub use delivery::{Delivery, encode_announcement, encode_delivery};
 pub use duration::{decode_duration, encode_duration};
 pub use encode_reply::{
@@ -42,6 +44,7 @@ pub use encode_reply::{
     encode_receipt, encode_roster, encode_set_keys, encode_state, encode_taken,
 };
 pub use escape::{encode_json, encode_string};
+pub(crate) use escape::{number, quote};
 pub use label::{BadLabel, LABEL_BYTES_MAX, check_event, check_id, check_key};
 pub use object::DEPTH_MAX;
 pub use rejected::Rejected;
