@@ -50,6 +50,20 @@ pub(crate) enum Scenario {
     Floor(FloorArgs),
 }
 
+impl Scenario {
+    /// How often, and what is told.
+    pub(crate) fn run(&self) -> &RunArgs {
+        match self {
+            Self::Fanout(args) => &args.run,
+            Self::Echo(args) => &args.run,
+            Self::Rooms(args) => &args.run,
+            Self::Idle(args) => &args.run,
+            Self::Churn(args) => &args.run,
+            Self::Floor(args) => &args.run,
+        }
+    }
+}
+
 /// Whom to measure.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SubjectArgs {
@@ -59,7 +73,7 @@ pub(crate) struct SubjectArgs {
     /// Its process, on this machine, for its CPU time and memory
     #[arg(long, value_name = "PID", requires = "url")]
     pub(crate) server_pid: Option<u32>,
-    /// Start this server for each round; {port} stands for where it is to listen
+    /// Start this server for each round; {port} stands for where it is to listen, {dir} for an empty folder
     #[arg(long, value_name = "COMMAND", conflicts_with = "url")]
     pub(crate) start: Option<String>,
     /// Measure this one as well, in turn; may be given again

@@ -13,6 +13,7 @@
 //! Absent on purpose: TLS, compression and Unix sockets, whose cost is not the server's design; more than one thread.
 
 mod args;
+mod churn;
 mod conn;
 mod crowd;
 mod dialect;
@@ -21,6 +22,7 @@ mod floor;
 mod limits;
 mod load;
 mod payload;
+mod plan;
 mod process;
 mod progress;
 mod reader;
@@ -33,4 +35,4 @@ mod verify;
 
 pub use args::{AFTER_HELP, BenchArgs};
 pub use failure::{Failure, Kind};
-pub use run::run;
+pub use run::{measure, run};

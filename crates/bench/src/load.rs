@@ -78,6 +78,14 @@ pub(crate) struct Outcome {
     pub(crate) late_ns_max: u64,
 }
 
+/// When messages are due at a fixed rate. All that are due within the time are published, however late that is noticed.
+struct Clockwork {
+    begun_ns: u64,
+    interval_s: f64,
+    done: u32,
+    left: u32,
+}
+
 /// See the [module](self).
 pub(crate) struct Load {
     form: Form,
@@ -88,6 +96,8 @@ pub(crate) struct Load {
     readers: Vec<Reader>,
     /// Sources that may publish, in a closed loop.
     ready: VecDeque<usize>,
+    /// Whose turn it is, at a fixed rate.
+    next_source: usize,
     begun: Instant,
     now_ns: u64,
     /// The connection for which the clock was looked at last.
@@ -131,6 +141,7 @@ impl Load {
             pace,
             patience,
             ready: (0..sources.len()).collect(),
+            next_source: 0,
             sources,
             readers,
             begun: Instant::now(),
@@ -151,18 +162,23 @@ impl Load {
         time: Duration,
         progress: &mut dyn FnMut(&Tally),
     ) -> Result<Outcome, Failure> {
+        let mut clockwork = Clockwork::new(self.pace, time);
         let begun_ns = self.look_at_clock();
+        clockwork.begun_ns = begun_ns;
         let end_ns = begun_ns + nanoseconds(time);
-        let (mut heard_ns, mut late_ns_max, mut due) = (begun_ns, 0, 0_u64);
+        let (mut heard_ns, mut late_ns_max) = (begun_ns, 0);
         loop {
-            if self.look_at_clock() < end_ns {
-                let late_ns = match self.pace {
-                    Pace::Window(window) => self.publish_ready(crowd, window)?,
-                    Pace::Rate(rate) => self.publish_due(crowd, begun_ns, rate, &mut due)?,
-                };
-                late_ns_max = late_ns_max.max(late_ns);
-            } else if self.under_way == 0 {
-                break;
+            self.look_at_clock();
+            match self.pace {
+                Pace::Window(window) if self.now_ns < end_ns => {
+                    self.publish_ready(crowd, window)?;
+                }
+                Pace::Rate(_) if clockwork.left > 0 => {
+                    let late_ns = self.publish_due(crowd, &mut clockwork)?;
+                    late_ns_max = late_ns_max.max(late_ns);
+                }
+                _ if self.under_way == 0 => break,
+                _ => {}
             }
             let delivered = self.tally.delivered + self.tally.duplicated;
             crowd.turn(&mut |index, news| match news {
@@ -195,41 +211,39 @@ impl Load {
     }
 
     /// Publishes what the window allows, one call for each message, as independent publishers would.
-    fn publish_ready(&mut self, crowd: &mut Crowd, window: usize) -> Result<u64, Failure> {
+    fn publish_ready(&mut self, crowd: &mut Crowd, window: usize) -> Result<(), Failure> {
         while let Some(source) = self.ready.pop_front() {
             while self.sources[source].flight.len() < window {
                 let due_ns = self.look_at_clock();
                 self.publish(crowd, source, due_ns)?;
             }
         }
-        Ok(0)
+        Ok(())
     }
 
     /// Publishes what is due by now; how late the latest of it is.
     fn publish_due(
         &mut self,
         crowd: &mut Crowd,
-        begun_ns: u64,
-        rate: f64,
-        due: &mut u64,
+        clockwork: &mut Clockwork,
     ) -> Result<u64, Failure> {
         let mut late_ns = 0;
-        loop {
-            let due_ns = begun_ns + nanoseconds(Duration::from_secs_f64(*due as f64 / rate));
-            if due_ns > self.now_ns {
-                return Ok(late_ns);
-            }
-            let source = usize::try_from(*due).unwrap_or(0) % self.sources.len();
+        while clockwork.left > 0 && clockwork.due_ns() <= self.now_ns {
+            let source = self.next_source;
+            self.next_source = (source + 1) % self.sources.len();
             if self.sources[source].flight.len() >= FLIGHT_MAX {
                 let text = format!(
                     "the server is {FLIGHT_MAX} messages behind: it does not keep up with this rate"
                 );
                 return Err(Failure::new(Kind::Failure, text).hint("ask for a lower --rate"));
             }
+            let due_ns = clockwork.due_ns();
             late_ns = late_ns.max(self.now_ns - due_ns);
             self.publish(crowd, source, due_ns)?;
-            *due += 1;
+            clockwork.done += 1;
+            clockwork.left -= 1;
         }
+        Ok(late_ns)
     }
 
     fn publish(&mut self, crowd: &mut Crowd, source: usize, due_ns: u64) -> Result<(), Failure> {
@@ -339,6 +353,33 @@ impl Load {
     fn look_at_clock(&mut self) -> u64 {
         self.now_ns = nanoseconds(self.begun.elapsed());
         self.now_ns
+    }
+}
+
+impl Clockwork {
+    fn new(pace: Pace, time: Duration) -> Self {
+        let rate = match pace {
+            Pace::Window(_) => 0.0,
+            Pace::Rate(rate) => rate,
+        };
+        let interval_s = 1.0 / rate;
+        let due_s = |number: u32| f64::from(number) * interval_s;
+        let mut left = 0;
+        while left < u32::MAX && due_s(left) < time.as_secs_f64() {
+            left += 1;
+        }
+        Self {
+            begun_ns: 0,
+            interval_s,
+            done: 0,
+            left,
+        }
+    }
+
+    /// When the next message is due.
+    fn due_ns(&self) -> u64 {
+        let due_s = f64::from(self.done) * self.interval_s;
+        self.begun_ns + nanoseconds(Duration::from_secs_f64(due_s))
     }
 }
 

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use crate::crowd::{Crowd, News};
+use crate::churn::churn;
+use crate::crowd::Crowd;
 use crate::dialect::{Dialect, Template};
 use crate::failure::Failure;
 use crate::floor;
 use crate::limits;
-use crate::load::{Cast, Load, Outcome, Pace, histogram};
+use crate::load::{Cast, Load, Outcome, Pace};
 use crate::payload::Form;
 use crate::progress::Progress;
 use crate::subject::{Pins, Running, Subject};
@@ -84,7 +85,13 @@ impl Scene {
         limits::check_files(self.conns() + 1, running.process)?;
         match self {
             Self::Idle { members } => idle(subject, &running, members, terms, progress),
-            Self::Churn { members } => churn(subject, &running, members, terms, progress),
+            Self::Churn { members } => churn(
+                &member(subject, terms, None)?,
+                &running,
+                members,
+                terms,
+                progress,
+            ),
             Self::Fanout { pace, .. } | Self::Echo { pace, .. } | Self::Rooms { pace, .. } => {
                 let (dialects, cast) = self.cast(subject, terms)?;
                 talk(&running, &dialects, &cast, pace, terms, progress)
@@ -255,127 +262,4 @@ fn idle(
         conn_bytes,
         late_ns_max: 0,
     })
-}
-
-/// Clients that come, are let in, and go.
-fn churn(
-    subject: &Subject,
-    running: &Running,
-    members: usize,
-    terms: &Terms,
-    progress: &mut Progress,
-) -> Result<Round, Failure> {
-    let dialect = member(subject, terms, None)?;
-    let mut crowd = Crowd::new(&running.target)?;
-    let mut door = Turnstile::new(members)?;
-    door.run(&mut crowd, &dialect, terms.warm_up, progress)?;
-    let warm = std::mem::replace(&mut door, Turnstile::new(members)?);
-    drop(warm);
-    let cpu = running.cpu()?;
-    let begun = Instant::now();
-    door.run(&mut crowd, &dialect, terms.time, progress)?;
-    let time = begun.elapsed();
-    let spent = running.spent_since(cpu)?;
-    let each_us = |ns: f64| ns / 1e3 / door.count.max(1) as f64;
-    Ok(Round {
-        count: door.count,
-        tally: Tally::default(),
-        time,
-        latency_ns: Some(door.latency_ns),
-        user_us: spent.map(|spent| each_us(spent.user_ns)),
-        system_us: spent.map(|spent| each_us(spent.system_ns)),
-        batch: None,
-        conn_bytes: None,
-        late_ns_max: 0,
-    })
-}
-
-/// Places through which clients come and go.
-struct Turnstile {
-    /// When who is in each place began, and whether it has begun to leave.
-    places: Vec<Option<(Instant, bool)>>,
-    count: u64,
-    latency_ns: Histogram<u64>,
-}
-
-impl Turnstile {
-    fn new(places: usize) -> Result<Self, Failure> {
-        Ok(Self {
-            places: vec![None; places],
-            count: 0,
-            latency_ns: histogram()?,
-        })
-    }
-
-    /// Lets clients through for so long, then waits until all are gone.
-    fn run(
-        &mut self,
-        crowd: &mut Crowd,
-        dialect: &Rc<Dialect>,
-        time: Duration,
-        progress: &mut Progress,
-    ) -> Result<(), Failure> {
-        let begun = Instant::now();
-        let mut heard = begun;
-        loop {
-            let comes = begun.elapsed() < time;
-            if !comes && self.places.iter().all(Option::is_none) {
-                return Ok(());
-            }
-            let before = self.count;
-            for index in 0..self.places.len() {
-                self.attend(crowd, dialect, index, comes)?;
-            }
-            let places = &mut self.places;
-            let count = &mut self.count;
-            crowd.turn(&mut |index, news| match news {
-                News::Heard(..) => Ok(()),
-                News::Ended(gone) => match places.get_mut(index).and_then(Option::take) {
-                    // It was the one to begin.
-                    Some((_, true)) => {
-                        *count += 1;
-                        Ok(())
-                    }
-                    _ => Err(gone.into()),
-                },
-            })?;
-            if self.count != before {
-                heard = Instant::now();
-                progress.counted(self.count);
-            } else if heard.elapsed() > Duration::from_secs(10) {
-                let text = "for 10 seconds nobody was let in or out";
-                return Err(Failure::new(crate::failure::Kind::Silent, text));
-            }
-        }
-    }
-
-    fn attend(
-        &mut self,
-        crowd: &mut Crowd,
-        dialect: &Rc<Dialect>,
-        index: usize,
-        comes: bool,
-    ) -> Result<(), Failure> {
-        match &mut self.places[index] {
-            None if comes => {
-                self.places[index] = Some((Instant::now(), false));
-                crowd.begin(index, dialect.clone())
-            }
-            Some((begun, leaves @ false)) => match crowd.conn(index) {
-                Some(conn) if conn.is_ready() => {
-                    let latency_ns = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                    self.latency_ns.saturating_record(latency_ns.max(1));
-                    *leaves = true;
-                    if !conn.close()? {
-                        crowd.drop_conn(index);
-                        self.places[index] = None;
-                        self.count += 1;
-                    }
-                    Ok(())
-                }
-                _ => Ok(()),
-            },
-            _ => Ok(()),
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! What is measured: a server that runs already, or one that is started for each round, pinned to a core of its own.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -114,8 +114,8 @@ pub(crate) struct Pins {
 /// A subject that runs; one that was started ends with this value.
 pub(crate) struct Running {
     child: Option<Child>,
-    /// A configuration file that was written for it.
-    file: Option<PathBuf>,
+    /// A folder of its own.
+    dir: Option<PathBuf>,
     pub(crate) target: Target,
     pub(crate) process: Option<Process>,
 }
@@ -123,14 +123,14 @@ pub(crate) struct Running {
 impl Running {
     /// Sees to it that `subject` runs; the bare program is told how many `members` will come.
     pub(crate) fn start(subject: &Subject, members: usize, pins: Pins) -> Result<Self, Failure> {
-        let mut file = None;
         let port = free_port()?;
+        let mut dir = None;
         let mut command = match &subject.how {
             How::Running(target, process) => {
                 pin(pins.generator)?;
                 return Ok(Self {
                     child: None,
-                    file: None,
+                    dir: None,
                     target: target.clone(),
                     process: *process,
                 });
@@ -139,13 +139,16 @@ impl Running {
                 let mut shell = Command::new("/bin/sh");
                 // The shell becomes the server, so that its process is the one that is looked at.
                 let command = command.replace("{port}", &port.to_string());
+                let command = if command.contains("{dir}") {
+                    let path = dir.insert(make_dir(port)?);
+                    command.replace("{dir}", &path.to_string_lossy())
+                } else {
+                    command
+                };
                 shell.args(["-c", &format!("exec {command}")]);
                 shell
             }
-            How::Taut { echo } => {
-                file = Some(write_settings(port, *echo)?);
-                serve(port, file.as_deref())?
-            }
+            How::Taut { echo } => serve(port, dir.insert(make_dir(port)?), *echo)?,
             How::Floor(floor) => {
                 let mut own = Command::new(std::env::current_exe()?);
                 let (port, members) = (port.to_string(), members.to_string());
@@ -169,7 +172,7 @@ impl Running {
         let mut running = Self {
             process: Some(Process::known(child.id())),
             child: Some(child),
-            file,
+            dir,
             target: Target::local(port),
         };
         running
@@ -219,14 +222,22 @@ impl Drop for Running {
             let _ = child.kill();
             let _ = child.wait();
         }
-        if let Some(file) = &self.file {
-            let _ = std::fs::remove_file(file);
+        if let Some(dir) = &self.dir {
+            let _ = std::fs::remove_dir_all(dir);
         }
     }
 }
 
 /// One core, rooms in memory; the rest is as it comes.
-fn serve(port: u16, file: Option<&std::path::Path>) -> Result<Command, Failure> {
+fn serve(port: u16, dir: &Path, echo: bool) -> Result<Command, Failure> {
+    // A file of its own, so that no `taut.toml` nearby has a say.
+    let settings = dir.join("taut.toml");
+    let text = if echo {
+        "[[rooms]]\nmatch = \"**\"\necho = true\n"
+    } else {
+        ""
+    };
+    std::fs::write(&settings, text)?;
     let mut own = Command::new(std::env::current_exe()?);
     own.args([
         "serve",
@@ -237,26 +248,20 @@ fn serve(port: u16, file: Option<&std::path::Path>) -> Result<Command, Failure> 
         "warn",
     ]);
     own.args(["--listen", &format!("127.0.0.1:{port}")]);
-    if let Some(file) = file {
-        own.arg("--config").arg(file);
-    }
+    own.arg("--config").arg(settings);
     // Settings of the user's own server are not for this one.
-    let settings = std::env::vars_os().map(|(name, _)| name);
-    for name in settings.filter(|name| name.to_string_lossy().starts_with("TAUT_")) {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.to_string_lossy().starts_with("TAUT_")) {
         own.env_remove(name);
     }
     Ok(own)
 }
 
-/// A configuration file of its own, so that no `taut.toml` nearby has a say.
-fn write_settings(port: u16, echo: bool) -> Result<PathBuf, Failure> {
-    let path = std::env::temp_dir().join(format!("taut-bench-{}-{port}.toml", std::process::id()));
-    let text = if echo {
-        "[[rooms]]\nmatch = \"**\"\necho = true\n"
-    } else {
-        ""
-    };
-    std::fs::write(&path, text)?;
+/// An empty folder, which goes with the server.
+fn make_dir(port: u16) -> Result<PathBuf, Failure> {
+    let name = format!("taut-bench-{}-{port}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&path).map_err(|error| Failure::from(error).about(path.display()))?;
     Ok(path)
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::table::against;
+use super::table::times;
 use super::{Cell, Report, Row, Spread};
 use crate::load::Pace;
 use crate::scenario::{Round, Scene};
@@ -72,7 +72,7 @@ fn row(cell: &Cell, row: &Row) -> Value {
         ("system_us", row.spread(|round| round.system_us)),
         ("messages_per_write", row.spread(|round| round.batch)),
         ("conn_bytes", row.spread(|round| round.conn_bytes)),
-        ("first_against_it", against(cell, row)),
+        ("times_the_first", times(cell, row)),
     ];
     for (name, found) in spreads {
         if let Some(found) = found {

@@ -83,8 +83,8 @@ impl Row {
         Spread::of(self.rounds.iter().filter_map(value))
     }
 
-    /// How often the first subject does what this one does once, in the same CPU time, or in the same memory where nothing was said.
-    pub(crate) fn against(&self, first: &Self) -> Option<Spread> {
+    /// How much of what it takes the first subject this one takes: CPU time, or memory where nothing was said.
+    pub(crate) fn times(&self, first: &Self) -> Option<Spread> {
         let cost = |round: &Round| round.cpu_us().or(round.conn_bytes);
         let pairs = self.rounds.iter().zip(&first.rounds);
         Spread::of(pairs.filter_map(|(own, first)| {

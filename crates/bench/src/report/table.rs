@@ -32,8 +32,8 @@ pub(super) fn columns(cell: &Cell) -> Vec<Column<'_>> {
         (name.into(), value)
     };
     let ratio: Column<'_> = (
-        "first against it".into(),
-        Box::new(|row: &Row| spread(against(cell, row), 2)),
+        "times the first".into(),
+        Box::new(|row: &Row| spread(times(cell, row), 2)),
     );
     let mut columns: Vec<Column<'_>> = vec![column("program", Box::new(name))];
     if matches!(cell.scene, Scene::Idle { .. }) {
@@ -73,13 +73,13 @@ pub(super) fn name(row: &Row) -> String {
     format!("{} ({})", row.name, row.door)
 }
 
-/// Against the first row, which stands for itself.
-pub(super) fn against(cell: &Cell, row: &Row) -> Option<Spread> {
+/// Compared with the first row, which stands for itself.
+pub(super) fn times(cell: &Cell, row: &Row) -> Option<Spread> {
     let first = cell.rows.first()?;
     if std::ptr::eq(first, row) {
         return None;
     }
-    row.against(first)
+    row.times(first)
 }
 
 fn spread(spread: Option<Spread>, digits: usize) -> String {
