@@ -98,7 +98,7 @@ pub struct EngineLimits {
     /// Bytes of one WebSocket message, and of the body of a POST, also of all attachments of one packet. Default 1,000,000.
     pub payload_bytes_max: usize,
     /// Milliseconds within which a client enters its first namespace. Default 45,000.
-    pub enter_ms_max: u64,
+    pub connect_ms_max: u64,
     /// Milliseconds that moving from polling to a WebSocket may take. Default 10,000.
     pub upgrade_ms_max: u64,
 }
@@ -109,7 +109,7 @@ impl Default for EngineLimits {
             ping_ms: 25_000,
             pong_ms_max: 20_000,
             payload_bytes_max: 1_000_000,
-            enter_ms_max: 45_000,
+            connect_ms_max: 45_000,
             upgrade_ms_max: 10_000,
         }
     }
