@@ -156,6 +156,23 @@ impl Message {
     }
 }
 
+/// What was said in a room on the lane `latest`: it has no position, is kept nowhere, and is not missed when it does not come.
+#[derive(Debug, Clone)]
+pub struct Latest {
+    /// The room it was said in.
+    pub room: String,
+    /// Who said it, as the server stamped it.
+    pub from: String,
+    /// What kind of message it is; `message` where the publisher named none. Where there is no key, the newest of each event goes before the others.
+    pub event: String,
+    /// The key of which it is the newest, where the publisher gave one.
+    pub key: Option<String>,
+    /// When the room's home took it, in milliseconds of Unix time.
+    pub time_ms: u64,
+    /// What it says.
+    pub body: Body,
+}
+
 /// Somebody in a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Present {
@@ -240,6 +257,8 @@ pub struct Page {
 pub enum Event {
     /// Somebody said something in a joined room.
     Message(Message),
+    /// Somebody said something in a joined room on the lane `latest`. Between it and the messages no order is promised.
+    Latest(Latest),
     /// Messages of a room that could not be recovered: everything after `after` and up to `at`.
     Gap {
         /// The room.

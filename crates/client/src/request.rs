@@ -1,6 +1,6 @@
 //! What a client asks for: joins, publishes, history.
 
-use taut_wire::native::Watch;
+use taut_wire::native::{Lane, Watch};
 
 use crate::error::Error;
 use crate::message::{Body, Position};
@@ -155,6 +155,7 @@ pub struct Publish {
     pub(crate) name: Option<String>,
     pub(crate) expect: Option<Expect>,
     pub(crate) ttl_ms: Option<u64>,
+    pub(crate) lane: Lane,
 }
 
 impl Publish {
@@ -185,6 +186,7 @@ impl Publish {
             name: None,
             expect: None,
             ttl_ms: None,
+            lane: Lane::Reliable,
         }
     }
 
@@ -245,6 +247,18 @@ impl Publish {
         Err(Error::Unsendable(
             "a batch holds messages, neither deletions nor batches".into(),
         ))
+    }
+
+    /// The same on the lane `latest`, which keeps nothing.
+    pub(crate) fn on_latest(mut self) -> Result<Self, Error> {
+        let asks_for_more = self.id.is_some() || self.expect.is_some() || self.ttl_ms.is_some();
+        if asks_for_more || !matches!(self.content, Content::One(_)) {
+            return Err(Error::Unsendable(
+                "the lane latest keeps nothing: one message goes by it, without id, expectation or time to live".into(),
+            ));
+        }
+        self.lane = Lane::Latest;
+        Ok(self)
     }
 
     /// Whether the server would recognise it when it comes again: it counts ids per name.

@@ -100,7 +100,7 @@ fn publishing_needs_no_proof_and_is_answered_within_the_length_of_the_request() 
         r#"{"publish":"lobby","data":1,"ref":1}"#,
         r#"{"publish":"lobby","data":"a message that is a little longer than that one","ref":2}"#,
         r#"{"publish":"$x","data":1,"ref":3}"#,
-        r#"{"publish":"lobby","data":1,"lane":"latest"}"#,
+        r#"{"publish":"lobby","data":1,"lane":"latest","ref":4}"#,
         r#"{"ping":true,"ref":"0"}"#,
     ] {
         peer.say(unit);

@@ -50,6 +50,8 @@ fn what_one_says_comes_in_order_to_everybody() {
             Carrier::Payload,
             Carrier::Native,
             Carrier::Text,
+            Carrier::SocketIo,
+            Carrier::Polling,
         ] {
             let room = format!("order/{speaker:?}");
             let mut peers = all_in(&server, &room);
@@ -93,6 +95,8 @@ fn a_position_from_one_door_continues_at_every_other() {
             Carrier::Native,
             Carrier::Sse,
             Carrier::Ndjson,
+            Carrier::SocketIo,
+            Carrier::Polling,
         ];
         for carrier in resumed {
             let mut peer = Peer::join(&server, carrier, "log", &format!("since={position}"));
@@ -142,6 +146,7 @@ fn a_graceful_stop_tells_everybody_to_come_back() {
                 Carrier::Text => "come back",
                 Carrier::Payload => "close 1012",
                 Carrier::Sse | Carrier::Events => "event: taut:bye",
+                Carrier::SocketIo | Carrier::Polling => "[\"taut:bye\",",
                 Carrier::Lines | Carrier::Native | Carrier::Ndjson => "\"bye\":\"restart\"",
             };
             assert!(rest.contains(word), "{:?}: {rest:?}", peer.carrier);

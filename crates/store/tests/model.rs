@@ -157,6 +157,7 @@ fn append(rooms: &[RoomName], heads: &mut [(u64, u64)], clock: &mut Clock, said:
                     2 => Effect::Set { expires_ms: None },
                     _ => Effect::Deleted,
                 },
+                lane: taut_hub::Lane::Reliable,
                 origin: None,
                 born_ms: clock.now_ms,
                 end_bytes: 0,

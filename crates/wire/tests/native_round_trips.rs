@@ -237,7 +237,7 @@ fn message() -> impl Strategy<Value = Message<'static>> {
     let maybe = || prop::option::of(text());
     (
         text(),
-        text(),
+        maybe(),
         text(),
         text(),
         maybe(),
@@ -333,14 +333,18 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
                 state,
             }),
         (reference(), text()).prop_map(|(reference, room)| Reply::Left { reference, room }),
-        (reference(), taken(), text(), any::<bool>()).prop_map(
-            |(reference, taken, at, duplicate)| Reply::Published {
+        (
+            reference(),
+            taken(),
+            prop::option::of(text()),
+            any::<bool>()
+        )
+            .prop_map(|(reference, taken, at, duplicate)| Reply::Published {
                 reference,
                 taken,
                 at,
                 duplicate,
-            }
-        ),
+            }),
         (
             (reference(), text(), text(), recovery(), any::<bool>()),
             prop::collection::vec(message(), 0..3)
@@ -379,8 +383,11 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
         ),
         message().prop_map(Reply::Message),
         text().prop_map(|challenge| Reply::Prove { challenge }),
-        ((text(), text(), text(), text()), any::<u32>()).prop_map(
-            |((room, at, from, event), bytes)| {
+        (
+            (text(), prop::option::of(text()), text(), text()),
+            any::<u32>()
+        )
+            .prop_map(|((room, at, from, event), bytes)| {
                 Reply::Announced(Announcement {
                     room,
                     at,
@@ -388,8 +395,7 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
                     event,
                     bytes,
                 })
-            }
-        ),
+            }),
         (
             (reference(), text(), text()),
             any::<(u32, u32)>(),

@@ -230,7 +230,7 @@ fn messages_are_events_as_stated() {
                 }
             };
             let mut out = Vec::new();
-            sse::encode_event(&mut out, Some(&message.at), event, &data);
+            sse::encode_event(&mut out, message.at.as_deref(), event, &data);
             let stated: String = lines.iter().map(|line| format!("{line}\n")).collect();
             assert_eq!(String::from_utf8(out).unwrap(), stated);
             seen += 1;
@@ -364,7 +364,7 @@ fn answered(body: &str) -> String {
             at,
             duplicate,
             ..
-        } => native::encode_receipt(&mut out, taken, &at, duplicate),
+        } => native::encode_receipt(&mut out, taken, at.as_deref(), duplicate),
         other => panic!("{other:?}"),
     }
     String::from_utf8(out).unwrap()

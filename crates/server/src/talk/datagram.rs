@@ -288,10 +288,14 @@ impl Core {
         let reference = asked.reference.as_deref();
         match output {
             // Fire and forget.
-            Output::Published { .. } if reference.is_none() => {}
-            Output::Published { at, duplicate, .. } => {
+            Output::Published { .. } | Output::Said { .. } if reference.is_none() => {}
+            Output::Published { .. } | Output::Said { .. } => {
+                let (at, duplicate) = match output {
+                    Output::Published { at, duplicate, .. } => (Some(*at), *duplicate),
+                    _ => (None, false),
+                };
                 let mut receipt = Vec::new();
-                native::encode_published(&mut receipt, reference, asked.taken, *at, *duplicate);
+                native::encode_published(&mut receipt, reference, asked.taken, at, duplicate);
                 if receipt.len() > asked.bytes_max {
                     receipt.clear();
                     datagram::encode_taken(&mut receipt, asked.taken, reference);

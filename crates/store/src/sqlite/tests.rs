@@ -24,6 +24,7 @@ fn append(after: u64, sync: bool) -> Append {
         door: Door("a door of tomorrow"),
         body: Body::Text("hello".into()),
         effect: Effect::None,
+        lane: taut_hub::Lane::Reliable,
         origin: None,
         born_ms: 5,
         end_bytes: 200 * (after + 1),

@@ -22,7 +22,8 @@ pub fn decode_reply(unit: &[u8]) -> Result<Reply<'_>, Violation> {
     reply(&Given::new(fields, &REPLY)).map_err(broken)
 }
 
-const REPLY: [&str; 32] = [
+const REPLY: [&str; 33] = [
+    "lane",
     "behind",
     "conns",
     "room",
@@ -56,8 +57,8 @@ const REPLY: [&str; 32] = [
     "offset",
     "state",
 ];
-const MESSAGE: [&str; 10] = [
-    "room", "at", "from", "event", "key", "id", "time", "data", "base64", "args",
+const MESSAGE: [&str; 11] = [
+    "room", "at", "lane", "from", "event", "key", "id", "time", "data", "base64", "args",
 ];
 const GAP: [&str; 2] = ["after", "at"];
 const PRESENCE: [&str; 5] = ["joined", "left", "changed", "count", "conns"];
@@ -65,7 +66,7 @@ const ROSTER: [&str; 3] = ["count", "conns", "members"];
 const MEMBER: [&str; 6] = ["name", "door", "id", "conns", "conns_count", "data"];
 const CONN: [&str; 2] = ["door", "id"];
 
-fn reply<'a>(given: &Given<'a, 32>) -> Result<Reply<'a>, String> {
+fn reply<'a>(given: &Given<'a, 33>) -> Result<Reply<'a>, String> {
     if let Some(name) = given.fields.twice {
         return Err(format!("\"{name}\" stands twice"));
     }
@@ -115,7 +116,7 @@ fn reply<'a>(given: &Given<'a, 32>) -> Result<Reply<'a>, String> {
     if given.value("room").is_some() && given.value("bytes").is_some() {
         return Ok(Reply::Announced(Announcement {
             room: given.string("room")?,
-            at: given.string("at")?,
+            at: given.place()?,
             from: given.string("from")?,
             event: given.string("event")?,
             bytes: given.count("bytes")?,
@@ -124,7 +125,7 @@ fn reply<'a>(given: &Given<'a, 32>) -> Result<Reply<'a>, String> {
     Ok(Reply::Unknown)
 }
 
-fn answer<'a>(verb: &str, given: &Given<'a, 32>) -> Result<Reply<'a>, String> {
+fn answer<'a>(verb: &str, given: &Given<'a, 33>) -> Result<Reply<'a>, String> {
     let reference = given.reference();
     Ok(match verb {
         "join" => Reply::Joined {
@@ -153,7 +154,7 @@ fn answer<'a>(verb: &str, given: &Given<'a, 32>) -> Result<Reply<'a>, String> {
                 _ if given.value("count").is_some() => Taken::Batch(given.count("count")?),
                 _ => Taken::Publish,
             },
-            at: given.string("at")?,
+            at: given.place()?,
             duplicate: given.switch("duplicate")?,
         },
         "get" => Reply::Got {
@@ -233,6 +234,14 @@ impl<'a, const N: usize> Given<'a, N> {
 
     fn string(&self, name: &str) -> Result<Cow<'a, str>, String> {
         self.optional(name)?.ok_or_else(|| missing(name))
+    }
+
+    /// The position, which there is none of on the lane `latest`.
+    fn place(&self) -> Result<Option<Cow<'a, str>>, String> {
+        match self.optional("lane")?.as_deref() {
+            Some("latest") => Ok(None),
+            _ => self.string("at").map(Some),
+        }
     }
 
     fn count(&self, name: &str) -> Result<u32, String> {
@@ -348,7 +357,7 @@ impl<'a, const N: usize> Given<'a, N> {
     fn message(&self) -> Result<Message<'a>, String> {
         Ok(Message {
             room: self.string("room")?,
-            at: self.string("at")?,
+            at: self.place()?,
             from: self.string("from")?,
             event: self.string("event")?,
             key: self.optional("key")?,

@@ -11,8 +11,8 @@ use super::escape::{encode_json, number, quote};
 pub struct Delivery<'a> {
     /// The room.
     pub room: &'a str,
-    /// Its position.
-    pub at: &'a str,
+    /// Its position; `None` on the lane `latest`.
+    pub at: Option<&'a str>,
     /// Who said it.
     pub from: &'a str,
     /// What kind of message it is.
@@ -37,7 +37,8 @@ pub fn encode_delivery(out: &mut Vec<u8>, delivery: &Delivery<'_>) {
 /// Appends the fields of a message object.
 pub(super) fn delivery_fields(out: &mut Vec<u8>, delivery: &Delivery<'_>) {
     text_field(out, b"\"room\":", delivery.room);
-    text_field(out, b",\"at\":", delivery.at);
+    out.push(b',');
+    place_field(out, delivery.at);
     text_field(out, b",\"from\":", delivery.from);
     text_field(out, b",\"event\":", delivery.event);
     if let Some(key) = delivery.key {
@@ -56,12 +57,21 @@ pub(super) fn delivery_fields(out: &mut Vec<u8>, delivery: &Delivery<'_>) {
 pub fn encode_announcement(out: &mut Vec<u8>, delivery: &Delivery<'_>, bytes: usize) {
     out.extend_from_slice(b"{\"room\":");
     quote(out, delivery.room.as_bytes());
-    text_field(out, b",\"at\":", delivery.at);
+    out.push(b',');
+    place_field(out, delivery.at);
     text_field(out, b",\"from\":", delivery.from);
     text_field(out, b",\"event\":", delivery.event);
     out.extend_from_slice(b",\"bytes\":");
     number(out, bytes as u64);
     out.push(b'}');
+}
+
+/// Appends `"at":"…"`, or the lane on which there are no positions.
+pub(super) fn place_field(out: &mut Vec<u8>, at: Option<&str>) {
+    match at {
+        Some(at) => text_field(out, b"\"at\":", at),
+        None => out.extend_from_slice(b"\"lane\":\"latest\""),
+    }
 }
 
 /// Appends a name, already in its punctuation, and a string.
