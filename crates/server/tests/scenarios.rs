@@ -199,8 +199,10 @@ fn get(server: &Running, target: &str) -> (String, String) {
 fn every_door_has_arguments_as_one_json_array() {
     for cores in [1, 3] {
         let server = Running::new(cores);
+        // Socket.IO has them as they are, with attachments beside them; its own clients look at that.
         let mut peers: Vec<Peer> = CARRIERS
             .iter()
+            .filter(|carrier| !matches!(carrier, Carrier::SocketIo | Carrier::Polling))
             .map(|carrier| Peer::join(&server, *carrier, "den", ""))
             .collect();
         for speaker in [Carrier::Native, Carrier::Lines] {
@@ -233,6 +235,10 @@ fn arguments_that_are_read_later_are_the_same() {
     let server = Running::new(2);
     let mut speaker = Peer::join(&server, Carrier::Lines, "den", "");
     speaker.say_unit(&format!(r#"{{"set":"den","key":"k","args":{ARGS}}}"#));
+    // It is not acknowledged to be waited for, and a POST may reach the room's home by a shorter way.
+    while !get(&server, "/r/den?key=k").0.starts_with("HTTP/1.1 200") {
+        std::thread::yield_now();
+    }
     post(server.address, "den", "behind it");
     assert_eq!(speaker.hear(), "behind it");
     let field = format!("\"args\":{ARGS}}}");
