@@ -163,7 +163,7 @@ impl Core {
         };
         let mut engine = Engine {
             secret,
-            carrier: Carrier::Polling(polling::Polling::default()),
+            carrier: Carrier::Polling(polling::Polling::new(request.payload_packets_max)),
             probe: None,
             heartbeat,
             dialect,

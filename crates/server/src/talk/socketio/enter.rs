@@ -10,7 +10,7 @@ use taut_hub::{
     ConnId, Door, Farewell, Input, Join, Message, Origin, Position, Recovery, Refusal, RoomId,
     RoomName, Start,
 };
-use taut_wire::native::encode_error;
+use taut_wire::native::{encode_error, encode_string};
 use taut_wire::socketio as wire;
 
 use super::super::Step;
@@ -121,17 +121,25 @@ impl Core {
         room: Option<&RoomName>,
     ) -> Option<(Pass, Vec<(Option<RoomName>, Start)>)> {
         let pass = Pass::decode(auth.pass.as_deref()?, &self.sessions.seal, namespace)?;
+        // A client keeps its offset for ever: one that stands before the pass is of an earlier session.
+        let later = |at: Position| {
+            let is_later = at.epoch == pass.at.epoch && at.offset > pass.at.offset;
+            Start::After(if is_later { at } else { pass.at })
+        };
         let stands = match (room, &auth.offset) {
             // It has heard nothing since it came.
             (room, None) => vec![(room.cloned(), Start::After(pass.at))],
             (Some(room), Some(offset)) => {
-                vec![(Some(room.clone()), Start::After(native::position(offset)))]
+                vec![(Some(room.clone()), later(native::position(offset)))]
             }
             (None, Some(offset)) => {
                 let Offset(stands) = Offset::decode(offset)?;
                 let stands = stands.into_iter();
                 stands
-                    .map(|Stand { room, at }| (room, Start::After(at)))
+                    .map(|Stand { room, at }| match room {
+                        None => (None, later(at)),
+                        room => (room, Start::After(at)),
+                    })
                     .collect()
             }
         };
@@ -354,6 +362,8 @@ impl Core {
             return;
         };
         let sid = encode_public_id(&found.public_id);
+        let room = found.room.clone().unwrap_or_else(RoomName::lobby);
+        let is_main = found.room.is_none();
         let pass = match (&entering.pass, &entering.auth.pass) {
             (Some(_), Some(said)) if entering.is_whole => said.clone(),
             _ => Pass {
@@ -366,8 +376,13 @@ impl Core {
         encode_packet(out, &mut Vec::new(), framing, |out| {
             wire::encode_connected(out, namespace, &sid, Some(&pass));
         });
-        let room = found.room.clone().unwrap_or_else(RoomName::lobby);
         say_first(out, framing, namespace, &room, &entering);
+        if entering.pass.is_none() && entering.auth.offset.is_some() {
+            // The offset that the client came with is of a session that is over; it keeps it until it hears of another.
+            let at = entering.at.to_string();
+            let offset = if is_main { format!("{at}:") } else { at };
+            encode_moved(out, framing, namespace, "taut:joined", &room, &offset);
+        }
     }
 
     /// No room for the namespace.
@@ -426,6 +441,21 @@ impl Core {
 
 /// A namespace that waits for its answer, and how far its rooms must be read before.
 type Waiting = (Arc<str>, Vec<(RoomId, Position)>);
+
+/// `taut:joined` and `taut:left`: the client is in other rooms than before, and its offset says so from here on.
+pub(super) fn encode_moved(
+    out: &mut Vec<u8>,
+    framing: Framing,
+    namespace: &str,
+    event: &str,
+    room: &RoomName,
+    offset: &str,
+) {
+    let mut json = b"{\"room\":".to_vec();
+    encode_string(&mut json, room.as_str());
+    json.push(b'}');
+    encode_event(out, framing, namespace, event, &json, Some(offset));
+}
 
 /// What a client that has just entered is told besides: what it wanted and cannot have, and what is set.
 fn say_first(
