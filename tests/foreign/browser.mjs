@@ -77,6 +77,23 @@ scenario("a name stands once on the page, with how many connections it has", asy
   await page.close();
 });
 
+scenario("what is said on the lane latest has one line for each key, which changes in its place", async (room) => {
+  const { page, texts, errors } = await visit(`/r/${room}`);
+  const tick = (body, query) => fetch(`${http}/r/${room}?lane=latest${query}`, { method: "POST", body });
+  for (const number of [1, 2, 3]) {
+    await tick(`ana is at ${number}`, "&key=ana");
+    await says(page, `ana is at ${number}`);
+    await post(room, `numbered ${number}`);
+    await says(page, `numbered ${number}`);
+  }
+  await tick("now", "&event=tick");
+  await tick("bo is at 1", "&key=bo");
+  await says(page, "bo is at 1");
+  assert.deepEqual(await texts(), ["ana is at 3", "numbered 1", "numbered 2", "numbered 3", "ticknow", "bo is at 1"]);
+  assert.deepEqual(errors, []);
+  await page.close();
+});
+
 scenario("the lobby is at the root", async () => {
   const { page } = await visit("/"), person = nc();
   person.type("good morning, lobby");
