@@ -153,6 +153,34 @@ impl Client {
         })
     }
 
+    /// Says something on the lane `latest` and waits until the server has said it: it gets no position and is kept nowhere, not even for who is in
+    /// the room and slow. Of each [key](Publish::key), else of each event, the newest goes before the others. For cursors, ticks and the like. It
+    /// is never sent a second time.
+    ///
+    /// # Errors
+    /// [`Error::Unsendable`] where it is a batch or a deletion, or asks for what would have to be kept: an id, an expectation or a time to live;
+    /// [`Error::Refused`] by the server, or why there is no answer.
+    pub async fn say_latest(&self, publish: Publish) -> Result<(), Error> {
+        self.begin_latest(publish).await?.wait().await
+    }
+
+    /// The same without waiting for the answer, so that many may be under way.
+    ///
+    /// # Errors
+    /// As [`Client::say_latest`], but what only the answer says.
+    pub async fn begin_latest(&self, publish: Publish) -> Result<Said, Error> {
+        let mut publish = publish.on_latest()?;
+        if publish.name.is_none() {
+            publish.name.clone_from(&self.options.name);
+        }
+        let patience_ms = self.options.answer_ms_max;
+        let answer = self.begin(Request::Publish(publish), patience_ms).await?;
+        Ok(Said {
+            answer,
+            client: self.clone(),
+        })
+    }
+
     /// Reads a stretch of a room's history.
     ///
     /// # Errors
@@ -309,6 +337,31 @@ pub struct Ack {
 impl fmt::Debug for Ack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ack").finish_non_exhaustive()
+    }
+}
+
+/// Something under way on the lane `latest`.
+pub struct Said {
+    answer: Answered,
+    client: Client,
+}
+
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Said").finish_non_exhaustive()
+    }
+}
+
+impl Said {
+    /// Waits until the server has said it, at most [`Options::answer_ms_max`] after it was sent, and as long where there is no connection to send it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] by the server, or why there is no answer.
+    pub async fn wait(self) -> Result<(), Error> {
+        match self.client.heard(self.answer.await)? {
+            Answer::Said => Ok(()),
+            other => Err(other.misplaced("publish")),
+        }
     }
 }
 

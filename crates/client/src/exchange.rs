@@ -168,6 +168,12 @@ impl Exchange {
     ) -> Result<(), Error> {
         match incoming {
             Incoming::Message(message) => self.deliver(message, rooms, outlet),
+            Incoming::Latest(latest) => {
+                // As with messages: a room that was left meanwhile is heard no more.
+                if rooms.contains_key(&latest.room) {
+                    outlet.event(Event::Latest(latest));
+                }
+            }
             Incoming::Gap { room, after, at } => {
                 if let Some(membership) = rooms.get_mut(&room) {
                     membership.missed(&at);

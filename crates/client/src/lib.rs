@@ -15,6 +15,7 @@
 //!             Body::Text(text) => println!("{}: {text}", message.from),
 //!             Body::Json(json) => println!("{}: {json}", message.from),
 //!             Body::Binary(bytes) => println!("{}: <{} bytes>", message.from, bytes.len()),
+//!             Body::Args(args) => println!("{}: {}", message.from, args.to_json()),
 //!         },
 //!         Event::Gap { room, .. } => eprintln!("something is missing in {room}"),
 //!         _ => {}
@@ -82,7 +83,7 @@
 //!
 //! # Invariants that a reader could break
 //!
-//! - A message is never lost without an [`Event::Gap`], across reconnects and when nobody reads [`Events`] for a while.
+//! - A message is never lost without an [`Event::Gap`] (those of the lane `latest` may be), across reconnects and when nobody reads [`Events`] for a while.
 //! - A request gets exactly one answer: the server's, or an [`Error`] that says whether to try again.
 //! - Every queue is bounded: 64 commands; 1,024 requests and 4 MiB of publishes under way; 1,000 requests and 1 MiB of publishes that wait for a
 //!   connection ([`Options`]); 1,024 events; 256 KiB (and one unit) of output; one unit of input.
@@ -110,10 +111,11 @@ mod under_way;
 mod url;
 mod websocket;
 
-pub use client::{Ack, Client};
+pub use client::{Ack, Client, Said};
 pub use error::{Error, Retry};
 pub use message::{
-    Body, Event, Joined, Message, Page, Position, Present, Published, Roster, State,
+    Arguments, Body, Event, Joined, Latest, Message, Page, Position, Present, Published, Roster,
+    State,
 };
 pub use options::{Backoff, Options};
 pub use outlet::Events;

@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
-use taut_wire::native::{self, BatchMessage, Lane, Recovery, Reply, Rewind, Verb};
+use taut_wire::native::{self, BatchMessage, Recovery, Reply, Rewind, Verb};
 
 use crate::error::Error;
 use crate::exchange::Request;
-use crate::message::{Body, Joined, Message, Page, Position, Present, Published, Roster, State};
+use crate::message::{
+    Arguments, Body, Joined, Latest, Message, Page, Position, Present, Published, Roster, State,
+};
 use crate::request::{Content, Expect, History, Join, Publish, Start};
 
 /// What a request was answered with.
@@ -16,6 +18,7 @@ pub(crate) enum Answer {
     Joined(Joined),
     Left,
     Published(Published),
+    Said,
     Page(Page),
     State(State),
     Got(Box<Message>),
@@ -41,6 +44,7 @@ pub(crate) enum Incoming {
         error: Error,
     },
     Message(Message),
+    Latest(Latest),
     Gap {
         room: String,
         after: Position,
@@ -128,7 +132,7 @@ fn publish_verb(publish: &Publish) -> Verb<'_> {
             key: borrowed(publish.key.as_ref()),
             id,
             name,
-            lane: Lane::Reliable,
+            lane: publish.lane,
             expect,
             ttl_ms: publish.ttl_ms,
         },
@@ -189,6 +193,7 @@ impl Body {
             Self::Text(text) => native::Body::Text(Cow::Borrowed(text)),
             Self::Json(json) => native::Body::Json(Cow::Borrowed(json.get())),
             Self::Binary(bytes) => native::Body::Binary(Cow::Borrowed(bytes)),
+            Self::Args(arguments) => native::Body::Args(Cow::Borrowed(arguments.packed())),
         }
     }
 }
@@ -222,9 +227,11 @@ pub(crate) fn decode(unit: &[u8]) -> Result<Incoming, Error> {
             duplicate,
             ..
         } => {
-            let at = position(at);
-            let published = Published { at, duplicate };
-            answered(reference.as_deref(), Answer::Published(published))
+            let answer = match at.map(position) {
+                Some(at) => Answer::Published(Published { at, duplicate }),
+                None => Answer::Said,
+            };
+            answered(reference.as_deref(), answer)
         }
         Reply::History {
             reference,
@@ -282,6 +289,7 @@ pub(crate) fn decode(unit: &[u8]) -> Result<Incoming, Error> {
                 retry_ms: retry_ms.filter(|ms| *ms > 0),
             },
         },
+        Reply::Message(said) if said.at.is_none() => Incoming::Latest(latest(said)?),
         Reply::Message(said) => Incoming::Message(message(said)?),
         Reply::Gap { room, after, at } => Incoming::Gap {
             room: room.into_owned(),
@@ -371,21 +379,42 @@ fn messages(said: Vec<native::Message<'_>>) -> Result<Vec<Message>, Error> {
 }
 
 fn message(said: native::Message<'_>) -> Result<Message, Error> {
+    let Some(at) = said.at else {
+        return Err(Error::Violation(
+            "a message of the lane latest is kept, which it is not".into(),
+        ));
+    };
     Ok(Message {
         room: said.room.into_owned(),
-        at: position(said.at),
+        at: position(at),
         from: said.from.into_owned(),
         event: said.event.into_owned(),
         key: said.key.map(Cow::into_owned),
         id: said.id.map(Cow::into_owned),
         time_ms: said.time_ms,
-        body: match said.body {
-            native::Body::Text(text) => Body::Text(text.into_owned()),
-            native::Body::Binary(bytes) => Body::Binary(bytes.into_owned()),
-            native::Body::Json(json) => match RawValue::from_string(json.into_owned()) {
-                Ok(json) => Body::Json(json),
-                Err(error) => return Err(Error::Violation(format!("a body is no JSON: {error}"))),
-            },
+        body: body(said.body)?,
+    })
+}
+
+fn latest(said: native::Message<'_>) -> Result<Latest, Error> {
+    Ok(Latest {
+        room: said.room.into_owned(),
+        from: said.from.into_owned(),
+        event: said.event.into_owned(),
+        key: said.key.map(Cow::into_owned),
+        time_ms: said.time_ms,
+        body: body(said.body)?,
+    })
+}
+
+fn body(body: native::Body<'_>) -> Result<Body, Error> {
+    Ok(match body {
+        native::Body::Text(text) => Body::Text(text.into_owned()),
+        native::Body::Binary(bytes) => Body::Binary(bytes.into_owned()),
+        native::Body::Args(packed) => Body::Args(Arguments::of_packed(packed.into_owned())),
+        native::Body::Json(json) => match RawValue::from_string(json.into_owned()) {
+            Ok(json) => Body::Json(json),
+            Err(error) => return Err(Error::Violation(format!("a body is no JSON: {error}"))),
         },
     })
 }

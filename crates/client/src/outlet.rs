@@ -3,7 +3,7 @@
 //! Overflow rule: while the queue is full the session reads nothing more from its socket, so the server sees a slow reader and its
 //! room's lag policy speaks. Only while an answer is awaited does reading go on (or `publish().await` before `events.next().await`
 //! would wait for ever); events that find no space then are dropped, and the rooms they came from get a [`Event::Gap`] as soon as
-//! there is space. Presence that is dropped is not made up for: the next one carries the count again.
+//! there is space. Presence that is dropped is not made up for: the next one carries the count again; nor is what was said on the lane `latest`.
 
 use std::fmt;
 use std::task::{Context, Poll};

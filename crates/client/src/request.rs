@@ -1,6 +1,6 @@
 //! What a client asks for: joins, publishes, history.
 
-use taut_wire::native::Watch;
+use taut_wire::native::{Lane, Watch};
 
 use crate::error::Error;
 use crate::message::{Body, Position};
@@ -155,6 +155,7 @@ pub struct Publish {
     pub(crate) name: Option<String>,
     pub(crate) expect: Option<Expect>,
     pub(crate) ttl_ms: Option<u64>,
+    pub(crate) lane: Lane,
 }
 
 impl Publish {
@@ -185,6 +186,7 @@ impl Publish {
             name: None,
             expect: None,
             ttl_ms: None,
+            lane: Lane::Reliable,
         }
     }
 
@@ -247,6 +249,18 @@ impl Publish {
         ))
     }
 
+    /// The same on the lane `latest`, which keeps nothing.
+    pub(crate) fn on_latest(mut self) -> Result<Self, Error> {
+        let asks_for_more = self.id.is_some() || self.expect.is_some() || self.ttl_ms.is_some();
+        if asks_for_more || !matches!(self.content, Content::One(_)) {
+            return Err(Error::Unsendable(
+                "the lane latest keeps nothing: one message goes by it, without id, expectation or time to live".into(),
+            ));
+        }
+        self.lane = Lane::Latest;
+        Ok(self)
+    }
+
     /// Whether the server would recognise it when it comes again: it counts ids per name.
     pub(crate) fn is_repeatable(&self) -> bool {
         self.id.is_some() && self.name.is_some()
@@ -258,6 +272,7 @@ impl Publish {
             Content::One(Body::Text(text)) => text.len(),
             Content::One(Body::Json(json)) => json.get().len(),
             Content::One(Body::Binary(bytes)) => bytes.len(),
+            Content::One(Body::Args(arguments)) => arguments.packed().len(),
             Content::Batch(messages) => messages
                 .iter()
                 .map(|message| message.bytes() + BATCH_MESSAGE_OVERHEAD_BYTES)

@@ -25,7 +25,7 @@ mod store;
 
 pub use conn::{ConnId, Door, Origin, Ticket};
 pub use limits::Limits;
-pub use message::{Body, Draft, Effect, Expect, MESSAGE_OVERHEAD_BYTES, Message, Wish};
+pub use message::{Body, Draft, Effect, Expect, Lane, MESSAGE_OVERHEAD_BYTES, Message, Wish};
 pub use name::{NAME_BYTES_MAX, NameError, RoomName};
 pub use pattern::{Pattern, PatternError};
 pub use policy::{
@@ -34,7 +34,8 @@ pub use policy::{
 pub use position::{Epoch, Position, PositionError};
 pub use refusal::Refusal;
 pub use room::{
-    Log, Member, PresenceChange, Present, Room, RoomId, Roster, USER_CONNS_LISTED, User, Watch,
+    Latest, Log, Member, PresenceChange, Present, Room, RoomId, Roster, USER_CONNS_LISTED, User,
+    Watch,
 };
 pub use shard::{
     Answer, Ask, Batch, CloseReason, Farewell, Input, Join, LinkMessage, Membership, Next, Now,

@@ -53,6 +53,13 @@ pub struct Limits {
     pub page_messages_max: u32,
     /// Bytes on one page of history at most, one message always excepted.
     pub page_bytes_max: u64,
+    /// Keys, else events, of which the lane `latest` of a room holds the newest for members and cores that cannot take it yet. Beyond it the
+    /// oldest goes. A thousand players with a cursor each.
+    pub latest_keys_max: u32,
+    /// Bytes of the same, one message always excepted.
+    pub latest_bytes_max: u64,
+    /// Bytes that the lanes of all rooms hold. Above it a room forgets after each flush what those who could not take it have not had.
+    pub latest_bytes_all_max: u64,
     /// Messages that conflation leaves a reader at most: the newest.
     pub conflated_max: u32,
     /// Rooms that one tick looks after; the rest is due at the next.
@@ -92,6 +99,9 @@ impl Default for Limits {
             parked_max: 100_000,
             page_messages_max: 1_000,
             page_bytes_max: 1 << 20,
+            latest_keys_max: 1_000,
+            latest_bytes_max: 256 << 10,
+            latest_bytes_all_max: 16 << 20,
             conflated_max: 256,
             tick_rooms_max: 1_024,
         }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::conn::{Door, Origin};
 use crate::position::Position;
+use crate::shard::Now;
 
 /// What one kept message costs beside its own bytes: the struct, its reference counts and its place in a log.
 pub const MESSAGE_OVERHEAD_BYTES: u64 = 192;
@@ -21,6 +22,8 @@ pub enum Body {
     Json(Bytes),
     /// Anything.
     Binary(Bytes),
+    /// The arguments of an event, binary ones among them, packed into one by whoever made them.
+    Args(Bytes),
 }
 
 impl Body {
@@ -28,9 +31,21 @@ impl Body {
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         match self {
-            Body::Text(bytes) | Body::Json(bytes) | Body::Binary(bytes) => bytes,
+            Body::Text(bytes) | Body::Json(bytes) | Body::Binary(bytes) | Body::Args(bytes) => {
+                bytes
+            }
         }
     }
+}
+
+/// How a message travels. No order is promised between the two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Numbered, ordered, recoverable.
+    #[default]
+    Reliable,
+    /// Without a position and never kept: of each key, else of each event, only the newest matters.
+    Latest,
 }
 
 /// What a message does to its room's state.
@@ -90,12 +105,14 @@ pub struct Draft {
     pub wish: Wish,
     /// What must hold of the key before.
     pub expect: Option<Expect>,
+    /// How it travels. On the lane `latest` it may have neither `id` nor `expect`, nor any wish of its key.
+    pub lane: Lane,
 }
 
 /// A numbered message, shared by every log, reader and core as `Arc<Message>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Its number: one more than the message before it in the same room.
+    /// Its number: one more than the message before it in the same room. On the lane `latest` there is none, and this is 0.
     pub offset: u64,
     /// When the home numbered it, in milliseconds of Unix time.
     pub time_ms: u64,
@@ -113,6 +130,8 @@ pub struct Message {
     pub body: Body,
     /// What it does to the room's state.
     pub effect: Effect,
+    /// How it travels.
+    pub lane: Lane,
     /// The member that said it, so that the server can leave it out of the fan-out; `None` when it was said from outside the room.
     pub origin: Option<Origin>,
     /// When the home numbered it, on the home's monotonic clock in milliseconds: history ages by this one. That clock begins near Unix
@@ -124,6 +143,25 @@ pub struct Message {
 }
 
 impl Message {
+    /// What a draft becomes when its home has taken it, before it has a number: nobody's, and without an effect.
+    pub(crate) fn of(draft: &Draft, now: Now) -> Self {
+        Self {
+            offset: 0,
+            time_ms: now.unix_ms,
+            event: draft.event.clone(),
+            key: draft.key.clone(),
+            id: draft.id.clone(),
+            from: Arc::clone(&draft.from),
+            door: draft.door,
+            body: draft.body.clone(),
+            effect: Effect::None,
+            lane: draft.lane,
+            origin: None,
+            born_ms: now.mono_ms,
+            end_bytes: 0,
+        }
+    }
+
     /// The event's name, `message` where none was given.
     #[must_use]
     pub fn event(&self) -> &str {
@@ -156,6 +194,7 @@ impl Draft {
             body,
             wish: Wish::Set { ttl_ms: None },
             expect: None,
+            lane: Lane::Reliable,
         }
     }
 

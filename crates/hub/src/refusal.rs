@@ -71,6 +71,14 @@ pub enum Refusal {
         /// The room.
         room: RoomName,
     },
+    /// The lane `latest` keeps nothing, and a request asks for what would have to be kept.
+    #[error(
+        "the lane latest keeps nothing, so it knows no {what}; leave \"{what}\" out, or say it on the lane reliable"
+    )]
+    NotOnLatest {
+        /// What it asks for: `id`, `expect`, `ttl_ms`, `delete` or `batch`.
+        what: &'static str,
+    },
     /// What is kept cannot be reached, so nothing is acknowledged.
     #[error("the room cannot keep messages now: {reason}")]
     Unavailable {
@@ -110,6 +118,7 @@ impl Refusal {
             Refusal::Unexpected { .. } => "unexpected",
             Refusal::StateFull { .. } => "state-full",
             Refusal::StateOff { .. } => "state-off",
+            Refusal::NotOnLatest { .. } => "bad-field",
             Refusal::Unavailable { .. } => "unavailable",
             Refusal::NotJoined { .. } => "not-joined",
             Refusal::ReservedName { .. } => "reserved-name",

@@ -32,6 +32,7 @@ fn message(offset: u64) -> Arc<Message> {
         door: Door("http"),
         body: Body::Text(Bytes::from(offset.to_string())),
         effect: Effect::None,
+        lane: taut_hub::Lane::Reliable,
         origin: None,
         born_ms: now().mono_ms,
         end_bytes: 0,

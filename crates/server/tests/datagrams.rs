@@ -100,7 +100,7 @@ fn publishing_needs_no_proof_and_is_answered_within_the_length_of_the_request() 
         r#"{"publish":"lobby","data":1,"ref":1}"#,
         r#"{"publish":"lobby","data":"a message that is a little longer than that one","ref":2}"#,
         r#"{"publish":"$x","data":1,"ref":3}"#,
-        r#"{"publish":"lobby","data":1,"lane":"latest"}"#,
+        r#"{"publish":"lobby","data":1,"lane":"latest","ref":4}"#,
         r#"{"ping":true,"ref":"0"}"#,
     ] {
         peer.say(unit);
@@ -168,6 +168,26 @@ fn nothing_longer_than_the_request_goes_to_an_address_without_proof() {
     assert_eq!(member.hear()["data"], "for members only");
     let mut buffer = [0; 2_000];
     assert!(stranger.0.recv(&mut buffer).is_err());
+}
+
+#[test]
+fn what_is_longer_than_a_message_may_be_is_refused() {
+    let served = Served::start(1, |limits| limits.message_bytes_max = 100);
+    let peer = served.peer();
+    let publish = |bytes: usize| {
+        let unit = json!({"publish": "den", "data": "", "ref": 1}).to_string();
+        unit.replace("\"\"", &format!("\"{}\"", "x".repeat(bytes - unit.len())))
+    };
+    assert_eq!(peer.ask(&publish(101))["error"], "message-too-large");
+    assert_eq!(peer.ask(&publish(100))["ok"], "publish");
+    peer.join("den");
+    let refused = peer.ask(&publish(101));
+    assert_eq!(refused["error"], "message-too-large");
+    assert_eq!(
+        refused["text"],
+        "the datagram has 101 bytes, at most 100 are taken"
+    );
+    assert_eq!(peer.ask(&publish(100))["ok"], "publish");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use taut_hub::{
     Start, State, User, Watch,
 };
 
+use crate::latest::Heard;
+
 /// A promise that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -20,6 +22,8 @@ pub enum Sabotage {
     Repeat,
     /// Bring one with another's content.
     Forge,
+    /// Bring an older one of the lane `latest` after a newer.
+    Stale,
 }
 
 /// Everything that was ever numbered: the same number must mean the same message to everybody.
@@ -133,6 +137,8 @@ pub(crate) struct View {
     /// After a gap of the policy `conflate`: messages up to here may come with numbers left out.
     conflated_until: u64,
     presence: Option<Picture>,
+    /// What came on the lane `latest`.
+    pub(crate) latest: Heard,
     /// What is set, by key: where it was set last. `None` where the view is not whole.
     state: Option<BTreeMap<String, u64>>,
 }
@@ -190,6 +196,7 @@ impl View {
             cursor: after.offset,
             conflated_until: after.offset,
             presence,
+            latest: Heard::default(),
             state: None,
         })
     }

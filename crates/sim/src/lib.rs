@@ -7,6 +7,7 @@
 mod check;
 mod disaster;
 mod disk;
+mod latest;
 mod random;
 mod reader;
 mod weather;

@@ -26,6 +26,8 @@ pub(crate) enum Asked {
     Join(String, Start, Watch),
     Leave(String),
     Publish(String, Vec<Vec<u8>>),
+    /// Something on the lane `latest`.
+    Say,
     /// Who is there, when all is quiet: the answer is compared with what the reader was told.
     Check,
     Other,

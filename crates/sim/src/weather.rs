@@ -106,6 +106,9 @@ impl Weather {
             block_messages: 1 + u32::try_from(random.below(20)).unwrap_or(0),
             blocks_bytes_max: 1_000 + random.below(100_000),
             pending_bytes_max: 1_000 + random.below(20_000),
+            latest_keys_max: 2 + u32::try_from(random.below(4)).unwrap_or(0),
+            latest_bytes_max: 1_000 + random.below(2_000),
+            latest_bytes_all_max: 4_000 + random.below(6_000),
             ghosts_max: u32::try_from(random.below(5)).unwrap_or(0),
             ..Limits::default()
         };

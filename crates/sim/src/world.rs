@@ -10,6 +10,7 @@ use taut_hub::{
 
 use crate::check::{Broken, Sabotage, Truth, View};
 use crate::disk::Disk;
+use crate::latest::Said;
 use crate::random::Random;
 use crate::reader::{Asked, Reader};
 use crate::weather::{ROOMS, Weather};
@@ -24,6 +25,8 @@ const QUIET_MS: u64 = 60_000;
 pub struct Report {
     /// Messages that readers took.
     pub deliveries: u64,
+    /// Messages of the lane `latest` that readers took.
+    pub latest: u64,
     /// Messages acknowledged.
     pub publishes: u64,
     /// Gaps said.
@@ -49,9 +52,10 @@ pub struct World {
     pub(crate) dirty: Vec<BTreeSet<RoomId>>,
     pub(crate) disk: Disk,
     pub(crate) truth: Truth,
-    sabotage: Option<Sabotage>,
+    pub(crate) said: Said,
+    pub(crate) sabotage: Option<Sabotage>,
     generation: u32,
-    spoken: u64,
+    pub(crate) spoken: u64,
     pub(crate) report: Report,
 }
 
@@ -72,6 +76,7 @@ impl World {
             dirty: vec![BTreeSet::new(); cores],
             disk: Disk::default(),
             truth: Truth::default(),
+            said: Said::default(),
             sabotage: None,
             generation: 0,
             spoken: 0,
@@ -106,6 +111,7 @@ impl World {
         }
         self.rest()?;
         self.check_quiet()?;
+        self.check_latest()?;
         self.check_states()?;
         self.check_kept()?;
         self.everybody_goes()?;
@@ -115,7 +121,7 @@ impl World {
     }
 
     /// Time passes, everybody reads, nothing new happens.
-    fn rest(&mut self) -> Result<(), Broken> {
+    pub(crate) fn rest(&mut self) -> Result<(), Broken> {
         for reader in self.readers.iter_mut().flat_map(BTreeMap::values_mut) {
             reader.blocked_until_ms = 0;
             reader.temper = u64::MAX;
@@ -166,6 +172,7 @@ impl World {
     }
 
     pub(crate) fn hub(&mut self, core: u16, input: Input) -> Result<(), Broken> {
+        self.note_said(core, &input);
         let mut outputs = Vec::new();
         let now = self.now();
         self.shards[usize::from(core)].handle(input, now, &mut outputs);
@@ -175,7 +182,7 @@ impl World {
         Ok(())
     }
 
-    fn settle(&mut self, core: u16, output: Output) -> Result<(), Broken> {
+    pub(crate) fn settle(&mut self, core: u16, output: Output) -> Result<(), Broken> {
         match output {
             Output::Deliver { room } => {
                 self.dirty[usize::from(core)].insert(room);
@@ -244,6 +251,12 @@ impl World {
                 }
                 self.truth.acknowledged(&room, at);
             }
+            Output::Said { conn, ticket } => {
+                let reader = self.alive(core, conn)?;
+                if !matches!(reader.asked.remove(&ticket), Some(Asked::Say)) {
+                    return Err(Broken("said is what nobody asked to say".into()));
+                }
+            }
             Output::History { conn, ticket, page } => {
                 let reader = self.alive(core, conn)?;
                 reader.asked.remove(&ticket);
@@ -309,16 +322,17 @@ impl World {
             self.read(core, slot)?;
         }
         for room in rooms {
-            self.serve_relays(core, room);
+            self.serve_relays(core, room)?;
             self.shards[usize::from(core)].flushed(room);
             self.check_bound(core, room)?;
+            self.check_latest_bound(core, room)?;
         }
         Ok(())
     }
 
-    fn serve_relays(&mut self, core: u16, id: RoomId) {
+    fn serve_relays(&mut self, core: u16, id: RoomId) -> Result<(), Broken> {
         let Some(room) = self.shards[usize::from(core)].room(id) else {
-            return;
+            return Ok(());
         };
         for to in room.relays_behind().collect::<Vec<_>>() {
             loop {
@@ -327,12 +341,21 @@ impl World {
                     self.dirty[usize::from(core)].insert(id);
                     break;
                 }
-                match self.shards[usize::from(core)].next_for_relay(id, to) {
+                let mut outputs = Vec::new();
+                let shard = &mut self.shards[usize::from(core)];
+                let next = shard
+                    .next_for_relay(id, to)
+                    .or_else(|| shard.next_latest_for_relay(id, to, &mut outputs));
+                for output in outputs {
+                    self.settle(core, output)?;
+                }
+                match next {
                     Some(message) => self.send(core, to, message),
                     None => break,
                 }
             }
         }
+        Ok(())
     }
 
     /// One reader takes what its rooms have for it, until it has enough.
@@ -360,6 +383,7 @@ impl World {
                     return Ok(());
                 }
             }
+            self.read_latest(core, conn, membership)?;
         }
         Ok(())
     }
@@ -536,6 +560,12 @@ impl World {
                     },
                 )
             }
+            11 | 12 => {
+                for _ in 0..1 + self.random.below(8) {
+                    self.say_latest(core, conn, &name, 8)?;
+                }
+                Ok(())
+            }
             _ => self.publish(core, conn, &room, &name),
         }
     }
@@ -673,7 +703,12 @@ impl World {
             Some(id) => format!("{room} id {id} {index}"),
             None => format!("{room} message {}", self.spoken),
         };
-        let mut draft = Draft::new(Arc::clone(from), Door("sim"), Body::Text(Bytes::from(text)));
+        // An id means the same message each time, so its kind too.
+        let body = match id.unwrap_or(self.spoken) % 4 {
+            0 => Body::Args(Bytes::from(format!("[\"{text}\"]\0\x01\0\0\0\0\0\0\0A"))),
+            _ => Body::Text(Bytes::from(text)),
+        };
+        let mut draft = Draft::new(Arc::clone(from), Door("sim"), body);
         if id.is_none() && self.random.once_in(2) {
             draft.key = Some(format!("k{}", self.random.below(4)).into());
             draft.wish = match self.random.below(5) {
@@ -729,7 +764,7 @@ impl World {
         Ok(())
     }
 
-    fn all(&self) -> impl Iterator<Item = (u16, &Reader)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u16, &Reader)> {
         (0..self.weather.cores)
             .zip(&self.readers)
             .flat_map(|(core, readers)| readers.values().map(move |reader| (core, reader)))
@@ -779,7 +814,11 @@ impl World {
     /// When all have gone and time has passed, nothing is left of them.
     fn check_empty(&self) -> Result<(), Broken> {
         for (core, shard) in self.shards.iter().enumerate() {
-            if shard.rooms_len() > 0 || shard.log_bytes() > 0 || shard.pending_bytes() > 0 {
+            if shard.latest_bytes() > 0
+                || shard.rooms_len() > 0
+                || shard.log_bytes() > 0
+                || shard.pending_bytes() > 0
+            {
                 return Err(Broken(format!(
                     "core {core} still holds {} rooms and {} bytes",
                     shard.rooms_len(),
@@ -820,7 +859,7 @@ impl World {
             })
     }
 
-    fn room_name(&self, core: u16, id: RoomId) -> Result<RoomName, Broken> {
+    pub(crate) fn room_name(&self, core: u16, id: RoomId) -> Result<RoomName, Broken> {
         self.shards[usize::from(core)]
             .room(id)
             .map(|room| room.name().clone())
@@ -832,14 +871,14 @@ impl World {
     }
 
     /// The Conn that is answered; nothing may be said to one that has gone.
-    fn alive(&mut self, core: u16, conn: ConnId) -> Result<&mut Reader, Broken> {
+    pub(crate) fn alive(&mut self, core: u16, conn: ConnId) -> Result<&mut Reader, Broken> {
         self.readers[usize::from(core)]
             .get_mut(&conn.slot)
             .filter(|reader| reader.conn == conn)
             .ok_or_else(|| Broken(format!("core {core} speaks to {conn:?}, which is gone")))
     }
 
-    fn view(&mut self, core: u16, conn: ConnId, room: &str) -> Option<&mut View> {
+    pub(crate) fn view(&mut self, core: u16, conn: ConnId, room: &str) -> Option<&mut View> {
         self.readers[usize::from(core)]
             .get_mut(&conn.slot)
             .filter(|reader| reader.conn == conn)?

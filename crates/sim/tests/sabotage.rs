@@ -1,4 +1,4 @@
-//! The checker is checked: a lost, a repeated and a forged message must not go unnoticed.
+//! The checker is checked: a lost, a repeated, a forged and a stale message must not go unnoticed.
 
 use taut_sim::{Sabotage, World};
 
@@ -21,4 +21,9 @@ fn a_repeated_message_is_noticed() {
 #[test]
 fn a_forged_message_is_noticed() {
     assert!(noticed(Sabotage::Forge) >= 15);
+}
+
+#[test]
+fn a_stale_message_of_the_lane_latest_is_noticed() {
+    assert!(noticed(Sabotage::Stale) >= 15);
 }

@@ -94,6 +94,7 @@ fn append(room: &RoomName, head: &mut u64, from: &Arc<str>, sync: bool) -> Appen
         door: Door::named("websocket"),
         body: Body::Text(BODY[..].into()),
         effect: Effect::None,
+        lane: taut_hub::Lane::Reliable,
         origin: None,
         born_ms: *head,
         end_bytes: *head * 301,

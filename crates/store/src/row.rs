@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crc32fast::Hasher;
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Row, params};
-use taut_hub::{Body, Door, Effect, KeptId, Message};
+use taut_hub::{Body, Door, Effect, KeptId, Lane, Message};
 
 /// What a message's row has, in order. `body` is last so that the others can be read without walking its overflow pages.
 pub(crate) const MESSAGE_COLUMNS: &str = "room, offset, time_ms, end_bytes, kind, effect, expires_ms, event, key, id, sender, door, checksum, body";
@@ -116,6 +116,8 @@ fn message_of(row: &Row<'_>) -> rusqlite::Result<Option<Message>> {
         door: Door::named(door),
         body,
         effect,
+        // The other lane is kept nowhere.
+        lane: Lane::Reliable,
         origin: None,
         born_ms: time_ms,
         end_bytes,
@@ -127,6 +129,7 @@ fn kind_number(body: &Body) -> u8 {
         Body::Text(_) => 0,
         Body::Json(_) => 1,
         Body::Binary(_) => 2,
+        Body::Args(_) => 3,
     }
 }
 
@@ -136,6 +139,7 @@ fn body_of(kind: u64, body: &[u8]) -> Option<Body> {
         0 => Some(Body::Text(bytes)),
         1 => Some(Body::Json(bytes)),
         2 => Some(Body::Binary(bytes)),
+        3 => Some(Body::Args(bytes)),
         _ => None,
     }
 }

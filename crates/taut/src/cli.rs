@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Args, Command};
+use clap::{Arg, ArgMatches, Args, Command, ValueEnum};
 use clap_complete::Shell;
 use taut_console::connect::{self, ConnectArgs};
 use taut_console::listen::{self, ListenArgs};
@@ -206,6 +206,9 @@ pub(crate) struct PublishArgs {
     /// Makes the publish happen once, however often it is sent; for one DATA
     #[arg(long, value_name = "ID")]
     pub(crate) id: Option<String>,
+    /// `latest`: kept nowhere, and only the newest per key matters, else per event
+    #[arg(long, value_name = "LANE", default_value = "reliable")]
+    pub(crate) lane: Lane,
     /// DATA are JSON values
     #[arg(long)]
     pub(crate) json: bool,
@@ -214,6 +217,15 @@ pub(crate) struct PublishArgs {
     pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+}
+
+/// How a message travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lane {
+    /// Numbered, ordered, recoverable
+    Reliable,
+    /// Without a position, and kept nowhere
+    Latest,
 }
 
 /// `taut sub`.

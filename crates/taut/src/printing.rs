@@ -1,6 +1,6 @@
 //! Messages as `taut sub` prints them: for people with control characters escaped, for programs as the native protocol has them.
 
-use taut_client::{Body, Message};
+use taut_client::{Body, Latest, Message};
 use taut_wire::native::{Delivery, Payload, encode_delivery};
 use taut_wire::text::{Said, encode_entry, encode_message, encode_notice, escape};
 
@@ -19,6 +19,24 @@ pub(crate) fn text(message: &Message, room: Option<&str>) -> Vec<u8> {
             },
         ),
     }
+    in_room(&lines, room)
+}
+
+/// The same of what was said on the lane `latest`.
+pub(crate) fn latest(said: &Latest, room: Option<&str>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    encode_message(
+        &mut lines,
+        &Said {
+            from: &said.from,
+            event: &said.event,
+            body: payload(&said.body),
+        },
+    );
+    in_room(&lines, room)
+}
+
+fn in_room(lines: &[u8], room: Option<&str>) -> Vec<u8> {
     let mut out = Vec::with_capacity(lines.len() + 1);
     for line in lines.split(|byte| *byte == b'\n') {
         if let Some(room) = room {
@@ -51,7 +69,7 @@ pub(crate) fn json(message: &Message) -> Vec<u8> {
     let mut out = Vec::new();
     let delivery = Delivery {
         room: &message.room,
-        at: message.at.as_str(),
+        at: Some(message.at.as_str()),
         from: &message.from,
         event: &message.event,
         key: message.key.as_deref(),
@@ -64,11 +82,30 @@ pub(crate) fn json(message: &Message) -> Vec<u8> {
     out
 }
 
+/// What was said on the lane `latest`, as a line for programs.
+pub(crate) fn latest_json(said: &Latest) -> Vec<u8> {
+    let mut out = Vec::new();
+    let delivery = Delivery {
+        room: &said.room,
+        at: None,
+        from: &said.from,
+        event: &said.event,
+        key: said.key.as_deref(),
+        id: None,
+        time_ms: said.time_ms,
+        body: payload(&said.body),
+    };
+    encode_delivery(&mut out, &delivery);
+    out.push(b'\n');
+    out
+}
+
 fn payload(body: &Body) -> Payload<'_> {
     match body {
         Body::Text(text) => Payload::Text(text.as_bytes()),
         Body::Json(json) => Payload::Json(json.get().as_bytes()),
         Body::Binary(bytes) => Payload::Binary(bytes),
+        Body::Args(arguments) => Payload::Args(arguments.packed()),
     }
 }
 
@@ -83,7 +120,7 @@ pub(crate) fn shown(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use taut_client::Position;
+    use taut_client::{Arguments, Position};
 
     use super::*;
 
@@ -108,6 +145,19 @@ mod tests {
             shown,
             "[games/42] ana: a\\x1b[2Jb\n[games/42] ana| bo: c\\u{202e}\n"
         );
+    }
+
+    #[test]
+    fn arguments_are_one_line_of_json_with_their_attachments() {
+        let array = "[\"a\\nb\",{\"base64\":\"AAH/\"},\"\u{202e}\"]";
+        let message = said(Body::Args(Arguments::from_json(array).unwrap()));
+        let shown = String::from_utf8(text(&message, None)).unwrap();
+        assert_eq!(
+            shown,
+            "ana: [\"a\\nb\",{\"base64\":\"AAH/\"},\"\\u{202e}\"]\n"
+        );
+        let line = String::from_utf8(json(&message)).unwrap();
+        assert!(line.ends_with(&format!("\"args\":{array}}}\n")), "{line}");
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use taut_client::{Ack, Body, Client, Error, Publish, Retry};
+use taut_client::{Ack, Body, Client, Error, Publish, Retry, Said};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::sync::mpsc;
 
-use crate::cli::PublishArgs;
+use crate::cli::{Lane, PublishArgs};
 use crate::connection;
 use crate::failure::{Code, Failure, code_of};
 
@@ -62,7 +62,7 @@ async fn from_arguments(
     args: &PublishArgs,
     client: &Client,
     bodies: Vec<Body>,
-    under_way: &mpsc::Sender<(u64, Ack)>,
+    under_way: &mpsc::Sender<(u64, UnderWay)>,
 ) -> Result<(), Failure> {
     for (number, body) in (1..).zip(bodies) {
         begin(args, client, number, body, under_way).await?;
@@ -73,7 +73,7 @@ async fn from_arguments(
 async fn from_stdin(
     args: &PublishArgs,
     client: &Client,
-    under_way: &mpsc::Sender<(u64, Ack)>,
+    under_way: &mpsc::Sender<(u64, UnderWay)>,
 ) -> Result<(), Failure> {
     if io::stdin().is_terminal() {
         // Or the program would seem to hang.
@@ -134,7 +134,7 @@ async fn begin(
     client: &Client,
     number: u64,
     body: Body,
-    under_way: &mpsc::Sender<(u64, Ack)>,
+    under_way: &mpsc::Sender<(u64, UnderWay)>,
 ) -> Result<(), Failure> {
     let mut publish = Publish::to(&args.room, body);
     if let Some(event) = &args.event {
@@ -146,12 +146,31 @@ async fn begin(
     if let Some(id) = &args.id {
         publish = publish.id(id);
     }
-    let ack = client.begin_publish(publish).await?;
-    if under_way.send((number, ack)).await.is_err() {
+    let begun = match args.lane {
+        Lane::Reliable => UnderWay::Publish(client.begin_publish(publish).await?),
+        Lane::Latest => UnderWay::Latest(client.begin_latest(publish).await?),
+    };
+    if under_way.send((number, begun)).await.is_err() {
         // The tally has stopped because nothing further can succeed; it says why.
         return Err(Failure::quiet(Code::Failure));
     }
     Ok(())
+}
+
+/// A message whose answer is awaited.
+#[derive(Debug)]
+enum UnderWay {
+    Publish(Ack),
+    Latest(Said),
+}
+
+impl UnderWay {
+    async fn wait(self) -> Result<(), Error> {
+        match self {
+            Self::Publish(ack) => ack.wait().await.map(|_| ()),
+            Self::Latest(said) => said.wait().await,
+        }
+    }
 }
 
 /// What became of the messages.
@@ -163,11 +182,11 @@ struct Tally {
 }
 
 /// Waits for the acks in order, and says of each failure which message it was.
-async fn tally(mut acks: mpsc::Receiver<(u64, Ack)>) -> Tally {
+async fn tally(mut acks: mpsc::Receiver<(u64, UnderWay)>) -> Tally {
     let mut tally = Tally::default();
     while let Some((number, ack)) = acks.recv().await {
         let error = match ack.wait().await {
-            Ok(_) => {
+            Ok(()) => {
                 tally.taken += 1;
                 continue;
             }

@@ -52,15 +52,9 @@ async fn print_all(args: &SubscribeArgs, events: &mut Events) -> Result<(), Fail
     let mut rooms_left = args.rooms.len();
     while let Some(event) = events.next().await {
         match event {
-            Event::Message(message) => {
-                let room = (args.rooms.len() > 1).then_some(message.room.as_str());
-                let line = if args.json {
-                    printing::json(&message)
-                } else {
-                    printing::text(&message, room)
-                };
+            Event::Message(_) | Event::Latest(_) => {
                 let mut stdout = io::stdout().lock();
-                stdout.write_all(&line)?;
+                stdout.write_all(&line(args, &event))?;
                 stdout.flush()?;
                 left = left.map(|left| left - 1);
                 if left == Some(0) {
@@ -103,6 +97,20 @@ async fn print_all(args: &SubscribeArgs, events: &mut Events) -> Result<(), Fail
         }
     }
     Err(Error::Closed.into())
+}
+
+/// What was said, as it is printed.
+fn line(args: &SubscribeArgs, event: &Event) -> Vec<u8> {
+    let several = args.rooms.len() > 1;
+    match event {
+        Event::Message(message) if args.json => printing::json(message),
+        Event::Message(message) => {
+            printing::text(message, several.then_some(message.room.as_str()))
+        }
+        Event::Latest(said) if args.json => printing::latest_json(said),
+        Event::Latest(said) => printing::latest(said, several.then_some(said.room.as_str())),
+        _ => Vec::new(),
+    }
 }
 
 /// What is not a message goes to stderr.

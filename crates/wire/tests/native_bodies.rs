@@ -27,7 +27,7 @@ fn delivered(payload: Payload<'_>) -> String {
     let mut out = Vec::new();
     let delivery = Delivery {
         room: "a",
-        at: "k-1",
+        at: Some("k-1"),
         from: "ana",
         event: "message",
         key: None,

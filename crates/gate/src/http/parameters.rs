@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use taut_hub::{Expect, Position, RoomName, Start, Watch};
+use taut_hub::{Expect, Lane, Position, RoomName, Start, Watch};
 use taut_wire::http::{Request, target};
 use taut_wire::native::{self, Rewind};
 
@@ -24,6 +24,7 @@ pub(super) struct Parameters {
     pub(super) expect: Option<String>,
     pub(super) ttl_ms: Option<u64>,
     pub(super) batch: bool,
+    pub(super) lane: Lane,
     pub(super) rooms: Vec<String>,
     pub(super) presence: Watch,
     pub(super) who: bool,
@@ -63,6 +64,7 @@ impl Parameters {
                 "expect" => read.expect = Some(value.into_owned()),
                 "ttl" => read.ttl_ms = Some(ttl(&value)?),
                 "batch" => read.batch = is_on(&value),
+                "lane" => read.lane = lane(&value)?,
                 "room" => read.rooms.push(value.into_owned()),
                 "presence" if value == "counts" => read.presence = Watch::Counts,
                 "presence" if is_on(&value) => read.presence = Watch::Users,
@@ -149,7 +151,7 @@ impl Parameters {
 }
 
 /// A position as a client sent it. One that is not ours is nobody's: the hub answers with a gap, never with an error.
-pub(crate) fn position(text: &str) -> Position {
+pub fn position(text: &str) -> Position {
     text.trim().parse().unwrap_or(Position::UNKNOWN)
 }
 
@@ -215,6 +217,18 @@ fn ttl(value: &str) -> Result<u64, Problem> {
             format!("?ttl={value} is no length of time; for example ?ttl=30s"),
         )
     })
+}
+
+fn lane(value: &str) -> Result<Lane, Problem> {
+    match value {
+        "reliable" => Ok(Lane::Reliable),
+        "latest" => Ok(Lane::Latest),
+        _ => Err(Problem::new(
+            400,
+            "bad-query",
+            format!("?lane={value} is no lane; there are reliable and latest"),
+        )),
+    }
 }
 
 /// A switch in a query: there, and not switched off.

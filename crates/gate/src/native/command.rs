@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use taut_hub::{Batch, Body, Door, Draft, Expect, Join, Range, RoomName, Start, Watch, Wish};
-use taut_wire::native::{self, Lane, Rejected, Rewind, Taken, Verb};
+use taut_hub::{Batch, Body, Door, Draft, Expect, Join, Lane, Range, RoomName, Start, Watch, Wish};
+use taut_wire::native::{self, Rejected, Rewind, Taken, Verb};
 
 use crate::command::{Command, Speaker};
 use crate::datagram::Fetch;
@@ -67,21 +67,13 @@ pub fn of_request<'a>(
         },
         Verb::Leave { room: name } => Command::Leave { room: room(&name)? },
         Verb::Publish {
-            lane: Lane::Latest, ..
-        } => {
-            return Err(refused(
-                "bad-field",
-                "the lane \"latest\" is not open yet; leave \"lane\" out".to_owned(),
-            ));
-        }
-        Verb::Publish {
             room: name,
             body,
             event,
             key,
             id,
             name: display,
-            lane: Lane::Reliable,
+            lane,
             expect,
             ttl_ms,
         } => Command::Publish {
@@ -92,6 +84,7 @@ pub fn of_request<'a>(
                 id: arc(id),
                 wish: Wish::Set { ttl_ms },
                 expect: expect.as_ref().map(self::expect),
+                lane: self::lane(lane),
                 ..Draft::new(named(display.as_deref())?, speaker.door, own(body))
             },
             taken: Taken::Publish,
@@ -236,6 +229,13 @@ pub(crate) fn expect(expect: &native::Expect<'_>) -> Expect {
     }
 }
 
+fn lane(lane: native::Lane) -> Lane {
+    match lane {
+        native::Lane::Reliable => Lane::Reliable,
+        native::Lane::Latest => Lane::Latest,
+    }
+}
+
 /// The end of a key.
 #[must_use]
 pub fn deletion(from: Arc<str>, door: Door, key: Arc<str>) -> Draft {
@@ -277,5 +277,6 @@ fn own(body: native::Body<'_>) -> Body {
         native::Body::Text(text) => Body::Text(Bytes::copy_from_slice(text.as_bytes())),
         native::Body::Json(json) => Body::Json(Bytes::copy_from_slice(json.as_bytes())),
         native::Body::Binary(bytes) => Body::Binary(bytes.into_owned().into()),
+        native::Body::Args(packed) => Body::Args(packed.into_owned().into()),
     }
 }

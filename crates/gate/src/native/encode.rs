@@ -64,18 +64,18 @@ pub fn encode_left(out: &mut Vec<u8>, reference: Option<&str>, room: &RoomName) 
     .encode(out);
 }
 
-/// `{"ok":"publish",…}`, or what else was taken.
+/// `{"ok":"publish",…}`, or what else was taken. On the lane `latest` it has no position.
 pub fn encode_published(
     out: &mut Vec<u8>,
     reference: Option<&str>,
     taken: Taken,
-    at: Position,
+    at: Option<Position>,
     duplicate: bool,
 ) {
     Reply::Published {
         reference: reference.map(Into::into),
         taken,
-        at: at.to_string().into(),
+        at: at.map(|at| at.to_string().into()),
         duplicate,
     }
     .encode(out);

@@ -26,6 +26,8 @@ pub(crate) struct RelayCursor {
     pub(crate) core: u16,
     /// The offset of the last message handed to its link.
     pub(crate) sent: u64,
+    /// The number of the last message of the lane `latest` handed to its link.
+    pub(crate) latest: u32,
     /// How many of its Conns are in the room: at 0 it is detached.
     pub(crate) members: u32,
     /// How many of them asked to hear who comes and goes.
@@ -44,14 +46,15 @@ impl Home {
         }
     }
 
-    /// Counts one more Conn of `core`; a core that comes anew gets what follows `head`.
-    pub(crate) fn attach(&mut self, core: u16, head: u64) -> &mut RelayCursor {
+    /// Counts one more Conn of `core`; a core that comes anew gets what follows `head`, and on the lane `latest` what follows `latest`.
+    pub(crate) fn attach(&mut self, core: u16, head: u64, latest: u32) -> &mut RelayCursor {
         let index = match self.relays.iter().position(|relay| relay.core == core) {
             Some(index) => index,
             None => {
                 self.relays.push(RelayCursor {
                     core,
                     sent: head,
+                    latest,
                     members: 0,
                     watchers: 0,
                 });

@@ -3,6 +3,7 @@
 mod durable;
 mod home;
 mod ids;
+mod latest;
 mod log;
 mod news;
 mod relay;
@@ -20,6 +21,7 @@ use crate::position::{Epoch, Position};
 pub(crate) use durable::{Asker, Durable, Parked, Pending, Stage};
 pub(crate) use home::Home;
 pub(crate) use ids::{Seen, fingerprint};
+pub use latest::Latest;
 pub use log::Log;
 pub(crate) use relay::Relay;
 pub(crate) use state::Version;
@@ -36,6 +38,8 @@ pub struct Member {
     pub conn: ConnId,
     /// The offset of the last message that went to its socket, or was its own.
     pub cursor: u64,
+    /// The same on the lane `latest`, by the numbers of [`Latest`].
+    pub latest: u32,
     /// What it asked to hear of who comes and goes.
     pub presence: Watch,
     /// It made no progress for too long: the lag policy applies at its next read.
@@ -57,10 +61,12 @@ impl Member {
 /// A room: its log, its local members, and what this shard is to it.
 #[derive(Debug)]
 pub struct Room {
-    name: RoomName,
-    policy: Arc<RoomPolicy>,
+    pub(crate) name: RoomName,
+    pub(crate) policy: Arc<RoomPolicy>,
     pub(crate) epoch: Epoch,
     pub(crate) log: Log,
+    /// What is pending on the lane `latest`, once it was used. Boxed: most rooms never have one.
+    pub(crate) latest: Option<Box<Latest>>,
     pub(crate) members: Vec<Member>,
     pub(crate) role: Role,
     /// A [`Deliver`](crate::Output::Deliver) has been said and [`Shard::flushed`](crate::Shard::flushed) has not.
@@ -91,6 +97,7 @@ impl Room {
             policy,
             epoch: at.epoch,
             log: Log::new(at.offset),
+            latest: None,
             members: Vec::new(),
             role,
             dirty: false,
@@ -174,13 +181,13 @@ impl Room {
 
     /// Other cores that are still owed messages.
     pub fn relays_behind(&self) -> impl Iterator<Item = u16> + '_ {
-        let head = self.log.head();
+        let (head, newest) = (self.log.head(), self.latest_newest());
         match &self.role {
             Role::Home(home) => home.relays.as_slice(),
             Role::Relay(_) => &[],
         }
         .iter()
-        .filter(move |relay| relay.sent < head)
+        .filter(move |relay| relay.sent < head || relay.latest < newest)
         .map(|relay| relay.core)
     }
 

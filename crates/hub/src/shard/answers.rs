@@ -46,6 +46,7 @@ impl Shard {
                 at,
                 duplicate,
             }),
+            Answer::Said => self.say(conn, out, || Output::Said { conn, ticket }),
             Answer::History(page) => {
                 self.say(conn, out, || Output::History { conn, ticket, page });
             }
@@ -124,6 +125,7 @@ impl Shard {
             room.members.push(Member {
                 conn,
                 cursor: after,
+                latest: room.latest_newest(),
                 presence,
                 lagging: false,
                 fresh: after < at.offset,
@@ -220,6 +222,9 @@ impl Shard {
             }
             room.members = Vec::new();
             room.look_for_lowest();
+            if matches!(room.role, Role::Relay(_)) {
+                self.clear_latest(id);
+            }
             self.remove_if_empty(id);
         }
     }

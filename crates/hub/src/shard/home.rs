@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::conn::Origin;
+use crate::message::Lane;
 use crate::name::RoomName;
 use crate::refusal::Refusal;
 use crate::room::{Asker, Home, Present, Role, RoomId, Roster, Watch};
@@ -37,6 +38,10 @@ impl Shard {
         if name.is_reserved() {
             return Err(Refusal::ReservedName { room: name.clone() });
         }
+        if matches!(&ask, Ask::Publish { draft } if draft.lane == Lane::Latest) {
+            // It is kept nowhere, so it waits for no store.
+            return Ok(ask);
+        }
         self.park(asker, name, ask, out)
     }
 
@@ -51,6 +56,9 @@ impl Shard {
         match ask {
             Ask::Join { .. } => self.join_home(asker, name, ask, out),
             Ask::Leave { farewell, ended } => Ok(self.leave_home(origin, name, farewell, ended)),
+            Ask::Publish { draft } if draft.lane == Lane::Latest => {
+                self.publish_latest(asker, name, &draft, out).map(Some)
+            }
             Ask::Publish { draft } => {
                 let batch = Batch {
                     id: draft.id.clone(),
@@ -152,7 +160,7 @@ impl Shard {
             return Err(Refusal::PresenceOff { room: name.clone() });
         }
         room.used = true;
-        let head = room.log.head();
+        let (head, latest) = (room.log.head(), room.latest_newest());
         let at = room.position(head);
         let (mut after, mut recovery) = begin(room, start);
         let asks_for_all = matches!(start, Start::Now);
@@ -170,7 +178,7 @@ impl Shard {
         let watched = home.presence.come(present, data, presence, listed_max);
         if core != own {
             let relay = match watched {
-                None => Some(home.attach(core, head)),
+                None => Some(home.attach(core, head, latest)),
                 Some(_) => home.relays.iter_mut().find(|relay| relay.core == core),
             };
             if let Some(relay) = relay {

@@ -52,7 +52,7 @@ pub enum Input {
         /// Whether it has gone, or only does not listen for a moment.
         farewell: Farewell,
     },
-    /// A Conn says something in a room, whether it is in it or not. Answered by `Published` or `Refused`.
+    /// A Conn says something in a room, whether it is in it or not. Answered by `Published`, on the lane `latest` by `Said`, or by `Refused`.
     Publish {
         /// The Conn.
         conn: ConnId,

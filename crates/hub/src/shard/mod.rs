@@ -10,6 +10,7 @@ mod durable;
 mod history;
 mod home;
 mod input;
+mod latest;
 mod output;
 mod park;
 mod publish;
@@ -76,6 +77,8 @@ pub struct Shard {
     /// Who waits to be told where in a room a time lies.
     seeking: HashMap<(RoomId, u64), Vec<Parked>, Keyed>,
     has_store: bool,
+    /// Bytes of messages pending on the lane `latest`, of all rooms.
+    latest_bytes: u64,
     /// Bytes of messages on their way to the store, of all rooms.
     pending_bytes: u64,
     /// When each room wants to be looked after.
@@ -107,6 +110,7 @@ impl Shard {
             blocks: Blocks::new(keyed),
             seeking: HashMap::with_hasher(keyed),
             has_store: settings.has_store,
+            latest_bytes: 0,
             pending_bytes: 0,
             alarms: BTreeSet::new(),
             log_bytes: 0,
@@ -382,6 +386,7 @@ impl Shard {
                 answer,
             } => self.answered(conn, ticket, &room, answer, out),
             LinkMessage::Deliver { room, message } => self.relay_delivery(&room, message, out),
+            LinkMessage::Latest { room, message } => self.relay_latest(&room, message, out),
             LinkMessage::Skip { room, to } => self.relay_skip(&room, to, out),
             LinkMessage::Presence { room, change } => {
                 if let Some(room) = self.rooms.find(&room) {

@@ -58,6 +58,13 @@ pub enum Output {
         /// It had been published before under the same id.
         duplicate: bool,
     },
+    /// It is said, on the lane `latest`: it has no position.
+    Said {
+        /// The Conn.
+        conn: ConnId,
+        /// The request's.
+        ticket: Ticket,
+    },
     /// A page of history.
     History {
         /// The Conn.
@@ -216,6 +223,13 @@ pub enum LinkMessage {
         /// The message.
         message: Arc<Message>,
     },
+    /// The next message of the lane `latest`.
+    Latest {
+        /// The room.
+        room: RoomName,
+        /// The message.
+        message: Arc<Message>,
+    },
     /// History has lost the messages up to here before the link had space for them.
     Skip {
         /// The room.
@@ -323,6 +337,8 @@ pub enum Answer {
         /// Whether it had been before.
         duplicate: bool,
     },
+    /// It is said, on the lane `latest`.
+    Said,
     /// What it read.
     History(Page),
     /// What is set.

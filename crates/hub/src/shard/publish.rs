@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::conn::{Door, Origin};
-use crate::message::{Body, Draft, Effect, Expect, Message, Wish};
+use crate::message::{Body, Draft, Effect, Expect, Lane, Message, Wish};
 use crate::name::RoomName;
 use crate::policy::{Durability, RoomPolicy};
 use crate::refusal::Refusal;
@@ -28,7 +28,13 @@ impl Shard {
         batch: &Batch,
         out: &mut Vec<Output>,
     ) -> Result<Option<Answer>, Refusal> {
-        self.check_drafts(name, batch)?;
+        if batch.drafts.iter().any(|draft| draft.lane == Lane::Latest) {
+            return Err(Refusal::NotOnLatest { what: "batch" });
+        }
+        if let Some(id) = &batch.id {
+            self.check_label("id", id)?;
+        }
+        self.check_drafts(name, &batch.drafts)?;
         let id = self.home_room(name, out)?;
         let fingerprint = batch.id.is_some().then(|| fingerprint(&batch.drafts));
         if let (Some(key), Some(fingerprint)) = (&batch.id, fingerprint)
@@ -42,16 +48,13 @@ impl Shard {
         Ok(self.accept(id, Some(asker), messages, kept, out))
     }
 
-    fn check_drafts(&self, name: &RoomName, batch: &Batch) -> Result<(), Refusal> {
+    pub(super) fn check_drafts(&self, name: &RoomName, drafts: &[Draft]) -> Result<(), Refusal> {
         let policy = match self.rooms.find(name).and_then(|id| self.rooms.at(id)) {
             Some(room) => Arc::clone(room.policy()),
             None => self.policies.for_room(name),
         };
-        if let Some(id) = &batch.id {
-            self.check_label("id", id)?;
-        }
         let max = u64::from(policy.message_bytes_max);
-        for draft in &batch.drafts {
+        for draft in drafts {
             for (label, value) in [("event", &draft.event), ("key", &draft.key)] {
                 if let Some(value) = value {
                     self.check_label(label, value)?;
@@ -169,17 +172,9 @@ impl Shard {
                 offset += 1;
                 let mut message = Message {
                     offset,
-                    time_ms: self.now.unix_ms,
-                    event: draft.event.clone(),
-                    key: draft.key.clone(),
-                    id: draft.id.clone(),
-                    from: Arc::clone(&draft.from),
-                    door: draft.door,
-                    body: draft.body.clone(),
                     effect: effect(draft, policy, self.now.unix_ms),
                     origin: member.then_some(origin),
-                    born_ms: self.now.mono_ms,
-                    end_bytes: 0,
+                    ..Message::of(draft, self.now)
                 };
                 if message.effect == Effect::Deleted && message.event.is_none() {
                     message.event = Some(Arc::from(DELETED));
@@ -321,6 +316,7 @@ impl Shard {
                 door: Door("server"),
                 body: Body::Text(bytes::Bytes::new()),
                 effect: Effect::Expired,
+                lane: Lane::Reliable,
                 origin: None,
                 born_ms: self.now.mono_ms,
                 end_bytes: 0,

@@ -268,6 +268,7 @@ impl Shard {
         if let Some(room) = self.rooms.at_mut(id) {
             room.look_for_lowest();
         }
+        self.settle_latest(id);
         self.trim(id);
     }
 
@@ -278,6 +279,7 @@ impl Shard {
             room.dirty = false;
             room.look_for_lowest();
         }
+        self.settle_latest(id);
         self.trim(id);
         self.remove_if_empty(id);
     }

@@ -6,7 +6,7 @@ use crate::keyed::Keyed;
 use crate::name::RoomName;
 use crate::position::Position;
 use crate::refusal::Refusal;
-use crate::room::{Durable, Home, Relay, Role, Room, RoomId};
+use crate::room::{Durable, Home, Latest, Relay, Role, Room, RoomId};
 
 use super::{Output, Shard};
 
@@ -183,6 +183,7 @@ impl Shard {
             return;
         };
         self.log_bytes -= room.log.cost_bytes();
+        self.latest_bytes -= room.latest().map_or(0, Latest::cost_bytes);
         self.blocks.forget(id);
         if let Some(at) = room.alarm_ms {
             self.alarms.remove(&(at, id));

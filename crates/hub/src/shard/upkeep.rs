@@ -9,6 +9,9 @@ use super::{LinkMessage, Output, Shard};
 
 /// How long an overdue room waits for its next look, in milliseconds.
 const OVERDUE_MS: u64 = 250;
+/// How long what is pending on the lane `latest` lies until it is looked whether somebody still needs it, in milliseconds: who had not had it may
+/// have gone.
+const LATEST_MS: u64 = 1_000;
 
 impl Shard {
     /// Looks after the rooms whose time has come, a bounded number at once.
@@ -49,6 +52,7 @@ impl Shard {
             self.mark_dirty(id, out);
         }
         self.expire_keys(id, out);
+        self.settle_latest(id);
         self.trim(id);
         self.count_ghosts(id);
         self.announce(id, out);
@@ -113,9 +117,11 @@ impl Shard {
         let Some(room) = self.rooms.at_mut(id) else {
             return;
         };
+        let pends = room.latest().is_some_and(|latest| !latest.is_empty());
+        let pending = pends.then(|| self.now.mono_ms + LATEST_MS);
         let Role::Home(home) = &room.role else {
-            let retry_ms = room.retry_ms;
-            return self.lay_alarm(id, retry_ms);
+            let due = [room.retry_ms, pending].into_iter().flatten().min();
+            return self.lay_alarm(id, due);
         };
         let news = home
             .presence
@@ -140,6 +146,7 @@ impl Shard {
             ids,
             key,
             room.retry_ms,
+            pending,
         ]
         .into_iter()
         .flatten()

@@ -24,7 +24,7 @@ pub(crate) enum Stream {
     Unix(mio::net::UnixStream),
     /// A peer of one of the core's datagram sockets, by its key there.
     Datagrams(u32),
-    /// No socket at all: the Conn that speaks for datagram peers without proof.
+    /// No socket at all: the Conn that speaks for datagram peers without proof, and a session whose client polls.
     Nobody,
 }
 
@@ -60,6 +60,15 @@ impl Stream {
         }
     }
 
+    /// Watches it no more.
+    pub(crate) fn forget(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => registry.deregister(stream),
+            Self::Unix(stream) => registry.deregister(stream),
+            Self::Datagrams(_) | Self::Nobody => Ok(()),
+        }
+    }
+
     /// What every TCP socket gets: no delay for small writes, and probes that find a peer which vanished without a word.
     /// A Unix socket needs neither.
     pub(crate) fn prepare(&self) -> io::Result<()> {
@@ -76,33 +85,29 @@ impl Stream {
         )
     }
 
-    /// Writes as much of both parts as the kernel takes; 0 when it takes nothing now.
-    fn write_both(
-        &mut self,
-        head: &[u8],
-        body: &[u8],
-        datagrams: &mut Datagrams,
-    ) -> io::Result<usize> {
+    /// Writes as much of the parts as the kernel takes; 0 when it takes nothing now.
+    fn write_all_of(&mut self, parts: [&[u8]; 3], datagrams: &mut Datagrams) -> io::Result<usize> {
+        let [_, _, body] = parts;
+        let alone = parts[0].is_empty() && parts[1].is_empty();
+        let slices = parts.map(IoSlice::new);
         loop {
             let result = match self {
-                Self::Tcp(stream) if head.is_empty() => stream.write(body),
-                Self::Tcp(stream) => {
-                    stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
-                }
-                Self::Unix(stream) if head.is_empty() => stream.write(body),
-                Self::Unix(stream) => {
-                    stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
-                }
+                Self::Tcp(stream) if alone => stream.write(body),
+                Self::Tcp(stream) => stream.write_vectored(&slices),
+                Self::Unix(stream) if alone => stream.write(body),
+                Self::Unix(stream) => stream.write_vectored(&slices),
                 Self::Datagrams(key) => {
-                    let of_head = datagrams.write_lines(*key, head);
-                    let of_body = if of_head == head.len() {
-                        datagrams.write_lines(*key, body)
-                    } else {
-                        0
-                    };
-                    Ok(of_head + of_body)
+                    let mut written = 0;
+                    for part in parts {
+                        let of_part = datagrams.write_lines(*key, part);
+                        written += of_part;
+                        if of_part < part.len() {
+                            break;
+                        }
+                    }
+                    Ok(written)
                 }
-                Self::Nobody => Ok(head.len() + body.len()),
+                Self::Nobody => Ok(parts.iter().map(|part| part.len()).sum()),
             };
             match result {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -228,6 +233,15 @@ impl Conn {
         &mut self.output.get_or_insert_default().bytes
     }
 
+    /// Takes everything out that waits to be written.
+    pub(crate) fn take_answers(&mut self) -> Vec<u8> {
+        self.output.take().map_or_else(Vec::new, |output| {
+            let Output { mut bytes, taken } = *output;
+            bytes.drain(..taken);
+            bytes
+        })
+    }
+
     /// Bytes of own answers that wait.
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.output.as_ref().map_or(0, |output| output.rest().len())
@@ -238,18 +252,23 @@ impl Conn {
         u64::from(wrapped(now_ms).wrapping_sub(self.heard_ms))
     }
 
-    /// Writes what waits, then `body`, in one call.
+    /// Writes what waits, then the parts of `body`, in one call.
     ///
     /// # Errors
     /// The socket's own: the peer is gone.
-    pub(crate) fn write(&mut self, body: &[u8], datagrams: &mut Datagrams) -> io::Result<Wrote> {
+    pub(crate) fn write(
+        &mut self,
+        [first, second]: [&[u8]; 2],
+        datagrams: &mut Datagrams,
+    ) -> io::Result<Wrote> {
         let own = self.output.as_ref().map_or(&[][..], |output| output.rest());
-        let total = own.len() + body.len();
+        let total = own.len() + first.len() + second.len();
         if total == 0 {
             self.output = None;
             return Ok(Wrote::All);
         }
-        let written = self.stream.write_both(own, body, datagrams)?;
+        let parts = [own, first, second];
+        let written = self.stream.write_all_of(parts, datagrams)?;
         if written == total {
             self.output = None;
             self.flags.blocked = false;

@@ -5,13 +5,15 @@
 
 use mio::Interest;
 use taut_gate::{Close, Format};
-use taut_hub::{ConnId, Farewell, LagPolicy, Member, Membership, Next, Position, RoomId};
+use taut_hub::{
+    ConnId, Farewell, LagPolicy, Lane, Member, Membership, Message, Next, Position, RoomId,
+};
 
-use super::{Core, Wrote};
+use super::{Core, Parcel, Wrote};
 use crate::talk::Talk;
 
 /// Bytes one gather brings together. Also the most that a Conn which stops reading can hold of room messages, beside one message.
-const GATHER_BYTES: usize = 16 << 10;
+pub(super) const GATHER_BYTES: usize = 16 << 10;
 /// Gathers one Conn may have in one turn; then the others come first.
 const GATHERS_PER_TURN: usize = 8;
 /// Members one turn writes to in one room. Then sockets are read again, so that later members get what has come meanwhile in the same write.
@@ -24,8 +26,19 @@ pub(super) struct Stopped {
     index: usize,
     /// The room's head when the walk began: what came later may not have reached the first members.
     head: u64,
+    /// The same on the lane `latest`.
+    latest: u32,
     /// How often members had changed places by then.
     moves: u32,
+}
+
+/// What a walk writes to a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reads {
+    /// What the window holds for it, and what is pending on the lane `latest`.
+    Both,
+    /// Only the lane.
+    Latest,
 }
 
 /// How far a walk has come.
@@ -73,16 +86,19 @@ impl Core {
             return Walked::All;
         };
         self.windows.begin(room);
-        let head = room.log().head();
+        self.latest.begin();
+        let (head, latest) = (room.log().head(), room.latest_newest());
         let count = room.members().len();
         let mut gone = Vec::new();
         let mut marked = false;
         let begun = begun.unwrap_or(Stopped {
             index: 0,
             head,
+            latest,
             moves: room.moves(),
         });
-        let mut walked = if head > begun.head || room.moves() != begun.moves {
+        let comes_more = head > begun.head || latest != begun.latest;
+        let mut walked = if comes_more || room.moves() != begun.moves {
             Walked::Again
         } else {
             Walked::All
@@ -95,7 +111,7 @@ impl Core {
             let Some(member) = room.members().get(index).copied() else {
                 break;
             };
-            if member.cursor >= head && !member.catching_up {
+            if is_caught(member, head) && member.latest >= latest {
                 continue;
             }
             if writes == WRITES_PER_TURN {
@@ -103,11 +119,11 @@ impl Core {
                 break;
             }
             let index = u32::try_from(index).unwrap_or(u32::MAX);
-            if !self.is_walked(id, index, member, &mut marked) {
+            let Some(reads) = self.reads(id, index, member, &mut marked) else {
                 continue;
-            }
+            };
             writes += 1;
-            if self.write_window(id, index, member, head).is_err() {
+            if self.write_window(id, index, member, reads).is_err() {
                 gone.push(member.conn);
             }
         }
@@ -120,24 +136,41 @@ impl Core {
         walked
     }
 
-    /// Whether a member takes the fast path; otherwise whatever else it needs has been noted.
-    fn is_walked(&mut self, id: RoomId, index: u32, member: Member, marked: &mut bool) -> bool {
-        let Some(room) = self.shard.room(id) else {
-            return false;
-        };
-        let Some(conn) = self.conns.find(member.conn) else {
-            return false;
-        };
+    /// What a member takes on the fast path; otherwise whatever else it needs has been noted.
+    fn reads(
+        &mut self,
+        id: RoomId,
+        index: u32,
+        member: Member,
+        marked: &mut bool,
+    ) -> Option<Reads> {
+        let room = self.shard.room(id)?;
+        let conn = self.conns.find(member.conn)?;
         if conn.flags.blocked || conn.flags.closing || conn.flags.held {
             if room.overdue(index) && !conn.flags.closing {
                 self.close(member.conn, Close::Slow, None);
             }
-            return false;
+            return None;
         }
+        let caught = is_caught(member, room.log().head());
+        if matches!(conn.format, Format::Poll | Format::None) {
+            // What is kept nowhere cannot be read later, so no poll ends for it.
+            let newest = room.latest_newest();
+            self.shard.room_mut(id)?.sent_latest(index, newest);
+            if caught {
+                return None;
+            }
+        }
+        let conn = self.conns.find(member.conn)?;
+        let room = self.shard.room(id)?;
+        let in_log = member.is_direct(room.log());
         let direct = conn.rooms == 1
             && conn.format.shared_index().is_some()
-            && member.is_direct(room.log())
-            && self.windows.covers(room, member.cursor);
+            && (caught || (in_log && self.windows.covers(room, member.cursor)))
+            && self.latest.covers(room, member.latest);
+        if direct && caught {
+            return Some(Reads::Latest);
+        }
         if direct && !*marked {
             *marked = true;
             self.mark_senders(id, true);
@@ -147,10 +180,10 @@ impl Core {
             .find(member.conn)
             .is_some_and(|conn| conn.flags.sender);
         if direct && !speaks {
-            return true;
+            return Some(Reads::Both);
         }
         self.touch(member.conn.slot);
-        false
+        self.hand_latest(id, index, member).then_some(Reads::Latest)
     }
 
     /// Marks the local Conns that said something of what is in the window: they read around it.
@@ -179,7 +212,7 @@ impl Core {
         id: RoomId,
         index: u32,
         member: Member,
-        head: u64,
+        reads: Reads,
     ) -> std::io::Result<()> {
         let (Some(room), Some(conn)) = (self.shard.room(id), self.conns.find(member.conn)) else {
             return Ok(());
@@ -187,25 +220,46 @@ impl Core {
         let Some(format) = conn.format.shared_index() else {
             return Ok(());
         };
-        let bytes =
-            self.windows
-                .behind(member.cursor, format, conn.format, room, &mut self.encoder);
-        match conn.write(bytes, &mut self.datagrams)? {
-            Wrote::All => {
-                if let Some(room) = self.shard.room_mut(id) {
-                    room.sent(index, head);
-                }
+        let (head, newest) = (room.log().head(), room.latest_newest());
+        let shared = (format, conn.format);
+        let latest = self
+            .latest
+            .behind(room, member, self.id, shared, &mut self.encoder);
+        let bytes = match reads {
+            Reads::Latest => &[],
+            Reads::Both => {
+                self.windows
+                    .behind(member.cursor, format, conn.format, room, &mut self.encoder)
             }
+        };
+        let wrote = conn.write([latest, bytes], &mut self.datagrams)?;
+        let (offset, number) = match wrote {
+            Wrote::All if reads == Reads::Both => (head, newest),
+            Wrote::All => (member.cursor, newest),
             Wrote::Part(written) => {
-                let (offset, rest) = self.windows.cut(member.cursor, format, written);
+                let (offset, number, rest) = match written.checked_sub(latest.len()) {
+                    None => {
+                        let (number, rest) = self.latest.cut(member.latest, written);
+                        (member.cursor, number, rest)
+                    }
+                    Some(_) if reads == Reads::Latest => (member.cursor, newest, &[][..]),
+                    Some(written) => {
+                        let (offset, rest) = self.windows.cut(member.cursor, format, written);
+                        (offset, newest, rest)
+                    }
+                };
                 if !rest.is_empty() {
                     conn.answers().extend_from_slice(rest);
                 }
-                if let Some(room) = self.shard.room_mut(id) {
-                    room.sent(index, offset);
-                }
-                self.watch_writes(member.conn);
+                (offset, number)
             }
+        };
+        if let Some(room) = self.shard.room_mut(id) {
+            room.sent(index, offset);
+            room.sent_latest(index, number);
+        }
+        if wrote != Wrote::All {
+            self.watch_writes(member.conn);
         }
         Ok(())
     }
@@ -224,8 +278,9 @@ impl Core {
                     }
                     break;
                 }
-                match self.shard.next_for_relay(id, core) {
-                    Some(message) => self.links.send(core, message),
+                let next = self.shard.next_for_relay(id, core);
+                match next.or_else(|| self.next_latest_for_relay(id, core)) {
+                    Some(message) => self.links.send(core, Parcel::Hub(message)),
                     None => break,
                 }
             }
@@ -244,6 +299,9 @@ impl Core {
         if conn.flags.blocked {
             return;
         }
+        if self.polls(id) {
+            return self.flush_poll(id);
+        }
         let mut gathered = std::mem::take(&mut self.gathered);
         for _ in 0..GATHERS_PER_TURN {
             gathered.clear();
@@ -259,7 +317,7 @@ impl Core {
     }
 
     /// Brings together what the Conn's rooms have for it; true when there is more.
-    fn gather(&mut self, id: ConnId, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn gather(&mut self, id: ConnId, out: &mut Vec<u8>) -> bool {
         let Some(conn) = self.conns.find(id) else {
             return false;
         };
@@ -285,10 +343,13 @@ impl Core {
                     Progress::Ended => return false,
                 }
             }
+            self.gather_latest(id, membership, format, out);
             if out.len() >= GATHER_BYTES {
+                self.settle_recoveries(id, out);
                 return true;
             }
         }
+        self.settle_recoveries(id, out);
         false
     }
 
@@ -299,11 +360,8 @@ impl Core {
         }
         let mut rest = Vec::new();
         self.gather(id, &mut rest);
-        if let Some(conn) = self.conns.find(id)
-            && !rest.is_empty()
-            && !conn.flags.closing
-        {
-            conn.answers().extend_from_slice(&rest);
+        if self.conns.find(id).is_some_and(|conn| !conn.flags.closing) {
+            self.append(id, &rest);
         }
     }
 
@@ -347,24 +405,38 @@ impl Core {
                 if own && !found.policy().echo {
                     return Progress::Went;
                 }
-                let Some(found) = self.shard.room(room) else {
-                    return Progress::Caught;
-                };
-                if format == Format::Events {
-                    let mut unit = Vec::new();
-                    self.encoder.encode(format, found, &message, &mut unit);
-                    let at = found.position(message.offset);
-                    let unit = String::from_utf8_lossy(&unit);
-                    if let Some(conn) = self.conns.find(id)
-                        && let Talk::Stream(stream) = &mut conn.talk
-                    {
-                        stream.event(out, room, at, message.event.as_deref(), &unit);
-                    }
-                } else {
-                    self.encoder.encode(format, found, &message, out);
-                }
+                self.encode_unit(id, room, &message, format, out);
                 Progress::Went
             }
+        }
+    }
+
+    /// Appends a message of one room for one Conn.
+    pub(super) fn encode_unit(
+        &mut self,
+        id: ConnId,
+        room: RoomId,
+        message: &Message,
+        format: Format,
+        out: &mut Vec<u8>,
+    ) {
+        if format == Format::SocketIo {
+            return self.deliver_socketio(id, room, message, out);
+        }
+        let Some(found) = self.shard.room(room) else {
+            return;
+        };
+        if format != Format::Events {
+            return self.encoder.encode(format, found, message, out);
+        }
+        let mut unit = Vec::new();
+        self.encoder.encode(format, found, message, &mut unit);
+        let at = (message.lane == Lane::Reliable).then(|| found.position(message.offset));
+        let unit = String::from_utf8_lossy(&unit);
+        if let Some(conn) = self.conns.find(id)
+            && let Talk::Stream(stream) = &mut conn.talk
+        {
+            stream.event(out, room, at, message.event.as_deref(), &unit);
         }
     }
 
@@ -386,6 +458,12 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return Progress::Ended;
         };
+        if let Talk::Engine(_) = conn.talk {
+            let mut gap = Vec::new();
+            taut_gate::native::encode_gap(&mut gap, name.as_ref(), after, at);
+            self.encode_of_room(id, room, "taut:gap", &gap, out);
+            return Progress::Went;
+        }
         match &mut conn.talk {
             // A payload has no place to say it in. Where the room's policy is to drop, nobody was promised more.
             Talk::Payload(..) if resumes => {
@@ -412,12 +490,7 @@ impl Core {
     pub(super) fn say_gap_now(&mut self, id: ConnId, room: RoomId, after: Position, at: Position) {
         let mut unit = Vec::new();
         self.say_gap(id, room, after, at, &mut unit);
-        if let Some(conn) = self.conns.find(id)
-            && !unit.is_empty()
-        {
-            conn.answers().extend_from_slice(&unit);
-            self.touch(id.slot);
-        }
+        self.append(id, &unit);
     }
 
     /// Writes; false when the Conn takes no more now, or is gone.
@@ -425,7 +498,7 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return false;
         };
-        match conn.write(gathered, &mut self.datagrams) {
+        match conn.write([&[], gathered], &mut self.datagrams) {
             Ok(Wrote::All) => true,
             Ok(Wrote::Part(written)) => {
                 // The cursors stand behind these bytes already, so they are kept: at most one gather.
@@ -496,4 +569,9 @@ enum Progress {
     Went,
     Caught,
     Ended,
+}
+
+/// Whether a member has had all that is in the log.
+fn is_caught(member: Member, head: u64) -> bool {
+    member.cursor >= head && !member.catching_up
 }

@@ -4,7 +4,7 @@ use taut_gate::{Close, native, text};
 use taut_hub::{CloseReason, ConnId, Output, PresenceChange, RoomId, Ticket, Watch};
 use taut_wire::native::Taken;
 
-use super::Core;
+use super::{Core, Parcel};
 use crate::talk::{Asked, Talk, UNASKED, Wants};
 
 impl Core {
@@ -12,7 +12,7 @@ impl Core {
     pub(crate) fn settle(&mut self, output: Output) {
         match output {
             Output::Deliver { room } => self.dirty_rooms.push((room, None)),
-            Output::Link { to, message } => self.links.send(to, message),
+            Output::Link { to, message } => self.links.send(to, Parcel::Hub(message)),
             Output::Store { request } => {
                 if let Some(safe) = &mut self.safe {
                     safe.ask(request);
@@ -32,6 +32,7 @@ impl Core {
             Output::Joined { conn, .. }
             | Output::Left { conn, .. }
             | Output::Published { conn, .. }
+            | Output::Said { conn, .. }
             | Output::History { conn, .. }
             | Output::State { conn, .. }
             | Output::Who { conn, .. }
@@ -62,7 +63,8 @@ impl Core {
             Talk::Payload(..) => self.answer_payload(id, output),
             Talk::Http(_) => self.answer_http(id, output),
             Talk::Stream(_) => self.answer_stream(id, output),
-            Talk::Undecided | Talk::Done => {}
+            Talk::Engine(_) => self.answer_socketio(id, output),
+            Talk::Undecided | Talk::Probe(_) | Talk::Done => {}
         }
     }
 
@@ -93,16 +95,20 @@ impl Core {
                 self.say_native(id, |out| native::encode_left(out, reference, &room));
             }
             // Fire and forget.
-            Output::Published { .. } if reference.is_none() && self.is_datagram(id) => {}
+            Output::Published { .. } | Output::Said { .. }
+                if reference.is_none() && self.is_datagram(id) => {}
             Output::Published { at, duplicate, .. } => {
                 let taken = match wants {
                     Wants::Receipt(taken) => taken,
                     _ => Taken::Publish,
                 };
                 self.say_native(id, |out| {
-                    native::encode_published(out, reference, taken, at, duplicate);
+                    native::encode_published(out, reference, taken, Some(at), duplicate);
                 });
             }
+            Output::Said { .. } => self.say_native(id, |out| {
+                native::encode_published(out, reference, Taken::Publish, None, false);
+            }),
             Output::History { page, .. } => match wants {
                 Wants::Piece(fetch) => self.say_piece(id, reference, &page, &fetch),
                 _ => self.say_history(id, reference, &page),
@@ -170,6 +176,7 @@ impl Core {
             } => self.close(id, Close::Gap, None),
             Output::Joined { .. } => self.touch(id.slot),
             Output::Published { at, .. } => self.echo_placed(id, Some(at.offset)),
+            Output::Said { .. } => self.echo_placed(id, None),
             _ => {}
         }
     }
@@ -177,6 +184,7 @@ impl Core {
     fn answer_http(&mut self, id: ConnId, output: Output) {
         match output {
             Output::Published { at, duplicate, .. } => self.http_published(id, at, duplicate),
+            Output::Said { .. } => self.http_said(id),
             Output::History { page, .. } => self.http_history(id, &page),
             Output::State { state, .. } => self.http_state(id, &state),
             Output::Who { room, roster, .. } => self.answer(id, |responder, out, reply| {
@@ -246,6 +254,10 @@ impl Core {
                 Watch::Counts => &counts,
                 _ => &unit,
             };
+            if self.is_socketio(conn) {
+                self.say_of_room(conn, id, "taut:presence", unit);
+                continue;
+            }
             self.say_native(conn, |out| out.extend_from_slice(unit));
             self.say_text(conn, |out| out.extend_from_slice(&lines));
         }
@@ -270,6 +282,7 @@ pub(crate) fn ticket_of(output: &Output) -> Option<Ticket> {
         Output::Joined { ticket, .. }
         | Output::Left { ticket, .. }
         | Output::Published { ticket, .. }
+        | Output::Said { ticket, .. }
         | Output::History { ticket, .. }
         | Output::State { ticket, .. }
         | Output::Who { ticket, .. }

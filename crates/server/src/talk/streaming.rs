@@ -195,20 +195,24 @@ impl StreamTalk {
         self.frame(out, &unit);
     }
 
-    /// One event of `/events`: its data is the shared native message, its `id` this stream's own.
+    /// One event of `/events`: its data is the shared native message, its `id` this stream's own. On the lane `latest` it has no position, and
+    /// the event no `id`: where the stream stands does not change.
     pub(crate) fn event(
         &mut self,
         out: &mut Vec<u8>,
         room: RoomId,
-        position: Position,
+        position: Option<Position>,
         event: Option<&str>,
         message: &str,
     ) {
-        if let Some(entry) = self.rooms.iter_mut().find(|r| r.room == Some(room)) {
-            entry.position = Some(position);
+        if let Some(entry) = self.rooms.iter_mut().find(|r| r.room == Some(room))
+            && position.is_some()
+        {
+            entry.position = position;
         }
+        let id = position.map(|_| self.positions());
         let mut unit = Vec::new();
-        sse::encode_event(&mut unit, Some(&self.positions()), event, message);
+        sse::encode_event(&mut unit, id.as_deref(), event, message);
         self.frame(out, &unit);
     }
 

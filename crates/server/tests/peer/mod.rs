@@ -288,6 +288,14 @@ impl Peer {
         panic!("the WebSocket never got into {}", self.room);
     }
 
+    /// Says one unit of native JSON, where the carrier has them.
+    pub(crate) fn say_unit(&mut self, unit: &str) {
+        match self.carrier {
+            Carrier::Native => self.frame(unit),
+            _ => self.send(format!("{unit}\n").as_bytes()),
+        }
+    }
+
     /// Publishes a text; doors that only listen do it by POST.
     pub(crate) fn say(&mut self, text: &str) {
         match self.carrier {
@@ -456,6 +464,9 @@ fn message_of(carrier: Carrier, line: &str) -> Option<String> {
         Carrier::Sse => line.strip_prefix("data: ").map(str::to_owned),
         Carrier::Lines | Carrier::Native | Carrier::Ndjson | Carrier::Events => {
             let line = line.strip_prefix("data: ").unwrap_or(line);
+            if let Some((_, args)) = line.split_once("\"args\":") {
+                return args.strip_suffix('}').map(str::to_owned);
+            }
             let (_, data) = line.split_once("\"data\":\"")?;
             data.split('"').next().map(str::to_owned)
         }

@@ -48,6 +48,7 @@ pub fn message(offset: u64) -> Message {
         door: Door::named("websocket"),
         body: Body::Text(Bytes::from(format!("{offset:06}"))),
         effect: Effect::None,
+        lane: taut_hub::Lane::Reliable,
         origin: None,
         born_ms: offset * 1_000,
         end_bytes: offset * COST_BYTES,

@@ -501,6 +501,24 @@ pub(crate) static TABLE: &[Setting] = &[
         place: |values| Place::U64(&mut values.config.hub.page_bytes_max),
     },
     Setting {
+        name: "hub.latest_keys_max",
+        kind: Kind::Count(bounds(1..=1_000_000)),
+        doc: "Keys of which the lane `latest` of a room holds the newest for who cannot take it yet; beyond it the oldest goes",
+        place: |values| Place::U32(&mut values.config.hub.latest_keys_max),
+    },
+    Setting {
+        name: "hub.latest_bytes_max",
+        kind: Kind::Bytes(bounds(1_024..=1 << 30)),
+        doc: "Bytes of the same",
+        place: |values| Place::U64(&mut values.config.hub.latest_bytes_max),
+    },
+    Setting {
+        name: "hub.latest_bytes_all_max",
+        kind: Kind::Bytes(bounds(1_024..=1 << 40)),
+        doc: "What the lanes `latest` of all rooms hold, per core; above it a room holds nothing for who is slow",
+        place: |values| Place::U64(&mut values.config.hub.latest_bytes_all_max),
+    },
+    Setting {
         name: "hub.conflated_max",
         kind: Kind::Count(bounds(1..=1_000_000)),
         doc: "Messages that conflation leaves a slow reader",

@@ -1,5 +1,7 @@
 use base64::Engine as _;
 
+use crate::arguments;
+
 use super::body::Payload;
 use super::decode_publish::BASE64;
 use super::escape::{encode_json, number, quote};
@@ -9,8 +11,8 @@ use super::escape::{encode_json, number, quote};
 pub struct Delivery<'a> {
     /// The room.
     pub room: &'a str,
-    /// Its position.
-    pub at: &'a str,
+    /// Its position; `None` on the lane `latest`.
+    pub at: Option<&'a str>,
     /// Who said it.
     pub from: &'a str,
     /// What kind of message it is.
@@ -35,7 +37,8 @@ pub fn encode_delivery(out: &mut Vec<u8>, delivery: &Delivery<'_>) {
 /// Appends the fields of a message object.
 pub(super) fn delivery_fields(out: &mut Vec<u8>, delivery: &Delivery<'_>) {
     text_field(out, b"\"room\":", delivery.room);
-    text_field(out, b",\"at\":", delivery.at);
+    out.push(b',');
+    place_field(out, delivery.at);
     text_field(out, b",\"from\":", delivery.from);
     text_field(out, b",\"event\":", delivery.event);
     if let Some(key) = delivery.key {
@@ -54,12 +57,21 @@ pub(super) fn delivery_fields(out: &mut Vec<u8>, delivery: &Delivery<'_>) {
 pub fn encode_announcement(out: &mut Vec<u8>, delivery: &Delivery<'_>, bytes: usize) {
     out.extend_from_slice(b"{\"room\":");
     quote(out, delivery.room.as_bytes());
-    text_field(out, b",\"at\":", delivery.at);
+    out.push(b',');
+    place_field(out, delivery.at);
     text_field(out, b",\"from\":", delivery.from);
     text_field(out, b",\"event\":", delivery.event);
     out.extend_from_slice(b",\"bytes\":");
     number(out, bytes as u64);
     out.push(b'}');
+}
+
+/// Appends `"at":"…"`, or the lane on which there are no positions.
+pub(super) fn place_field(out: &mut Vec<u8>, at: Option<&str>) {
+    match at {
+        Some(at) => text_field(out, b"\"at\":", at),
+        None => out.extend_from_slice(b"\"lane\":\"latest\""),
+    }
 }
 
 /// Appends a name, already in its punctuation, and a string.
@@ -68,7 +80,7 @@ pub(super) fn text_field(out: &mut Vec<u8>, name: &[u8], value: &str) {
     quote(out, value.as_bytes());
 }
 
-/// Appends `"data":…` or `"base64":"…"`.
+/// Appends `"data":…`, `"base64":"…"` or `"args":[…]`.
 pub(super) fn payload(out: &mut Vec<u8>, body: Payload<'_>) {
     match body {
         Payload::Text(text) => {
@@ -81,14 +93,18 @@ pub(super) fn payload(out: &mut Vec<u8>, body: Payload<'_>) {
         }
         Payload::Binary(bytes) => {
             out.extend_from_slice(b"\"base64\":\"");
-            base64(out, bytes);
+            encode_base64(out, bytes);
             out.push(b'"');
+        }
+        Payload::Args(packed) => {
+            out.extend_from_slice(b"\"args\":");
+            arguments::encode_packed(out, packed);
         }
     }
 }
 
 /// Appends `bytes` as base64, into space made for exactly that.
-pub(crate) fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn encode_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     let start = out.len();
     let encoded = base64::encoded_len(bytes.len(), true).unwrap_or(0);
     out.resize(start + encoded, 0);

@@ -1,6 +1,7 @@
 use super::body::Payload;
 use super::delivery::{
-    Delivery, base64, delivery_fields, encode_announcement, encode_delivery, text_field,
+    Delivery, delivery_fields, encode_announcement, encode_base64, encode_delivery, place_field,
+    text_field,
 };
 use super::escape::{encode_json, number};
 use super::reply::{Member, Message, Recovery, Reply, Roster, Taken};
@@ -40,7 +41,7 @@ impl Reply<'_> {
             } => {
                 open_ok(out, taken.verb(), reference.as_deref());
                 out.push(b',');
-                receipt_fields(out, *taken, at, *duplicate);
+                receipt_fields(out, *taken, at.as_deref(), *duplicate);
             }
             Self::Got { reference, message } => {
                 return encode_got(out, reference.as_deref(), &message.delivery());
@@ -124,7 +125,7 @@ impl Reply<'_> {
             Self::Announced(announced) => {
                 let head = Delivery {
                     room: &announced.room,
-                    at: &announced.at,
+                    at: announced.at.as_deref(),
                     from: &announced.from,
                     event: &announced.event,
                     key: None,
@@ -331,7 +332,7 @@ pub fn encode_fetched(out: &mut Vec<u8>, reference: Option<&str>, piece: &Piece<
     out.extend_from_slice(b",\"bytes\":");
     number(out, u64::from(piece.bytes));
     out.extend_from_slice(b",\"base64\":\"");
-    base64(out, piece.piece);
+    encode_base64(out, piece.piece);
     out.extend_from_slice(b"\"}");
 }
 
@@ -374,7 +375,7 @@ pub fn encode_roster(out: &mut Vec<u8>, room: &str, roster: &Roster<'_>) {
 }
 
 /// Appends the answer to a `POST`, `PUT` or `DELETE`: the same as to the verb, without `ok` and `ref`.
-pub fn encode_receipt(out: &mut Vec<u8>, taken: Taken, at: &str, duplicate: bool) {
+pub fn encode_receipt(out: &mut Vec<u8>, taken: Taken, at: Option<&str>, duplicate: bool) {
     out.push(b'{');
     receipt_fields(out, taken, at, duplicate);
     out.push(b'}');
@@ -399,8 +400,8 @@ fn retry_field(out: &mut Vec<u8>, retry_ms: Option<u64>) {
     }
 }
 
-fn receipt_fields(out: &mut Vec<u8>, taken: Taken, at: &str, duplicate: bool) {
-    text_field(out, b"\"at\":", at);
+fn receipt_fields(out: &mut Vec<u8>, taken: Taken, at: Option<&str>, duplicate: bool) {
+    place_field(out, at);
     if let Taken::Batch(count) = taken {
         out.extend_from_slice(b",\"count\":");
         number(out, u64::from(count));

@@ -30,14 +30,14 @@ pub enum Reply<'a> {
         /// The room.
         room: Cow<'a, str>,
     },
-    /// `{"ok":"publish"}`, `{"ok":"set"}`, `{"ok":"delete"}`: numbered.
+    /// `{"ok":"publish"}`, `{"ok":"set"}`, `{"ok":"delete"}`: numbered; or, on the lane `latest`, only said.
     Published {
         /// The request's `ref`.
         reference: Option<Cow<'a, str>>,
         /// What was asked for.
         taken: Taken,
-        /// The message's position; of a batch, the last one's.
-        at: Cow<'a, str>,
+        /// The message's position; of a batch, the last one's. `None` on the lane `latest`.
+        at: Option<Cow<'a, str>>,
         /// The same `id` was published before; this is the position of that one, and nothing was published again.
         duplicate: bool,
     },
@@ -169,7 +169,7 @@ pub enum Reply<'a> {
     Unknown,
 }
 
-/// What a server has taken and numbered.
+/// What a server has taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
     /// A message.
@@ -208,8 +208,8 @@ pub enum Recovery<'a> {
 pub struct Message<'a> {
     /// The room.
     pub room: Cow<'a, str>,
-    /// Its position.
-    pub at: Cow<'a, str>,
+    /// Its position; `None` on the lane `latest`.
+    pub at: Option<Cow<'a, str>>,
     /// Who said it.
     pub from: Cow<'a, str>,
     /// What kind of message it is.
@@ -229,8 +229,8 @@ pub struct Message<'a> {
 pub struct Announcement<'a> {
     /// The room.
     pub room: Cow<'a, str>,
-    /// Its position.
-    pub at: Cow<'a, str>,
+    /// Its position, to fetch it by; `None` on the lane `latest`, of which nothing can be fetched.
+    pub at: Option<Cow<'a, str>>,
     /// Who said it.
     pub from: Cow<'a, str>,
     /// What kind of message it is.
@@ -245,7 +245,7 @@ impl Message<'_> {
     pub fn delivery(&self) -> Delivery<'_> {
         Delivery {
             room: &self.room,
-            at: &self.at,
+            at: self.at.as_deref(),
             from: &self.from,
             event: &self.event,
             key: self.key.as_deref(),

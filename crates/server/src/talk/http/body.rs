@@ -106,6 +106,7 @@ impl Core {
                         ttl_ms: publish.ttl_ms,
                     },
                     expect: publish.expect,
+                    lane: publish.lane,
                     ..Draft::new(from, door, body)
                 },
             }
