@@ -65,6 +65,7 @@ fn show(event: Event) {
             }
             Body::Json(json) => println!("{}: {json}", message.from),
             Body::Binary(bytes) => println!("{}: <{} bytes>", message.from, bytes.len()),
+            Body::Args(args) => println!("{}: {}", message.from, args.to_json()),
         },
         Event::Presence { joined, left, .. } => {
             for member in joined {

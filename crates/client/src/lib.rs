@@ -15,6 +15,7 @@
 //!             Body::Text(text) => println!("{}: {text}", message.from),
 //!             Body::Json(json) => println!("{}: {json}", message.from),
 //!             Body::Binary(bytes) => println!("{}: <{} bytes>", message.from, bytes.len()),
+//!             Body::Args(args) => println!("{}: {}", message.from, args.to_json()),
 //!         },
 //!         Event::Gap { room, .. } => eprintln!("something is missing in {room}"),
 //!         _ => {}
@@ -113,7 +114,8 @@ mod websocket;
 pub use client::{Ack, Client, Said};
 pub use error::{Error, Retry};
 pub use message::{
-    Body, Event, Joined, Latest, Message, Page, Position, Present, Published, Roster, State,
+    Arguments, Body, Event, Joined, Latest, Message, Page, Position, Present, Published, Roster,
+    State,
 };
 pub use options::{Backoff, Options};
 pub use outlet::Events;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde_json::value::RawValue;
+use taut_wire::arguments;
 
 use crate::error::Error;
 
@@ -38,6 +39,61 @@ pub enum Body {
     Json(Box<RawValue>),
     /// Any bytes.
     Binary(Vec<u8>),
+    /// The arguments of an event, several or binary ones among them: what Socket.IO clients say.
+    Args(Arguments),
+}
+
+/// The arguments of an event: one JSON array in which binary attachments may stand anywhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Arguments {
+    /// As `taut_wire::arguments` packs them.
+    packed: Vec<u8>,
+}
+
+impl Arguments {
+    /// Arguments from a JSON array; each object in it that is exactly `{"base64":"…"}` becomes an attachment.
+    ///
+    /// # Errors
+    /// [`Error::Unsendable`] when the text is no JSON array, nests deeper than the server takes, or has such an object that is not base64 or
+    /// more than 64 of them.
+    pub fn from_json(json: &str) -> Result<Self, Error> {
+        let (array, attachments) = arguments::from_json(json).map_err(Error::Unsendable)?;
+        Ok(Self {
+            packed: arguments::pack(&array, &attachments),
+        })
+    }
+
+    /// The JSON array on one line, with `{"base64":"…"}` in the place of each attachment.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut json = Vec::new();
+        arguments::encode_packed(&mut json, &self.packed);
+        String::from_utf8_lossy(&json).into_owned()
+    }
+
+    /// The attachments in their order.
+    #[must_use]
+    pub fn attachments(&self) -> Vec<&[u8]> {
+        arguments::unpack(&self.packed)
+            .map(|arguments| arguments.attachments)
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn of_packed(packed: Vec<u8>) -> Self {
+        Self { packed }
+    }
+
+    /// As `taut_wire::arguments` packs them.
+    #[must_use]
+    pub fn packed(&self) -> &[u8] {
+        &self.packed
+    }
+}
+
+impl fmt::Debug for Arguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Arguments").field(&self.to_json()).finish()
+    }
 }
 
 impl Body {
@@ -50,6 +106,12 @@ impl Body {
             Ok(value) => Ok(Self::Json(value)),
             Err(error) => Err(Error::Unsendable(format!("not a JSON value: {error}"))),
         }
+    }
+}
+
+impl From<Arguments> for Body {
+    fn from(arguments: Arguments) -> Self {
+        Self::Args(arguments)
     }
 }
 

@@ -8,7 +8,7 @@ use taut_wire::native::{self, BatchMessage, Recovery, Reply, Rewind, Verb};
 use crate::error::Error;
 use crate::exchange::Request;
 use crate::message::{
-    Body, Joined, Latest, Message, Page, Position, Present, Published, Roster, State,
+    Arguments, Body, Joined, Latest, Message, Page, Position, Present, Published, Roster, State,
 };
 use crate::request::{Content, Expect, History, Join, Publish, Start};
 
@@ -193,6 +193,7 @@ impl Body {
             Self::Text(text) => native::Body::Text(Cow::Borrowed(text)),
             Self::Json(json) => native::Body::Json(Cow::Borrowed(json.get())),
             Self::Binary(bytes) => native::Body::Binary(Cow::Borrowed(bytes)),
+            Self::Args(arguments) => native::Body::Args(Cow::Borrowed(arguments.packed())),
         }
     }
 }
@@ -410,6 +411,7 @@ fn body(body: native::Body<'_>) -> Result<Body, Error> {
     Ok(match body {
         native::Body::Text(text) => Body::Text(text.into_owned()),
         native::Body::Binary(bytes) => Body::Binary(bytes.into_owned()),
+        native::Body::Args(packed) => Body::Args(Arguments::of_packed(packed.into_owned())),
         native::Body::Json(json) => match RawValue::from_string(json.into_owned()) {
             Ok(json) => Body::Json(json),
             Err(error) => return Err(Error::Violation(format!("a body is no JSON: {error}"))),

@@ -272,6 +272,7 @@ impl Publish {
             Content::One(Body::Text(text)) => text.len(),
             Content::One(Body::Json(json)) => json.get().len(),
             Content::One(Body::Binary(bytes)) => bytes.len(),
+            Content::One(Body::Args(arguments)) => arguments.packed().len(),
             Content::Batch(messages) => messages
                 .iter()
                 .map(|message| message.bytes() + BATCH_MESSAGE_OVERHEAD_BYTES)

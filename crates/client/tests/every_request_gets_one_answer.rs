@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use peer::{Peer, hasty};
 use serde_json::json;
-use taut_client::{Body, Client, Error, Event, Expect, History, Join, Options, Publish, Retry};
+use taut_client::{
+    Arguments, Body, Client, Error, Event, Expect, History, Join, Options, Publish, Retry,
+};
 
 #[tokio::test]
 async fn publishes_leave_in_order_before_any_is_answered() {
@@ -129,6 +131,57 @@ async fn who_and_history_are_read() {
     );
     assert!(matches!(&page.messages[0].body, Body::Json(json) if json.get() == "{\"a\":[1,2]}"));
     assert_eq!(page.messages[0].time_ms, 7);
+}
+
+#[tokio::test]
+async fn arguments_go_out_and_come_in_with_their_attachments() {
+    let peer = Peer::listen().await;
+    let (client, mut events) = Client::connect_with(&peer.url(), hasty()).await.unwrap();
+    let mut line = peer.accept().await;
+    let (joined, _) = tokio::join!(client.join("lobby"), line.take_join("e-0"));
+    joined.unwrap();
+    let array = r#"["e2",{"file":{"base64":"AAH/"}}]"#;
+    let arguments = Arguments::from_json(array).unwrap();
+    let (published, ()) = tokio::join!(
+        client.publish(Publish::to("lobby", arguments.clone()).event("move")),
+        async {
+            let asked = line.hear().await;
+            assert_eq!(
+                asked["args"],
+                serde_json::from_str::<serde_json::Value>(array).unwrap()
+            );
+            line.say(&json!({"ok":"publish","ref":asked["ref"],"at":"e-1"}))
+                .await;
+        }
+    );
+    published.unwrap();
+    for said in [
+        json!(["e2", {"file": {"base64": "AAH/"}}]),
+        json!([{"base64": "not that"}]),
+    ] {
+        line.say(
+            &json!({"room":"lobby","at":"e-2","from":"bo","event":"move","time":7,"args":said}),
+        )
+        .await;
+        let Some(Event::Message(message)) = events.next().await else {
+            panic!("a message");
+        };
+        let Body::Args(heard) = message.body else {
+            panic!("{message:?}");
+        };
+        assert_eq!(heard.to_json(), said.to_string());
+        if heard == arguments {
+            assert_eq!(heard.attachments(), [[0, 1, 255]]);
+        } else {
+            assert!(heard.attachments().is_empty());
+        }
+    }
+    for wrong in ["{}", "[", r#"[{"base64":"not that"}]"#] {
+        assert!(matches!(
+            Arguments::from_json(wrong),
+            Err(Error::Unsendable(_))
+        ));
+    }
 }
 
 #[tokio::test]

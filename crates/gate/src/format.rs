@@ -1,7 +1,9 @@
 use taut_hub::{Body, Effect, Lane, Message, Origin, Position, Room};
 use taut_wire::native::{Delivery, Payload, encode_announcement, encode_delivery, encode_string};
 use taut_wire::ws::{self, Opcode};
-use taut_wire::{http, sse, text};
+use taut_wire::{arguments, http, sse, text};
+
+use crate::socketio::{Framing, View, Way, encode_message};
 
 /// A (carrier, dialect, version): the key of encode-once. Members of one Format get the very same bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +30,16 @@ pub enum Format {
     Sse,
     /// The same in HTTP chunks.
     SseChunked,
+    /// Socket.IO over WebSocket, in the namespace `/ROOM`.
+    SocketIoRoom,
+    /// The same in the namespace `/r/ROOM`.
+    SocketIoUrl,
+    /// The same in the namespace `/`, of the lobby.
+    SocketIoLobby,
+    /// The same in the namespace `/`, of the one room that the Conn joined by the verb.
+    SocketIoJoined,
+    /// Socket.IO in any other case: each Conn writes its own.
+    SocketIo,
     /// Server-sent events of several rooms: each Conn writes its own.
     Events,
     /// A poll that waits: it is told, and reads.
@@ -36,7 +48,7 @@ pub enum Format {
 
 impl Format {
     /// How many Formats have shared bytes: the first so many, in their order.
-    pub const SHARED: usize = 11;
+    pub const SHARED: usize = 15;
 
     /// The Format of a WebSocket.
     #[must_use]
@@ -79,22 +91,24 @@ impl Encoder {
     /// Appends `message` down to its final bytes, WebSocket header or chunk head included.
     pub fn encode(&mut self, format: Format, room: &Room, message: &Message, out: &mut Vec<u8>) {
         match format {
-            Format::None | Format::Poll => {}
+            // Whose bytes are not the same for any two Conns, encodes where the Conn is.
+            Format::None | Format::Poll | Format::SocketIo => {}
+            Format::SocketIoRoom
+            | Format::SocketIoUrl
+            | Format::SocketIoLobby
+            | Format::SocketIoJoined => self.socketio(format, room, message, out),
             // It has no words for a key that ends, and an empty payload would be a message like any other.
             Format::Payload | Format::PayloadDeflated if ends_key(message) => {}
-            Format::Payload => {
-                ws::encode_frame(
-                    out,
-                    true,
-                    false,
-                    opcode(&message.body),
-                    message.body.bytes(),
-                    None,
-                );
-            }
-            Format::PayloadDeflated => {
-                self.deflated(opcode(&message.body), message.body.bytes(), out);
-            }
+            Format::Payload | Format::PayloadDeflated => match &message.body {
+                Body::Args(packed) => {
+                    let mut json = std::mem::take(&mut self.scratch);
+                    json.clear();
+                    arguments::encode_packed(&mut json, packed);
+                    self.frame(format, Opcode::Text, &json, out);
+                    self.scratch = json;
+                }
+                body => self.frame(format, opcode(body), body.bytes(), out),
+            },
             Format::Lines => {
                 native(room, message, out);
                 out.push(b'\n');
@@ -148,10 +162,59 @@ impl Encoder {
                 unit.push(b'\n');
                 http::encode_chunk(out, unit);
             }
-            Format::NativeDeflated => self.deflated(Opcode::Text, unit, out),
             Format::Events => out.extend_from_slice(unit),
-            _ => ws::encode_frame(out, true, false, Opcode::Text, unit, None),
+            _ => self.frame(format, Opcode::Text, unit, out),
         }
+    }
+
+    /// One frame as the Format has it.
+    fn frame(&mut self, format: Format, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+        match format {
+            Format::PayloadDeflated | Format::NativeDeflated => {
+                self.deflated(opcode, payload, out);
+            }
+            _ => ws::encode_frame(out, true, false, opcode, payload, None),
+        }
+    }
+
+    /// The event that the members of one namespace see.
+    fn socketio(&mut self, format: Format, room: &Room, message: &Message, out: &mut Vec<u8>) {
+        let name = room.name();
+        let at = room.position(message.offset).to_string();
+        let (namespace, way, offset) = match format {
+            Format::SocketIoRoom => (format!("/{name}"), Way::Room, at.clone()),
+            Format::SocketIoUrl => (format!("/r/{name}"), Way::Room, at.clone()),
+            Format::SocketIoLobby => ("/".to_owned(), Way::Lobby, format!("{at}:")),
+            _ => ("/".to_owned(), Way::Joined, format!("{at}:{name}")),
+        };
+        let view = View {
+            namespace: &namespace,
+            way,
+            offset: (message.lane == Lane::Reliable).then_some(offset.as_str()),
+        };
+        self.socketio_view(Framing::Frames, &view, room, message, out);
+    }
+
+    /// Appends `message` as one view of one Socket.IO client shows it.
+    pub fn socketio_view(
+        &mut self,
+        framing: Framing,
+        view: &View<'_>,
+        room: &Room,
+        message: &Message,
+        out: &mut Vec<u8>,
+    ) {
+        let at = room.position(message.offset).to_string();
+        let at = (message.lane == Lane::Reliable).then_some(at.as_str());
+        encode_message(
+            out,
+            &mut self.scratch,
+            framing,
+            view,
+            room.name(),
+            at,
+            message,
+        );
     }
 
     /// One frame, compressed where that makes it smaller. Once per broadcast, without context takeover.
@@ -170,7 +233,7 @@ pub const WINDOW_BITS: u8 = 15;
 
 fn opcode(body: &Body) -> Opcode {
     match body {
-        Body::Text(_) | Body::Json(_) => Opcode::Text,
+        Body::Text(_) | Body::Json(_) | Body::Args(_) => Opcode::Text,
         Body::Binary(_) => Opcode::Binary,
     }
 }
@@ -180,11 +243,12 @@ pub(crate) fn payload(body: &Body) -> Payload<'_> {
         Body::Text(bytes) => Payload::Text(bytes),
         Body::Json(bytes) => Payload::Json(bytes),
         Body::Binary(bytes) => Payload::Binary(bytes),
+        Body::Args(packed) => Payload::Args(packed),
     }
 }
 
 /// Whether a message says that a key is not set any more.
-fn ends_key(message: &Message) -> bool {
+pub(crate) fn ends_key(message: &Message) -> bool {
     matches!(message.effect, Effect::Deleted | Effect::Expired)
 }
 
@@ -247,6 +311,12 @@ fn event(room: &Room, message: &Message, out: &mut Vec<u8>) {
             use base64::Engine as _;
             let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
             made = format!("data:application/octet-stream;base64,{encoded}");
+            made.into()
+        }
+        Body::Args(packed) => {
+            let mut json = Vec::new();
+            arguments::encode_packed(&mut json, packed);
+            made = String::from_utf8_lossy(&json).into_owned();
             made.into()
         }
     };

@@ -9,6 +9,7 @@ mod format;
 pub mod http;
 mod name;
 pub mod native;
+pub mod socketio;
 pub mod text;
 
 pub use close::Close;

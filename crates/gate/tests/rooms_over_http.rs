@@ -18,6 +18,7 @@ fn action(head: &str) -> Action {
         wait_ms_max: 60_000,
         compression: false,
         files: false,
+        engines: Vec::new(),
     };
     route(&request, &site).action
 }

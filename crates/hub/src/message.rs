@@ -22,6 +22,8 @@ pub enum Body {
     Json(Bytes),
     /// Anything.
     Binary(Bytes),
+    /// The arguments of an event, binary ones among them, packed into one by whoever made them.
+    Args(Bytes),
 }
 
 impl Body {
@@ -29,7 +31,9 @@ impl Body {
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         match self {
-            Body::Text(bytes) | Body::Json(bytes) | Body::Binary(bytes) => bytes,
+            Body::Text(bytes) | Body::Json(bytes) | Body::Binary(bytes) | Body::Args(bytes) => {
+                bytes
+            }
         }
     }
 }

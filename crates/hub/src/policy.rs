@@ -23,7 +23,7 @@ pub struct RoomPolicy {
     /// How long the leave of a member that vanished is held back, in milliseconds, so that one who comes back is not
     /// announced twice.
     pub presence_grace_ms: u64,
-    /// The largest body, in bytes.
+    /// The largest body, in bytes. By default what the widest door takes; each door has a bound of its own at its entrance.
     pub message_bytes_max: u32,
 }
 
@@ -103,7 +103,7 @@ impl Default for RoomPolicy {
             echo: false,
             presence: true,
             presence_grace_ms: 15_000,
-            message_bytes_max: 64 << 10,
+            message_bytes_max: 1_000_000,
         }
     }
 }

@@ -5,9 +5,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use taut_gate::http::{EngineDialect, EnginePath};
 use taut_hub::Policies;
 
+use crate::application::Application;
 use crate::listen::Listen;
+
+/// Bytes of one message that the Socket.IO door takes, with all its attachments: what Socket.IO's own servers take.
+pub const SOCKET_IO_BYTES_MAX: usize = 1_000_000;
 
 /// Everything a [`Server`](crate::Server) is told before it starts.
 #[derive(Debug, Clone)]
@@ -32,6 +37,12 @@ pub struct Config {
     pub limits: Limits,
     /// A folder that answers HTTP requests where no door does.
     pub files: Option<FilesConfig>,
+    /// Where Engine.IO is spoken. Default: Socket.IO at `/socket.io/`.
+    pub engines: Vec<EnginePath>,
+    /// What recovery of sessions is sealed with. The same key takes the sessions of an earlier run back; without one they end with the server.
+    pub seal_key: Option<[u8; 32]>,
+    /// Who speaks behind the Socket.IO door in the place of rooms. Default: nobody, rooms.
+    pub application: Option<Arc<dyn Application>>,
 }
 
 /// A folder that is served.
@@ -48,7 +59,8 @@ pub struct FilesConfig {
 pub struct Limits {
     /// Open connections over all cores; 0 derives it from the open-file limit. More are closed as they come.
     pub conns_max: usize,
-    /// Bytes of one inbound message (a WebSocket message, a line, a POST body), after inflation. Default 64 KiB.
+    /// Bytes of one inbound message (a WebSocket message, a line, a datagram, a POST body), after inflation. Default 64 KiB. The Socket.IO door
+    /// has [`SOCKET_IO_BYTES_MAX`] instead.
     pub message_bytes_max: usize,
     /// Milliseconds for a handshake or a request, from its first byte. Default 10,000.
     pub handshake_ms_max: u64,
@@ -72,6 +84,43 @@ pub struct Limits {
     pub proof_ms_max: u64,
     /// Bytes of own answers that may wait for a Conn that does not read; beyond it, its requests are not read either. Default 256 KiB.
     pub answers_bytes_max: usize,
+    /// Of Engine.IO.
+    pub engine: EngineLimits,
+}
+
+/// Budgets and clocks of Engine.IO sessions; the defaults are those of its reference server, which clients are used to.
+#[derive(Debug, Clone)]
+pub struct EngineLimits {
+    /// Milliseconds between two pings. Default 25,000.
+    pub ping_ms: u64,
+    /// Milliseconds within which a pong must come. Default 20,000.
+    pub pong_ms_max: u64,
+    /// Bytes of one WebSocket message, and of the body of a POST, also of all attachments of one packet. Default 1,000,000.
+    pub payload_bytes_max: usize,
+    /// Milliseconds within which a client enters its first namespace. Default 45,000.
+    pub enter_ms_max: u64,
+    /// Milliseconds that moving from polling to a WebSocket may take. Default 10,000.
+    pub upgrade_ms_max: u64,
+}
+
+impl Default for EngineLimits {
+    fn default() -> Self {
+        Self {
+            ping_ms: 25_000,
+            pong_ms_max: 20_000,
+            payload_bytes_max: 1_000_000,
+            enter_ms_max: 45_000,
+            upgrade_ms_max: 10_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Bytes of the largest message that any door takes.
+    #[must_use]
+    pub fn widest_message_bytes(&self) -> usize {
+        self.message_bytes_max.max(SOCKET_IO_BYTES_MAX)
+    }
 }
 
 impl Default for Limits {
@@ -90,6 +139,7 @@ impl Default for Limits {
             datagram_peers_max: 10_000,
             proof_ms_max: 60_000,
             answers_bytes_max: 256 << 10,
+            engine: EngineLimits::default(),
         }
     }
 }
@@ -107,6 +157,12 @@ impl Default for Config {
             hub: taut_hub::Limits::default(),
             limits: Limits::default(),
             files: None,
+            engines: vec![EnginePath {
+                path: "/socket.io/".to_owned(),
+                dialect: EngineDialect::SocketIo,
+            }],
+            seal_key: None,
+            application: None,
         }
     }
 }

@@ -4,19 +4,23 @@
 //! nothing that decides. HTTP/1.1 is served by the cores themselves on every path, so that one strictness holds everywhere.
 
 mod acceptor;
+mod application;
 mod config;
 mod core;
 mod error;
 mod files;
 mod health;
 mod keeper;
+mod library;
 mod listen;
 mod page;
 mod server;
+mod session;
 mod stop;
 mod talk;
 
-pub use config::{Config, FilesConfig, Limits};
+pub use application::{Application, Heard, Say};
+pub use config::{Config, EngineLimits, FilesConfig, Limits, SOCKET_IO_BYTES_MAX};
 pub use error::{Fault, StartError};
 pub use health::Health;
 pub use listen::{
@@ -24,3 +28,4 @@ pub use listen::{
 };
 pub use server::Server;
 pub use stop::Stopper;
+pub use taut_gate::http::{EngineDialect, EnginePath};

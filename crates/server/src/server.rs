@@ -12,6 +12,7 @@ use taut_gate::http::Site;
 use taut_hub::{Epoch, Policies, Shard, ShardSettings, Store};
 
 use crate::acceptor::{self, Acceptor, INTAKE_SOCKETS, Intake};
+use crate::application::Application;
 use crate::config::{Config, FilesConfig, Limits};
 use crate::core::{self, Alert, Core, Links, Parts};
 use crate::error::{Fault, StartError};
@@ -19,6 +20,7 @@ use crate::files::{Desk, READERS};
 use crate::health::Health;
 use crate::keeper::Keeper;
 use crate::listen::{self, Address, Bound};
+use crate::session::{Lives, Seal, Sessions};
 use crate::stop::{Stop, Stopper};
 
 /// The most cores a server uses.
@@ -63,6 +65,7 @@ impl Server {
             wait_ms_max: config.limits.wait_ms_max,
             compression: config.compression,
             files: config.files.is_some(),
+            engines: config.engines,
         });
         let count = cores_of(config.cores);
         let polls = (0..=count)
@@ -92,6 +95,9 @@ impl Server {
             policies: config.policies,
             has_store: store.is_some(),
             health: Arc::clone(&health),
+            application: config.application,
+            seal: Arc::new(seal(config.seal_key)?),
+            lives: Arc::default(),
         };
         let (mut cores, intakes, poll) = make_cores(&shared, polls, &alerts[..count])?;
         let desk = files.map(|files| {
@@ -312,6 +318,9 @@ struct Shared {
     policies: Arc<Policies>,
     has_store: bool,
     health: Arc<Health>,
+    application: Option<Arc<dyn Application>>,
+    seal: Arc<Seal>,
+    lives: Arc<Lives>,
 }
 
 /// Makes the cores; gives back the poll that is the acceptor's.
@@ -327,14 +336,7 @@ fn make_cores(
         )
     };
     let acceptors = polls.pop().ok_or_else(no_poll)?;
-    let mut seed = [0; 12];
-    getrandom::fill(&mut seed).map_err(|error| {
-        system(
-            "no random numbers",
-            std::io::Error::other(error.to_string()),
-        )
-    })?;
-    let [e0, e1, e2, e3, key @ ..] = seed;
+    let [e0, e1, e2, e3, key @ ..] = random::<12>()?;
     // Epoch 0 is nobody's.
     let epoch = Epoch(u32::from_le_bytes([e0, e1, e2, e3]).max(1));
     let count = u16::try_from(alerts.len()).unwrap_or(u16::MAX);
@@ -373,6 +375,12 @@ fn make_cores(
             }),
             links,
             health: Arc::clone(&shared.health),
+            sessions: Sessions::new(
+                Arc::clone(&shared.seal),
+                Arc::clone(&shared.lives),
+                random()?,
+            ),
+            application: shared.application.clone(),
         }));
     }
     Ok((cores, intakes, acceptors))
@@ -420,6 +428,24 @@ fn conns_max(asked: usize, serves_files: bool) -> usize {
         }
         None => usize::MAX,
     }
+}
+
+/// What sessions are sealed with: the key that is kept, or one of this run.
+fn seal(key: Option<[u8; 32]>) -> Result<Seal, StartError> {
+    let key = key.map_or_else(random, Ok)?;
+    let no_seal = || std::io::Error::other("the key of the seal is not taken");
+    Seal::new(&key).ok_or_else(|| system("sessions cannot be sealed", no_seal()))
+}
+
+fn random<const N: usize>() -> Result<[u8; N], StartError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        system(
+            "no random numbers",
+            std::io::Error::other(error.to_string()),
+        )
+    })?;
+    Ok(bytes)
 }
 
 fn system(what: &'static str, source: std::io::Error) -> StartError {

@@ -171,6 +171,26 @@ fn nothing_longer_than_the_request_goes_to_an_address_without_proof() {
 }
 
 #[test]
+fn what_is_longer_than_a_message_may_be_is_refused() {
+    let served = Served::start(1, |limits| limits.message_bytes_max = 100);
+    let peer = served.peer();
+    let publish = |bytes: usize| {
+        let unit = json!({"publish": "den", "data": "", "ref": 1}).to_string();
+        unit.replace("\"\"", &format!("\"{}\"", "x".repeat(bytes - unit.len())))
+    };
+    assert_eq!(peer.ask(&publish(101))["error"], "message-too-large");
+    assert_eq!(peer.ask(&publish(100))["ok"], "publish");
+    peer.join("den");
+    let refused = peer.ask(&publish(101));
+    assert_eq!(refused["error"], "message-too-large");
+    assert_eq!(
+        refused["text"],
+        "the datagram has 101 bytes, at most 100 are taken"
+    );
+    assert_eq!(peer.ask(&publish(100))["ok"], "publish");
+}
+
+#[test]
 fn a_proof_is_of_one_address_and_makes_it_a_member() {
     let served = Served::start(2, |_| {});
     let (ana, bo) = (served.peer(), served.peer());

@@ -208,8 +208,8 @@ fn the_end_of_a_key_reaches_every_carrier_in_its_own_words() {
         for peer in &mut peers {
             assert_eq!(peer.hear(), "set", "{:?}", peer.carrier);
             let ended = match peer.carrier {
-                // Nothing at all, or a line that is no message.
-                Carrier::Payload | Carrier::Text => "after",
+                // Nothing at all, or what is no message.
+                Carrier::Payload | Carrier::Text | Carrier::SocketIo | Carrier::Polling => "after",
                 Carrier::Sse => r#"{"key":"k"}"#,
                 _ => "",
             };

@@ -703,7 +703,12 @@ impl World {
             Some(id) => format!("{room} id {id} {index}"),
             None => format!("{room} message {}", self.spoken),
         };
-        let mut draft = Draft::new(Arc::clone(from), Door("sim"), Body::Text(Bytes::from(text)));
+        // An id means the same message each time, so its kind too.
+        let body = match id.unwrap_or(self.spoken) % 4 {
+            0 => Body::Args(Bytes::from(format!("[\"{text}\"]\0\x01\0\0\0\0\0\0\0A"))),
+            _ => Body::Text(Bytes::from(text)),
+        };
+        let mut draft = Draft::new(Arc::clone(from), Door("sim"), body);
         if id.is_none() && self.random.once_in(2) {
             draft.key = Some(format!("k{}", self.random.below(4)).into());
             draft.wish = match self.random.below(5) {

@@ -129,6 +129,7 @@ fn kind_number(body: &Body) -> u8 {
         Body::Text(_) => 0,
         Body::Json(_) => 1,
         Body::Binary(_) => 2,
+        Body::Args(_) => 3,
     }
 }
 
@@ -138,6 +139,7 @@ fn body_of(kind: u64, body: &[u8]) -> Option<Body> {
         0 => Some(Body::Text(bytes)),
         1 => Some(Body::Json(bytes)),
         2 => Some(Body::Binary(bytes)),
+        3 => Some(Body::Args(bytes)),
         _ => None,
     }
 }

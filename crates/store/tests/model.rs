@@ -114,6 +114,16 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Of any kind: a store never looks inside.
+fn body(number: u64, bytes: Bytes) -> Body {
+    match number % 4 {
+        0 => Body::Binary(bytes),
+        1 => Body::Args(bytes),
+        2 => Body::Text(bytes),
+        _ => Body::Json(bytes),
+    }
+}
+
 #[derive(Default)]
 struct Clock {
     now_ms: u64,
@@ -138,7 +148,7 @@ fn append(rooms: &[RoomName], heads: &mut [(u64, u64)], clock: &mut Clock, said:
                 id: said.id.then(|| Arc::from(format!("id{head}"))),
                 from: Arc::from("someone"),
                 door: Door::named("mqtt"),
-                body: Body::Binary(Bytes::from(vec![said.effect; said.body])),
+                body: body(number, Bytes::from(vec![said.effect; said.body])),
                 effect: match said.effect {
                     0 => Effect::None,
                     1 => Effect::Set {

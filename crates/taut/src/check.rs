@@ -68,8 +68,12 @@ fn show(settings: &Settings) -> String {
     rows.finish()
 }
 
-/// A room's largest message follows the connections' one.
+/// A room's largest message follows the connections' one, where no door takes a larger one.
 fn default_origin(name: &str, settings: &Settings) -> String {
+    let limits = &settings.values.config.limits;
+    if limits.message_bytes_max < limits.widest_message_bytes() {
+        return "default".into();
+    }
     let limit = TABLE
         .iter()
         .position(|setting| setting.name == "limits.message_bytes_max");

@@ -105,6 +105,7 @@ fn payload(body: &Body) -> Payload<'_> {
         Body::Text(text) => Payload::Text(text.as_bytes()),
         Body::Json(json) => Payload::Json(json.get().as_bytes()),
         Body::Binary(bytes) => Payload::Binary(bytes),
+        Body::Args(arguments) => Payload::Args(arguments.packed()),
     }
 }
 
@@ -119,7 +120,7 @@ pub(crate) fn shown(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use taut_client::Position;
+    use taut_client::{Arguments, Position};
 
     use super::*;
 
@@ -144,6 +145,19 @@ mod tests {
             shown,
             "[games/42] ana: a\\x1b[2Jb\n[games/42] ana| bo: c\\u{202e}\n"
         );
+    }
+
+    #[test]
+    fn arguments_are_one_line_of_json_with_their_attachments() {
+        let array = "[\"a\\nb\",{\"base64\":\"AAH/\"},\"\u{202e}\"]";
+        let message = said(Body::Args(Arguments::from_json(array).unwrap()));
+        let shown = String::from_utf8(text(&message, None)).unwrap();
+        assert_eq!(
+            shown,
+            "ana: [\"a\\nb\",{\"base64\":\"AAH/\"},\"\\u{202e}\"]\n"
+        );
+        let line = String::from_utf8(json(&message)).unwrap();
+        assert!(line.ends_with(&format!("\"args\":{array}}}\n")), "{line}");
     }
 
     #[test]

@@ -101,10 +101,15 @@ fn change(server: &ServerArgs, name: Option<&str>, publish: Publish) -> Result<(
 
 /// The value alone, as it is: what a script wants. A terminal sees no control characters.
 fn value(message: &Message) -> Vec<u8> {
+    let array;
     let text = match &message.body {
         Body::Text(text) => text.as_str(),
         Body::Json(json) => json.get(),
         Body::Binary(bytes) => return bytes.clone(),
+        Body::Args(arguments) => {
+            array = arguments.to_json();
+            &array
+        }
     };
     let text = if io::stdout().is_terminal() {
         let lines: Vec<String> = text.lines().map(shown).collect();

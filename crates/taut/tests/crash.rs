@@ -94,6 +94,21 @@ fn ask(port: u16, request: &Value) -> Value {
     serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
 }
 
+/// A body as arguments, with something binary behind it.
+fn args(body: &str) -> Value {
+    json!([body, {"base64": "AAH/"}])
+}
+
+/// The body of a message, however it was said.
+fn said(message: &Value) -> Option<String> {
+    let body = message.get("data").or_else(|| message["args"].get(0))?;
+    let body = body.as_str().unwrap().to_owned();
+    if let Some(args) = message.get("args") {
+        assert_eq!(*args, self::args(&body));
+    }
+    Some(body)
+}
+
 /// What a room was found to hold: the body of offset n at n - 1.
 struct Kept {
     at: Value,
@@ -118,8 +133,7 @@ impl Kept {
             let began = self.bodies.is_empty();
             assert!(began || page["complete"] == json!(true), "{room}: {page}");
             for message in page["messages"].as_array().unwrap() {
-                self.bodies
-                    .push(message["data"].as_str().unwrap().to_owned());
+                self.bodies.push(said(message).unwrap());
                 assert_eq!(
                     offset(&message["at"]),
                     self.bodies.len() as u64,
@@ -146,6 +160,8 @@ fn speak_lines(port: u16, name: &str, room: &str, acknowledged: &Acknowledged) {
             let unit = if said % 5 == 4 {
                 let batch = json!([{"data": format!("{body} first")}, {"data": body}]);
                 json!({"publish": room, "batch": batch, "id": body, "ref": said})
+            } else if said % 5 == 3 {
+                json!({"publish": room, "args": args(&body), "id": body, "ref": said})
             } else {
                 json!({"publish": room, "data": body, "id": body, "ref": said})
             };
@@ -263,12 +279,9 @@ impl Listener {
             if unit["ok"] == json!("join") && self.since.is_some() {
                 assert_eq!(unit["complete"], json!(true), "{line}");
             }
-            if unit.get("data").is_some() {
+            if let Some(body) = said(&unit) {
                 self.since = unit["at"].as_str().map(str::to_owned);
-                let message = (
-                    offset(&unit["at"]),
-                    unit["data"].as_str().unwrap().to_owned(),
-                );
+                let message = (offset(&unit["at"]), body);
                 self.heard.lock().unwrap().push(message);
             }
             line.clear();

@@ -3,6 +3,7 @@
 //! Bytes go in, units come out, and the other way round. Nothing here knows rooms, sockets, clocks or randomness:
 //! whoever needs a mask key or the time of day hands it in.
 
+pub mod arguments;
 pub mod engineio;
 pub mod http;
 pub mod lines;

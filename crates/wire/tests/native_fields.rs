@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use taut_wire::native::{
-    BATCH_MESSAGES_MAX, LABEL_BYTES_MAX, REFERENCE_BYTES_MAX, Rewind, Verb, check_event, check_id,
-    check_key, decode_request,
+    BATCH_MESSAGES_MAX, LABEL_BYTES_MAX, REFERENCE_BYTES_MAX, Rewind, SOCKET_IO_EVENTS, Verb,
+    check_event, check_id, check_key, decode_request,
 };
 
 #[test]
@@ -118,16 +118,36 @@ fn what_is_wrong_in_a_batch_is_said_with_its_number() {
     };
     assert_eq!(
         second("{}"),
-        "message 2 of the batch: a message needs \"data\" or \"base64\""
+        "message 2 of the batch: a message needs \"data\", \"base64\" or \"args\""
     );
     assert!(second("[1]").contains("one JSON object"));
     assert!(second(r#"{"data":1,"id":"x"}"#).contains("beside the batch"));
     assert!(second(r#"{"data":1,"expect":null}"#).contains("\"expect\" needs \"key\""));
     assert!(second(r#"{"data":1,"event":"taut:x"}"#).contains("the server's own"));
     assert!(second(r#"{"data":1,"data":2}"#).contains("stands twice"));
-    for field in ["data", "event", "key", "ttl_ms", "expect"] {
+    assert!(second(r#"{"data":1,"event":"disconnect"}"#).contains("Socket.IO clients"));
+    assert!(second(r#"{"data":1,"args":[]}"#).contains("exclude each other"));
+    for field in ["data", "args", "event", "key", "ttl_ms", "expect"] {
         let unit = format!(r#"{{"publish":"a","batch":[{{"data":1}}],"{field}":"x"}}"#);
         assert!(refusal(&unit).contains("beside \"batch\""), "{unit}");
+    }
+}
+
+#[test]
+fn events_that_socket_io_clients_would_believe_are_refused() {
+    for event in SOCKET_IO_EVENTS {
+        for verb in [r#""publish":"a""#, r#""set":"a","key":"k""#] {
+            let unit = format!(r#"{{{verb},"data":1,"event":"{event}"}}"#);
+            assert_eq!(
+                refusal(&unit),
+                format!(
+                    "Socket.IO clients would take the event {event} for their own; choose another name"
+                )
+            );
+        }
+    }
+    for event in ["connected", "Connect", "error", "newlistener", " connect"] {
+        assert_eq!(check_event(event), Ok(()));
     }
 }
 

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use proptest::prelude::*;
+use taut_wire::arguments::{ATTACHMENTS_MAX, pack};
 use taut_wire::native::{
     Announcement, BatchMessage, Body, Expect, Lane, Member, Message, Recovery, Reply, Rewind,
     Roster, Taken, Verb, Watch, decode_batch, decode_batch_lines, decode_duration, decode_reply,
@@ -66,7 +67,18 @@ fn body() -> impl Strategy<Value = Body<'static>> {
             .prop_filter("a string would be Text", |json| !json.starts_with('"'))
             .prop_map(|json| Body::Json(Cow::Owned(json))),
         any::<Vec<u8>>().prop_map(|bytes| Body::Binary(Cow::Owned(bytes))),
+        (prop::collection::vec(json(), 0..4), any::<Vec<Vec<u8>>>()).prop_map(args),
     ]
+}
+
+/// Arguments of that JSON, with attachments behind it.
+fn args((json, attachments): (Vec<String>, Vec<Vec<u8>>)) -> Body<'static> {
+    let attachments = &attachments[..attachments.len().min(ATTACHMENTS_MAX)];
+    let placeholders = (0..attachments.len())
+        .map(|number| format!("[{{\"_placeholder\":true,\"num\":{number}}}]"));
+    let all: Vec<String> = json.into_iter().chain(placeholders).collect();
+    let array = format!("[{}]", all.join(","));
+    Body::Args(Cow::Owned(pack(&array, attachments)))
 }
 
 fn start() -> impl Strategy<Value = (Option<Text>, Option<Rewind>)> {

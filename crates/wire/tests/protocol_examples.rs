@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use taut_wire::arguments;
 use taut_wire::http::{self, problem};
 use taut_wire::native::{self, Body, Message, Reply};
 use taut_wire::sse;
@@ -206,7 +207,7 @@ fn messages_are_shown_to_a_person_as_stated() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 5);
+    assert_eq!(seen, 6);
 }
 
 #[test]
@@ -222,6 +223,11 @@ fn messages_are_events_as_stated() {
                     let base64 = unit.split('"').rev().nth(1).unwrap();
                     format!("data:application/octet-stream;base64,{base64}")
                 }
+                Body::Args(packed) => {
+                    let mut json = Vec::new();
+                    arguments::encode_packed(&mut json, packed);
+                    String::from_utf8(json).unwrap()
+                }
             };
             let mut out = Vec::new();
             sse::encode_event(&mut out, message.at.as_deref(), event, &data);
@@ -230,7 +236,7 @@ fn messages_are_events_as_stated() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 5);
+    assert_eq!(seen, 6);
 }
 
 #[test]

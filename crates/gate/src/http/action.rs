@@ -2,9 +2,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use taut_hub::{Batch, Body, Door, Expect, Lane, Range, RoomName, Start, Watch};
+use taut_wire::engineio::RequestError;
 use taut_wire::native::{self, Taken};
 use taut_wire::ws::handshake;
 
+use super::EngineRequest;
 use crate::native::batch;
 
 /// What a request asks for.
@@ -46,6 +48,12 @@ pub enum Action {
         /// What `Allow` says.
         allow: &'static str,
     },
+    /// Open, poll, feed or upgrade an Engine.IO session.
+    Engine(EngineRequest),
+    /// No, in Engine.IO's words.
+    RefuseEngine(RequestError),
+    /// Read a file of the client library of Socket.IO.
+    Library(String),
     /// No.
     Refuse(Problem),
 }

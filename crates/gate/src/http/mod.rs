@@ -1,6 +1,7 @@
 //! HTTP requests and what they ask of the rooms: every room is a URL.
 
 mod action;
+mod engine;
 mod parameters;
 mod respond;
 mod route;
@@ -10,7 +11,8 @@ pub use action::{
     Action, BodyKind, Deletion, FileAsked, Get, Otherwise, Poll, Problem, Publish, Socket,
     Streaming, Streams,
 };
-pub(crate) use parameters::position;
-pub use respond::{Reply, Responder, refused};
+pub use engine::{EngineDialect, EnginePath, EngineRequest, EngineWants};
+pub use parameters::position;
+pub use respond::{LibraryFile, Reply, Responder, refused};
 pub use route::{Routed, route};
 pub use site::Site;

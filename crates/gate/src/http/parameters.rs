@@ -151,7 +151,7 @@ impl Parameters {
 }
 
 /// A position as a client sent it. One that is not ours is nobody's: the hub answers with a gap, never with an error.
-pub(crate) fn position(text: &str) -> Position {
+pub fn position(text: &str) -> Position {
     text.trim().parse().unwrap_or(Position::UNKNOWN)
 }
 

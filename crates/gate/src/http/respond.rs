@@ -1,4 +1,5 @@
 use taut_hub::{Page, Position, Refusal, RoomName, Roster, State};
+use taut_wire::engineio::RequestError;
 use taut_wire::http::{self, date, problem};
 use taut_wire::native::{self, Taken};
 
@@ -22,6 +23,8 @@ pub struct Reply {
     pub head_only: bool,
     /// The page that asked, where one did and may read the answer.
     pub origin: Option<String>,
+    /// The page may send its cookies along (Engine.IO clients with `withCredentials`).
+    pub credentials: bool,
 }
 
 impl Reply {
@@ -30,6 +33,19 @@ impl Reply {
     pub fn last() -> Self {
         Self::default()
     }
+}
+
+/// A file of the client library, as it goes out.
+#[derive(Debug, Clone, Copy)]
+pub struct LibraryFile<'a> {
+    /// What is in it.
+    pub bytes: &'a [u8],
+    /// Its media type.
+    pub content_type: &'a str,
+    /// Its entity tag, in quotes.
+    pub tag: &'a str,
+    /// The client has this version already.
+    pub is_known: bool,
 }
 
 /// Writes answers. One per core: it keeps the `Date` of the current second.
@@ -91,6 +107,35 @@ impl Responder {
             ("Cache-Control", "no-store"),
         ];
         self.whole(out, reply, 200, &fields, b"{\"ok\":true}\n");
+    }
+
+    /// Packets for a client that polls, or the `ok` of a POST (Engine.IO protocol v4, “HTTP long-polling”).
+    pub fn packets(&self, out: &mut Vec<u8>, reply: &Reply, payload: &[u8]) {
+        let fields = [("Content-Type", "text/plain; charset=UTF-8"), FRESH];
+        self.whole(out, reply, 200, &fields, payload);
+    }
+
+    /// No, in the words that Engine.IO clients know.
+    pub fn engine_refused(&self, out: &mut Vec<u8>, reply: &Reply, error: RequestError) {
+        let mut body = Vec::new();
+        error.encode_json(&mut body);
+        let fields = [("Content-Type", JSON), FRESH];
+        self.whole(out, reply, error.status(), &fields, &body);
+    }
+
+    /// A file of the client library.
+    pub fn library(&self, out: &mut Vec<u8>, reply: &Reply, file: &LibraryFile<'_>) {
+        let mut fields = vec![
+            ("Cache-Control", "public, max-age=0"),
+            ("ETag", file.tag),
+            // Any page may load it, as it may from any other place that serves it.
+            ("Cross-Origin-Resource-Policy", "cross-origin"),
+        ];
+        if file.is_known {
+            return self.whole(out, reply, 304, &fields, b"");
+        }
+        fields.push(("Content-Type", file.content_type));
+        self.whole(out, reply, 200, &fields, file.bytes);
     }
 
     /// What a browser may send here (the CORS protocol of the Fetch standard), and what `OPTIONS` asks in general.
@@ -293,6 +338,9 @@ impl Responder {
         if let Some(origin) = &reply.origin {
             all.push(("Access-Control-Allow-Origin", origin));
             all.push(("Vary", "Origin"));
+            if reply.credentials {
+                all.push(("Access-Control-Allow-Credentials", "true"));
+            }
             if fields.iter().any(|(name, _)| *name == "ETag") {
                 all.push(("Access-Control-Expose-Headers", "ETag"));
             }

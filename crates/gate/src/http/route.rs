@@ -5,6 +5,7 @@ use taut_wire::http::{Method, Request, accepts};
 use taut_wire::native::Taken;
 use taut_wire::ws::handshake;
 
+use super::engine;
 use super::parameters::{Parameters, label, parse_room, position, room};
 use super::{
     Action, BodyKind, Deletion, FileAsked, Get, Otherwise, Poll, Problem, Publish, Site, Socket,
@@ -35,6 +36,8 @@ pub struct Routed {
     pub origin: Option<String>,
     /// Answer with the head alone.
     pub head_only: bool,
+    /// The page may send its cookies along.
+    pub credentials: bool,
 }
 
 /// Says what a request asks for. The Host and Origin rules of `site` come first, on every path alike.
@@ -45,18 +48,27 @@ pub fn route(request: &Request<'_>, site: &Site) -> Routed {
         action: Action::Refuse(problem),
         origin: None,
         head_only,
+        credentials: false,
     };
     if let Err(problem) = site.admit(request) {
         return refused(problem);
     }
+    let action = action(request, site).unwrap_or_else(Action::Refuse);
     Routed {
-        action: action(request, site).unwrap_or_else(Action::Refuse),
+        action,
         origin: request.headers.first("origin").map(str::to_owned),
         head_only,
+        credentials: site
+            .engines
+            .iter()
+            .any(|engine| request.path.starts_with(engine.path.trim_end_matches('/'))),
     }
 }
 
 fn action(request: &Request<'_>, site: &Site) -> Result<Action, Problem> {
+    if let Some(action) = engine_or_library(request, site) {
+        return Ok(action);
+    }
     match request.method {
         Method::Get | Method::Head | Method::Post | Method::Options => {}
         Method::Put | Method::Delete if request.path.starts_with("/r/") => {}
@@ -102,6 +114,25 @@ fn action(request: &Request<'_>, site: &Site) -> Result<Action, Problem> {
                 )),
             },
         },
+    }
+}
+
+/// What is below a path of Engine.IO: the carrier itself, or the client library beside it.
+fn engine_or_library(request: &Request<'_>, site: &Site) -> Option<Action> {
+    let (engine, below) = site.engines.iter().find_map(|engine| {
+        let below = match request.path.strip_prefix(engine.path.as_str()) {
+            // `/socket.io` without its slash is the same (the client's `addTrailingSlash: false`).
+            None if Some(request.path) == engine.path.strip_suffix('/') => "",
+            below => below?,
+        };
+        Some((engine, below))
+    })?;
+    match below {
+        "" => Some(engine::engine(request, engine.dialect)),
+        name => Some(match read_only(request) {
+            Ok(()) => Action::Library(name.to_owned()),
+            Err(problem) => Action::Refuse(problem),
+        }),
     }
 }
 

@@ -1,6 +1,6 @@
 use taut_wire::http::{Host, Request};
 
-use super::Problem;
+use super::{EnginePath, Problem};
 
 /// Who this server is to browsers: which Hosts it answers to and whose pages may use it.
 ///
@@ -20,6 +20,8 @@ pub struct Site {
     pub compression: bool,
     /// A folder answers where no door does.
     pub files: bool,
+    /// Where Engine.IO is spoken.
+    pub engines: Vec<EnginePath>,
 }
 
 impl Site {

@@ -277,5 +277,6 @@ fn own(body: native::Body<'_>) -> Body {
         native::Body::Text(text) => Body::Text(Bytes::copy_from_slice(text.as_bytes())),
         native::Body::Json(json) => Body::Json(Bytes::copy_from_slice(json.as_bytes())),
         native::Body::Binary(bytes) => Body::Binary(bytes.into_owned().into()),
+        native::Body::Args(packed) => Body::Args(packed.into_owned().into()),
     }
 }

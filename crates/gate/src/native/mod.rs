@@ -3,6 +3,7 @@
 mod command;
 mod encode;
 
+pub use crate::http::position;
 pub(crate) use command::{batch, everything, rewound};
 pub use command::{command, deletion, of_request};
 pub(crate) use encode::{NO_KEY, member, roster, with_deliveries, with_page};

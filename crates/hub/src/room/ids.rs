@@ -107,6 +107,7 @@ pub(crate) fn fingerprint(drafts: &[Draft]) -> u64 {
             Body::Text(_) => 0_u8,
             Body::Json(_) => 1,
             Body::Binary(_) => 2,
+            Body::Args(_) => 3,
         };
         let wish = match draft.wish {
             Wish::Set { .. } => 0_u8,

@@ -24,7 +24,7 @@ pub(crate) enum Stream {
     Unix(mio::net::UnixStream),
     /// A peer of one of the core's datagram sockets, by its key there.
     Datagrams(u32),
-    /// No socket at all: the Conn that speaks for datagram peers without proof.
+    /// No socket at all: the Conn that speaks for datagram peers without proof, and a session whose client polls.
     Nobody,
 }
 
@@ -57,6 +57,15 @@ impl Stream {
             registry.reregister(source, token, interest)
         } else {
             registry.register(source, token, interest)
+        }
+    }
+
+    /// Watches it no more.
+    pub(crate) fn forget(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => registry.deregister(stream),
+            Self::Unix(stream) => registry.deregister(stream),
+            Self::Datagrams(_) | Self::Nobody => Ok(()),
         }
     }
 
@@ -222,6 +231,15 @@ impl Conn {
     /// Where own answers go.
     pub(crate) fn answers(&mut self) -> &mut Vec<u8> {
         &mut self.output.get_or_insert_default().bytes
+    }
+
+    /// Takes everything out that waits to be written.
+    pub(crate) fn take_answers(&mut self) -> Vec<u8> {
+        self.output.take().map_or_else(Vec::new, |output| {
+            let Output { mut bytes, taken } = *output;
+            bytes.drain(..taken);
+            bytes
+        })
     }
 
     /// Bytes of own answers that wait.

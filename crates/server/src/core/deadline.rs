@@ -15,7 +15,8 @@ impl Core {
     pub(crate) fn set_alarm(&mut self, slot: u32, delay_ms: u64) {
         let entry = self.conns.entry(slot);
         if let Some(conn) = self.conns.at(slot) {
-            self.wheel.arm(&mut conn.alarm, entry, delay_ms);
+            self.wheel
+                .arm(&mut conn.alarm, entry, self.now.mono_ms, delay_ms);
         }
     }
 
@@ -67,6 +68,9 @@ impl Core {
             Talk::Stream(_) => self.stream_alarm(id),
             Talk::Payload(..) | Talk::Native(..) => self.socket_alarm(id),
             Talk::Datagrams(_) => self.datagram_alarm(id),
+            Talk::Engine(_) => self.engine_alarm(id),
+            // The move took too long; the session goes on without it.
+            Talk::Probe(_) => self.close(id, Close::Silent, None),
             Talk::Lines(_) | Talk::Text(_) | Talk::Unproven(_) => {}
         }
     }

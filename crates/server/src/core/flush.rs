@@ -9,7 +9,7 @@ use taut_hub::{
     ConnId, Farewell, LagPolicy, Lane, Member, Membership, Message, Next, Position, RoomId,
 };
 
-use super::{Core, Wrote};
+use super::{Core, Parcel, Wrote};
 use crate::talk::Talk;
 
 /// Bytes one gather brings together. Also the most that a Conn which stops reading can hold of room messages, beside one message.
@@ -279,7 +279,7 @@ impl Core {
                 }
                 let next = self.shard.next_for_relay(id, core);
                 match next.or_else(|| self.next_latest_for_relay(id, core)) {
-                    Some(message) => self.links.send(core, message),
+                    Some(message) => self.links.send(core, Parcel::Hub(message)),
                     None => break,
                 }
             }
@@ -298,6 +298,9 @@ impl Core {
         if conn.flags.blocked {
             return;
         }
+        if self.polls(id) {
+            return self.flush_poll(id);
+        }
         let mut gathered = std::mem::take(&mut self.gathered);
         for _ in 0..GATHERS_PER_TURN {
             gathered.clear();
@@ -313,7 +316,7 @@ impl Core {
     }
 
     /// Brings together what the Conn's rooms have for it; true when there is more.
-    fn gather(&mut self, id: ConnId, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn gather(&mut self, id: ConnId, out: &mut Vec<u8>) -> bool {
         let Some(conn) = self.conns.find(id) else {
             return false;
         };
@@ -341,9 +344,11 @@ impl Core {
             }
             self.gather_latest(id, membership, format, out);
             if out.len() >= GATHER_BYTES {
+                self.settle_recoveries(id, out);
                 return true;
             }
         }
+        self.settle_recoveries(id, out);
         false
     }
 
@@ -354,11 +359,8 @@ impl Core {
         }
         let mut rest = Vec::new();
         self.gather(id, &mut rest);
-        if let Some(conn) = self.conns.find(id)
-            && !rest.is_empty()
-            && !conn.flags.closing
-        {
-            conn.answers().extend_from_slice(&rest);
+        if self.conns.find(id).is_some_and(|conn| !conn.flags.closing) {
+            self.append(id, &rest);
         }
     }
 
@@ -417,6 +419,9 @@ impl Core {
         format: Format,
         out: &mut Vec<u8>,
     ) {
+        if format == Format::SocketIo {
+            return self.deliver_socketio(id, room, message, out);
+        }
         let Some(found) = self.shard.room(room) else {
             return;
         };
@@ -452,6 +457,12 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return Progress::Ended;
         };
+        if let Talk::Engine(_) = conn.talk {
+            let mut gap = Vec::new();
+            taut_gate::native::encode_gap(&mut gap, name.as_ref(), after, at);
+            self.encode_of_room(id, room, "taut:gap", &gap, out);
+            return Progress::Went;
+        }
         match &mut conn.talk {
             // A payload has no place to say it in. Where the room's policy is to drop, nobody was promised more.
             Talk::Payload(..) if resumes => {
@@ -478,12 +489,7 @@ impl Core {
     pub(super) fn say_gap_now(&mut self, id: ConnId, room: RoomId, after: Position, at: Position) {
         let mut unit = Vec::new();
         self.say_gap(id, room, after, at, &mut unit);
-        if let Some(conn) = self.conns.find(id)
-            && !unit.is_empty()
-        {
-            conn.answers().extend_from_slice(&unit);
-            self.touch(id.slot);
-        }
+        self.append(id, &unit);
     }
 
     /// Writes; false when the Conn takes no more now, or is gone.

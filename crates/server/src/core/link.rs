@@ -9,12 +9,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rtrb::{Consumer, Producer, RingBuffer};
-use taut_hub::LinkMessage;
+use taut_hub::{ConnId, LinkMessage};
+
+use crate::session::Handover;
 
 /// Messages a ring holds. At most a turn's worth of deliveries; a longer line only adds delay.
 const RING_MESSAGES: usize = 4_096;
 /// Messages that may wait behind a full ring before the core stops reading requests.
 const BACKLOG_MESSAGES: usize = 4_096;
+
+/// What one core hands another.
+#[derive(Debug)]
+pub(crate) enum Parcel {
+    /// What their shards say to each other.
+    Hub(LinkMessage),
+    /// A socket that asks for a session of the other one.
+    Socket(Box<Handover>),
+    /// A session has begun a new life: the one it had there ends.
+    Superseded(ConnId),
+}
 
 /// Wakes one core, however many threads ask, at most once until it has looked.
 #[derive(Debug)]
@@ -51,12 +64,12 @@ impl Alert {
 pub(crate) struct Links {
     core: u16,
     to: Vec<Option<Outbound>>,
-    from: Vec<Option<Consumer<LinkMessage>>>,
+    from: Vec<Option<Consumer<Parcel>>>,
 }
 
 struct Outbound {
-    ring: Producer<LinkMessage>,
-    backlog: VecDeque<LinkMessage>,
+    ring: Producer<Parcel>,
+    backlog: VecDeque<Parcel>,
     alert: Arc<Alert>,
     touched: bool,
 }
@@ -88,7 +101,7 @@ impl Links {
     }
 
     /// Sends what must arrive: behind whatever waits already.
-    pub(crate) fn send(&mut self, to: u16, message: LinkMessage) {
+    pub(crate) fn send(&mut self, to: u16, parcel: Parcel) {
         let Some(Some(outbound)) = self.to.get_mut(usize::from(to)) else {
             tracing::error!(
                 core = self.core,
@@ -99,11 +112,11 @@ impl Links {
         };
         outbound.touched = true;
         if outbound.backlog.is_empty() {
-            if let Err(rtrb::PushError::Full(message)) = outbound.ring.push(message) {
-                outbound.backlog.push_back(message);
+            if let Err(rtrb::PushError::Full(parcel)) = outbound.ring.push(parcel) {
+                outbound.backlog.push_back(parcel);
             }
         } else {
-            outbound.backlog.push_back(message);
+            outbound.backlog.push_back(parcel);
         }
     }
 
@@ -126,7 +139,7 @@ impl Links {
     }
 
     /// The next message of any other core, and which core sent it.
-    pub(crate) fn receive(&mut self) -> Option<(u16, LinkMessage)> {
+    pub(crate) fn receive(&mut self) -> Option<(u16, Parcel)> {
         self.from.iter_mut().enumerate().find_map(|(core, ring)| {
             let message = ring.as_mut()?.pop().ok()?;
             Some((u16::try_from(core).unwrap_or(u16::MAX), message))

@@ -28,19 +28,21 @@ use taut_gate::http::{Responder, Site};
 use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard};
 use taut_wire::ws;
 
-pub(crate) use conn::{Conns, Stream, Wrote};
+pub(crate) use conn::{Conns, Output as Waiting, Stream, Wrote};
 pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
-pub(crate) use link::{Alert, Links};
+pub(crate) use link::{Alert, Links, Parcel};
 pub(crate) use settle::ticket_of;
 pub(crate) use wheel::Wheel;
 
 use crate::acceptor::Newcomer;
+use crate::application::Application;
 use crate::config::Limits;
 use crate::error::Fault;
 use crate::files::Counter;
 use crate::health::Health;
 use crate::keeper::Safe;
+use crate::session::Sessions;
 use crate::stop::Stop;
 use crate::talk::Proofs;
 use latest::LatestWindows;
@@ -76,6 +78,9 @@ pub(crate) struct Core {
     pub(crate) inflater: ws::deflate::Inflater,
     pub(crate) datagrams: Datagrams,
     pub(crate) proofs: Proofs,
+    pub(crate) sessions: Sessions,
+    /// Who speaks in the rooms of Socket.IO in the place of rooms, where a program of its own does.
+    pub(crate) application: Option<Arc<dyn Application>>,
     /// Where files are read, when a folder is served.
     pub(crate) files: Option<Counter>,
     pub(crate) health: Arc<Health>,
@@ -120,6 +125,8 @@ pub(crate) struct Parts {
     pub(crate) shard: Shard,
     pub(crate) links: Links,
     pub(crate) health: Arc<Health>,
+    pub(crate) sessions: Sessions,
+    pub(crate) application: Option<Arc<dyn Application>>,
 }
 
 impl Core {
@@ -138,6 +145,8 @@ impl Core {
             shard: parts.shard,
             links: parts.links,
             files: None,
+            sessions: parts.sessions,
+            application: parts.application,
             health: parts.health,
             safe: None,
             conns: Conns::default(),
@@ -303,10 +312,14 @@ impl Core {
 
     fn hear_links(&mut self) {
         for _ in 0..LINKS_PER_TURN {
-            let Some((from, message)) = self.links.receive() else {
+            let Some((from, parcel)) = self.links.receive() else {
                 return;
             };
-            self.hub(Input::Link { from, message });
+            match parcel {
+                Parcel::Hub(message) => self.hub(Input::Link { from, message }),
+                Parcel::Socket(handover) => self.take_over(*handover),
+                Parcel::Superseded(conn) => self.supersede(conn),
+            }
         }
         // More may wait than this turn took.
         self.alert.raise();
@@ -338,6 +351,11 @@ impl Core {
             .watch(self.poll.registry(), token, interest, again)
     }
 
+    /// Takes a Conn off the count that left without [`Core::remove`].
+    pub(crate) fn uncount(&self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Counts a Conn that no acceptor handed over.
     pub(crate) fn count_one_more(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
@@ -361,8 +379,9 @@ impl Core {
             if let Stream::Datagrams(key) = conn.stream {
                 self.datagrams.forget(key);
             }
-            self.count.fetch_sub(1, Ordering::Relaxed);
+            self.uncount();
             tracing::debug!(conn = %taut_gate::conn_id(self.id, id), ?farewell, "closed");
+            self.tell_of_end(conn.talk);
         }
     }
 }

@@ -4,7 +4,7 @@ use taut_gate::{Close, native, text};
 use taut_hub::{CloseReason, ConnId, Output, PresenceChange, RoomId, Ticket, Watch};
 use taut_wire::native::Taken;
 
-use super::Core;
+use super::{Core, Parcel};
 use crate::talk::{Asked, Talk, UNASKED, Wants};
 
 impl Core {
@@ -12,7 +12,7 @@ impl Core {
     pub(crate) fn settle(&mut self, output: Output) {
         match output {
             Output::Deliver { room } => self.dirty_rooms.push((room, None)),
-            Output::Link { to, message } => self.links.send(to, message),
+            Output::Link { to, message } => self.links.send(to, Parcel::Hub(message)),
             Output::Store { request } => {
                 if let Some(safe) = &mut self.safe {
                     safe.ask(request);
@@ -63,7 +63,8 @@ impl Core {
             Talk::Payload(..) => self.answer_payload(id, output),
             Talk::Http(_) => self.answer_http(id, output),
             Talk::Stream(_) => self.answer_stream(id, output),
-            Talk::Undecided | Talk::Done => {}
+            Talk::Engine(_) => self.answer_socketio(id, output),
+            Talk::Undecided | Talk::Probe(_) | Talk::Done => {}
         }
     }
 
@@ -253,6 +254,10 @@ impl Core {
                 Watch::Counts => &counts,
                 _ => &unit,
             };
+            if self.is_socketio(conn) {
+                self.say_of_room(conn, id, "taut:presence", unit);
+                continue;
+            }
             self.say_native(conn, |out| out.extend_from_slice(unit));
             self.say_text(conn, |out| out.extend_from_slice(&lines));
         }

@@ -5,9 +5,13 @@
 //! entry and lets the first one die unnoticed.
 
 /// Milliseconds a tick lasts: the coarsest error any deadline of a Conn may have.
-pub(crate) const TICK_MS: u64 = 250;
-/// Slots of the wheel, a power of two; with [`TICK_MS`] its horizon is 256 s. Later deadlines are laid again on the way.
-const SLOTS: u32 = 1024;
+pub(crate) const TICK_MS: u64 = 5;
+/// Slots of the wheel, a power of two; with [`TICK_MS`] its horizon is 20 s. Later deadlines are laid again on the way.
+const SLOTS: u32 = 4096;
+/// Slots that one word of the map of occupied ones stands for.
+const WORD: u32 = u64::BITS;
+/// Entries that an empty slot keeps space for.
+const SLOT_ENTRIES_KEPT: usize = 16;
 
 /// A Conn's place on the wheel, kept in the Conn. Ticks count from 1; 0 is never.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,6 +33,8 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) struct Wheel {
     slots: Vec<Vec<Entry>>,
+    /// A bit for each slot that holds something, so that a core sleeps until the next one that does.
+    occupied: Vec<u64>,
     now_tick: u32,
     laid: usize,
 }
@@ -37,15 +43,18 @@ impl Wheel {
     pub(crate) fn new() -> Self {
         Self {
             slots: (0..SLOTS).map(|_| Vec::new()).collect(),
+            occupied: vec![0; (SLOTS / WORD) as usize],
             now_tick: 1,
             laid: 0,
         }
     }
 
-    /// Sets the Conn's deadline to `delay_ms` from now, replacing the one it had.
-    pub(crate) fn arm(&mut self, alarm: &mut Alarm, entry: Entry, delay_ms: u64) {
-        let ticks = u32::try_from(delay_ms.div_ceil(TICK_MS)).unwrap_or(u32::MAX / 2);
-        alarm.due_tick = self.now_tick.saturating_add(ticks.max(1));
+    /// Sets the Conn's deadline to `delay_ms` from `now_ms`, replacing the one it had.
+    pub(crate) fn arm(&mut self, alarm: &mut Alarm, entry: Entry, now_ms: u64, delay_ms: u64) {
+        let at_ms = now_ms.saturating_add(delay_ms.max(1));
+        // Not before the tick under way, which is the next that fires.
+        let tick = u32::try_from(at_ms.div_ceil(TICK_MS)).unwrap_or(u32::MAX);
+        alarm.due_tick = tick.max(self.now_tick);
         if alarm.armed_tick == 0 || alarm.due_tick < alarm.armed_tick {
             self.lay(alarm, entry);
         }
@@ -56,12 +65,30 @@ impl Wheel {
         alarm.due_tick = 0;
     }
 
-    /// Milliseconds until the next tick matters, counted from `now_ms`; `None` while nothing is laid.
+    /// Milliseconds until the next tick that holds something, counted from `now_ms`; `None` while nothing is laid.
     pub(crate) fn wait_ms(&self, now_ms: u64) -> Option<u64> {
         (self.laid > 0).then(|| {
-            let next = u64::from(self.now_tick) * TICK_MS;
-            next.saturating_sub(now_ms)
+            let next = u64::from(self.now_tick) + u64::from(self.empty_ticks());
+            (next * TICK_MS).saturating_sub(now_ms)
         })
+    }
+
+    /// How many of the ticks ahead hold nothing.
+    fn empty_ticks(&self) -> u32 {
+        let first = self.now_tick % SLOTS;
+        let words = SLOTS / WORD;
+        for step in 0..=words {
+            let index = (first / WORD + step) % words;
+            let mut word = self.occupied[index as usize];
+            if step == 0 {
+                word &= u64::MAX << (first % WORD);
+            }
+            if word != 0 {
+                let slot = index * WORD + word.trailing_zeros();
+                return slot.wrapping_sub(first) % SLOTS;
+            }
+        }
+        0
     }
 
     /// Advances to `now_ms` and moves the entries of the ticks passed into `fired`, live or not: see [`Wheel::is_due`].
@@ -77,9 +104,13 @@ impl Wheel {
                 break;
             }
             let tick = self.now_tick;
-            let slot = &mut self.slots[(tick % SLOTS) as usize];
+            let index = tick % SLOTS;
+            let slot = &mut self.slots[index as usize];
             self.laid -= slot.len();
             fired.extend(slot.drain(..).map(|entry| (entry, tick)));
+            // A slot that once held many keeps no space for as many.
+            slot.shrink_to(SLOT_ENTRIES_KEPT);
+            self.occupied[(index / WORD) as usize] &= !(1 << (index % WORD));
             self.now_tick += 1;
             steps += 1;
         }
@@ -105,7 +136,9 @@ impl Wheel {
     fn lay(&mut self, alarm: &mut Alarm, entry: Entry) {
         let horizon = self.now_tick.saturating_add(SLOTS - 1);
         alarm.armed_tick = alarm.due_tick.clamp(self.now_tick, horizon);
-        self.slots[(alarm.armed_tick % SLOTS) as usize].push(entry);
+        let index = alarm.armed_tick % SLOTS;
+        self.slots[index as usize].push(entry);
+        self.occupied[(index / WORD) as usize] |= 1 << (index % WORD);
         self.laid += 1;
     }
 }
@@ -121,7 +154,7 @@ mod tests {
 
     fn fires_at(wheel: &mut Wheel, alarm: &mut Alarm, from_ms: u64, until_ms: u64) -> Option<u64> {
         let mut fired = Vec::new();
-        for now_ms in (from_ms..until_ms).step_by(50) {
+        for now_ms in (from_ms..until_ms).step_by(5) {
             wheel.advance(now_ms, &mut fired);
             for (entry, tick) in std::mem::take(&mut fired) {
                 if wheel.is_due(alarm, entry, tick) {
@@ -135,9 +168,9 @@ mod tests {
     #[test]
     fn a_deadline_fires_once_and_not_early() {
         let (mut wheel, mut alarm) = (Wheel::new(), Alarm::default());
-        wheel.arm(&mut alarm, ANA, 10_000);
+        wheel.arm(&mut alarm, ANA, 0, 10_000);
         let at = fires_at(&mut wheel, &mut alarm, 0, 20_000).unwrap_or_default();
-        assert!((10_000..=10_500).contains(&at), "fired at {at}");
+        assert!((10_000..=10_005).contains(&at), "fired at {at}");
         assert_eq!(fires_at(&mut wheel, &mut alarm, at, 40_000), None);
         assert_eq!(wheel.wait_ms(40_000), None);
     }
@@ -145,19 +178,41 @@ mod tests {
     #[test]
     fn a_deadline_beyond_the_horizon_still_fires_in_time() {
         let (mut wheel, mut alarm) = (Wheel::new(), Alarm::default());
-        wheel.arm(&mut alarm, ANA, 600_000);
+        wheel.arm(&mut alarm, ANA, 0, 600_000);
         let at = fires_at(&mut wheel, &mut alarm, 0, 700_000).unwrap_or_default();
-        assert!((600_000..=600_500).contains(&at), "fired at {at}");
+        assert!((600_000..=600_005).contains(&at), "fired at {at}");
+    }
+
+    #[test]
+    fn a_core_sleeps_until_there_is_something() {
+        let (mut wheel, mut alarm) = (Wheel::new(), Alarm::default());
+        let mut fired = Vec::new();
+        for start_ms in [0_u64, 40_000, 101_000, 300_000] {
+            wheel.advance(start_ms, &mut fired);
+            for delay_ms in [1, 30, 300, 5_000, 19_000, 20_000] {
+                wheel.arm(&mut alarm, ANA, start_ms, delay_ms);
+                let wait_ms = wheel.wait_ms(start_ms).unwrap_or_default();
+                assert!(
+                    (delay_ms..delay_ms + TICK_MS).contains(&wait_ms),
+                    "{delay_ms} ms at {start_ms} wait {wait_ms} ms"
+                );
+                wheel.advance(start_ms + wait_ms, &mut fired);
+                let (entry, tick) = fired.pop().unwrap_or((ANA, 0));
+                assert!(wheel.is_due(&mut alarm, entry, tick));
+                wheel = Wheel::new();
+                wheel.advance(start_ms, &mut fired);
+            }
+        }
     }
 
     #[test]
     fn pulling_in_and_pushing_out_both_hold() {
         let (mut wheel, mut alarm) = (Wheel::new(), Alarm::default());
-        wheel.arm(&mut alarm, ANA, 60_000);
-        wheel.arm(&mut alarm, ANA, 5_000);
-        wheel.arm(&mut alarm, ANA, 30_000);
+        wheel.arm(&mut alarm, ANA, 0, 60_000);
+        wheel.arm(&mut alarm, ANA, 0, 5_000);
+        wheel.arm(&mut alarm, ANA, 0, 30_000);
         let at = fires_at(&mut wheel, &mut alarm, 0, 100_000).unwrap_or_default();
-        assert!((30_000..=30_500).contains(&at), "fired at {at}");
+        assert!((30_000..=30_005).contains(&at), "fired at {at}");
         Wheel::disarm(&mut alarm);
         assert_eq!(fires_at(&mut wheel, &mut alarm, at, 200_000), None);
     }

@@ -118,6 +118,16 @@ impl Core {
         }
     }
 
+    /// Why a datagram is not looked at, where it is longer than a message may be.
+    fn too_long(&self, unit: &[u8]) -> Option<Rejected<'static>> {
+        let (bytes, max) = (unit.len(), self.limits.message_bytes_max);
+        (bytes > max).then(|| Rejected {
+            code: "message-too-large",
+            text: format!("the datagram has {bytes} bytes, at most {max} are taken").into(),
+            reference: None,
+        })
+    }
+
     fn datagram_of_conn(&mut self, id: ConnId, unit: &[u8]) {
         let now_ms = self.now.mono_ms;
         let Some(conn) = self.conns.find(id) else {
@@ -127,13 +137,21 @@ impl Core {
         // As on any network, what comes too fast is lost.
         let full = matches!(&conn.talk, Talk::Datagrams(session) if session.is_full());
         let choked = conn.waiting_bytes() > self.limits.answers_bytes_max;
-        if !full && !choked && !conn.flags.closing {
-            self.native_unit(id, unit);
+        if full || choked || conn.flags.closing {
+            return;
+        }
+        match self.too_long(unit) {
+            Some(rejected) => self.say_native(id, |out| rejected.encode(out)),
+            None => self.native_unit(id, unit),
         }
     }
 
     fn datagram_of_stranger(&mut self, peer: Peer, unit: &[u8], bytes_max: usize) {
-        let request = match decode_request(unit) {
+        let decoded = match self.too_long(unit) {
+            Some(rejected) => Err(rejected),
+            None => decode_request(unit),
+        };
+        let request = match decoded {
             Ok(request) => request,
             Err(rejected) => {
                 return self.reject(peer, bytes_max, &rejected);

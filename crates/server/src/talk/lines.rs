@@ -79,6 +79,7 @@ impl Core {
                 session.is_waiting()
             }
             Some(Talk::Text(text)) => text.is_waiting(),
+            Some(Talk::Engine(engine)) => engine.is_waiting(),
             _ => false,
         }
     }

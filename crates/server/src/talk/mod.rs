@@ -2,12 +2,14 @@
 
 mod datagram;
 mod echo;
+mod engineio;
 mod file;
 mod http;
 mod lines;
 mod native;
 mod payload;
 mod sniff;
+mod socketio;
 mod streaming;
 mod text;
 
@@ -20,6 +22,7 @@ use crate::core::Core;
 use crate::listen::Speaks;
 
 pub(crate) use datagram::{Proofs, Unproven};
+pub(crate) use engineio::{Engine, Probe};
 pub(crate) use http::HttpTalk;
 pub(crate) use native::{Asked, Session, Wants};
 pub(crate) use payload::UNASKED;
@@ -47,6 +50,10 @@ pub(crate) enum Talk {
     Payload(Socket, RoomName),
     /// A WebSocket that carries native JSON.
     Native(Socket, Box<Session>),
+    /// An Engine.IO session.
+    Engine(Box<Engine>),
+    /// A WebSocket that an Engine.IO session is about to move to.
+    Probe(Box<Probe>),
     /// It has said its farewell.
     Done,
 }
@@ -100,7 +107,18 @@ impl Talk {
             Self::Datagrams(_) | Self::Unproven(_) => "udp",
             Self::Text(_) => "text",
             Self::Payload(..) | Self::Native(..) => "websocket",
+            Self::Engine(_) | Self::Probe(_) => "socketio",
         })
+    }
+
+    /// The WebSocket that it is carried by, where it is.
+    fn socket(&mut self) -> Option<&mut Socket> {
+        match self {
+            Self::Payload(socket, _) | Self::Native(socket, _) => Some(socket),
+            Self::Engine(engine) => engine.socket(),
+            Self::Probe(probe) => Some(&mut probe.socket),
+            _ => None,
+        }
     }
 
     /// Says farewell in the Conn's own protocol. `text` is what a Violation was about; it goes out where the protocol can carry it.
@@ -121,6 +139,8 @@ impl Talk {
             }
             Self::Text(_) => taut_gate::text::farewell(out, close, text),
             Self::Payload(socket, _) => socket.farewell(out, close, text),
+            Self::Engine(engine) => engine.farewell(out, close, text, seed),
+            Self::Probe(probe) => probe.socket.farewell(out, close, text),
             Self::Native(socket, _) => {
                 if !matches!(close, Close::Asked) {
                     let mut bye = Vec::new();
@@ -160,6 +180,8 @@ impl Core {
             Talk::Lines(_) => self.json_line(id, data),
             Talk::Text(_) => self.text_line(id, data),
             Talk::Payload(..) | Talk::Native(..) => self.frame(id, data),
+            Talk::Engine(_) => self.engine_unit(id, data),
+            Talk::Probe(_) => self.probe_frame(id, data),
             // A client that streams has nothing to say any more.
             Talk::Stream(_) | Talk::Done => Step::Took(data.len()),
             // Their bytes come another way.
@@ -177,9 +199,13 @@ impl Core {
             Talk::Lines(_) => self.json_end(id, rest),
             Talk::Text(_) => self.text_end(id, rest),
             // A client that ends an HTTP or WebSocket connection has gone; a farewell under way may still arrive.
-            Talk::Http(_) | Talk::Stream(_) | Talk::Payload(..) | Talk::Native(..) | Talk::Done => {
-                self.leave(id);
-            }
+            Talk::Http(_)
+            | Talk::Stream(_)
+            | Talk::Payload(..)
+            | Talk::Native(..)
+            | Talk::Engine(_)
+            | Talk::Probe(_)
+            | Talk::Done => self.leave(id),
             Talk::Datagrams(_) | Talk::Unproven(_) => {}
         }
     }
@@ -193,6 +219,18 @@ impl Core {
             self.close_after_output(id);
         } else {
             self.remove(id.slot, taut_hub::Farewell::Vanished);
+        }
+    }
+
+    /// What else depends on a Conn that has gone: the session that it polled for, or whoever polled for it.
+    pub(crate) fn tell_of_end(&mut self, talk: Talk) {
+        if let Some(session) = talk.session() {
+            return self.poll_gone(session);
+        }
+        match talk {
+            Talk::Engine(mut engine) => self.session_gone(&mut engine),
+            Talk::Probe(probe) => self.probe_gone(&probe),
+            _ => {}
         }
     }
 

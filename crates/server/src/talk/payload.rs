@@ -128,7 +128,7 @@ impl Core {
             return Step::More;
         };
         let mut frame = Vec::new();
-        if let Talk::Payload(socket, _) | Talk::Native(socket, _) = &mut conn.talk
+        if let Some(socket) = conn.talk.socket()
             && !std::mem::replace(&mut socket.closed, true)
         {
             match code {

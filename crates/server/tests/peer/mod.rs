@@ -1,5 +1,6 @@
 //! One client per carrier, over blocking sockets, all with the same two verbs: say and hear.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread::JoinHandle;
@@ -63,9 +64,11 @@ pub(crate) enum Carrier {
     Sse,
     Ndjson,
     Events,
+    SocketIo,
+    Polling,
 }
 
-pub(crate) const CARRIERS: [Carrier; 7] = [
+pub(crate) const CARRIERS: [Carrier; 9] = [
     Carrier::Text,
     Carrier::Lines,
     Carrier::Payload,
@@ -73,6 +76,8 @@ pub(crate) const CARRIERS: [Carrier; 7] = [
     Carrier::Sse,
     Carrier::Ndjson,
     Carrier::Events,
+    Carrier::SocketIo,
+    Carrier::Polling,
 ];
 
 /// A client in a room.
@@ -84,6 +89,10 @@ pub(crate) struct Peer {
     unread: Vec<u8>,
     decoder: Decoder,
     inflater: Inflater,
+    /// Packets of Engine.IO that have come and were not looked at.
+    packets: VecDeque<String>,
+    /// The session's id, where requests carry it.
+    sid: String,
 }
 
 impl Peer {
@@ -99,6 +108,8 @@ impl Peer {
             unread: Vec::new(),
             decoder: Decoder::new(),
             inflater: Inflater::new(),
+            packets: VecDeque::new(),
+            sid: String::new(),
         };
         peer.enter(query);
         peer
@@ -154,6 +165,106 @@ impl Peer {
                 self.until("\r\n\r\n");
                 self.until("\n\n");
             }
+            Carrier::SocketIo => {
+                let path = "/socket.io/?EIO=4&transport=websocket";
+                self.send(get(path, upgrade).as_bytes());
+                self.until("\r\n\r\n");
+                assert!(self.unit().unwrap().starts_with('0'));
+                self.enter_namespace(query);
+            }
+            Carrier::Polling => {
+                self.send(get("/socket.io/?EIO=4&transport=polling", "").as_bytes());
+                let opened = self.polled().unwrap();
+                self.sid = opened.split('"').nth(3).unwrap().to_owned();
+                self.poll();
+                self.enter_namespace(query);
+            }
+        }
+    }
+
+    /// The CONNECT of Socket.IO; what comes ahead of its answer is kept.
+    fn enter_namespace(&mut self, query: &str) {
+        let auth = match query.strip_prefix("since=") {
+            Some(since) => format!("{{\"since\":\"{since}\"}}"),
+            None => String::new(),
+        };
+        self.packet(&format!("40/{},{auth}", self.room));
+        let answer = format!("40/{},", self.room);
+        let mut ahead = VecDeque::new();
+        loop {
+            let packet = self.line();
+            if packet.starts_with(&answer) {
+                break;
+            }
+            ahead.push_back(packet);
+        }
+        ahead.append(&mut self.packets);
+        self.packets = ahead;
+    }
+
+    /// Sends one packet of Engine.IO.
+    fn packet(&mut self, packet: &str) {
+        if self.carrier == Carrier::SocketIo {
+            return self.frame(packet);
+        }
+        let answer = request(
+            self.address,
+            &format!(
+                "POST /socket.io/?EIO=4&transport=polling&sid={} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{packet}",
+                self.sid,
+                packet.len()
+            ),
+        );
+        assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+    }
+
+    /// Asks for what comes next, as a client always does; the answer is read later.
+    fn poll(&mut self) {
+        let target = format!("/socket.io/?EIO=4&transport=polling&sid={}", self.sid);
+        let _ = self
+            .stream
+            .write_all(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+    }
+
+    /// The body of the answer to a poll; `None` where there is none any more.
+    fn polled(&mut self) -> Option<String> {
+        while !self.unread.windows(4).any(|window| window == b"\r\n\r\n") {
+            if self.read() == 0 {
+                return None;
+            }
+        }
+        let head = self.until("\r\n\r\n").to_ascii_lowercase();
+        if !head.starts_with("http/1.1 200") {
+            return None;
+        }
+        let (_, length) = head.split_once("content-length: ").unwrap();
+        let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
+        while self.unread.len() < length {
+            if self.read() == 0 {
+                return None;
+            }
+        }
+        let body: Vec<u8> = self.unread.drain(..length).collect();
+        Some(String::from_utf8(body).unwrap())
+    }
+
+    /// The next packet of Engine.IO; pings are answered.
+    fn next_packet(&mut self) -> Option<String> {
+        loop {
+            let packet = match self.packets.pop_front() {
+                Some(packet) => packet,
+                None if self.carrier == Carrier::SocketIo => self.unit()?,
+                None => {
+                    let body = self.polled()?;
+                    self.packets.extend(body.split('\u{1e}').map(str::to_owned));
+                    self.poll();
+                    continue;
+                }
+            };
+            if packet != "2" {
+                return Some(packet);
+            }
+            self.packet("3");
         }
     }
 
@@ -177,6 +288,14 @@ impl Peer {
         panic!("the WebSocket never got into {}", self.room);
     }
 
+    /// Says one unit of native JSON, where the carrier has them.
+    pub(crate) fn say_unit(&mut self, unit: &str) {
+        match self.carrier {
+            Carrier::Native => self.frame(unit),
+            _ => self.send(format!("{unit}\n").as_bytes()),
+        }
+    }
+
     /// Publishes a text; doors that only listen do it by POST.
     pub(crate) fn say(&mut self, text: &str) {
         match self.carrier {
@@ -186,6 +305,9 @@ impl Peer {
                 self.send(line.as_bytes());
             }
             Carrier::Payload => self.frame(text),
+            Carrier::SocketIo | Carrier::Polling => {
+                self.packet(&format!("42/{},[\"message\",\"{text}\"]", self.room));
+            }
             Carrier::Native => {
                 self.frame(&format!(
                     "{{\"publish\":\"{}\",\"data\":\"{text}\"}}",
@@ -217,14 +339,24 @@ impl Peer {
 
     /// One line, event data line or WebSocket message.
     fn line(&mut self) -> String {
-        if matches!(self.carrier, Carrier::Payload | Carrier::Native) {
-            return self.unit().expect("the socket was closed");
+        match self.carrier {
+            Carrier::Payload | Carrier::Native => self.unit().expect("the socket was closed"),
+            Carrier::SocketIo | Carrier::Polling => {
+                self.next_packet().expect("the session was closed")
+            }
+            _ => self.until("\n"),
         }
-        self.until("\n")
     }
 
     /// Everything until the server closes.
     pub(crate) fn rest(&mut self) -> String {
+        if matches!(self.carrier, Carrier::SocketIo | Carrier::Polling) {
+            let mut packets = Vec::new();
+            while let Some(packet) = self.next_packet() {
+                packets.push(packet);
+            }
+            return packets.join("\n");
+        }
         let mut rest = std::mem::take(&mut self.unread);
         if matches!(self.carrier, Carrier::Payload | Carrier::Native) {
             self.unread = rest;
@@ -321,6 +453,10 @@ fn message_of(carrier: Carrier, line: &str) -> Option<String> {
     let line = line.trim_end();
     match carrier {
         Carrier::Payload => Some(line.to_owned()),
+        Carrier::SocketIo | Carrier::Polling => {
+            let (_, arguments) = line.split_once("[\"message\",\"")?;
+            arguments.split('"').next().map(str::to_owned)
+        }
         Carrier::Text => line
             .split_once(": ")
             .filter(|_| !line.starts_with('*'))
@@ -328,6 +464,9 @@ fn message_of(carrier: Carrier, line: &str) -> Option<String> {
         Carrier::Sse => line.strip_prefix("data: ").map(str::to_owned),
         Carrier::Lines | Carrier::Native | Carrier::Ndjson | Carrier::Events => {
             let line = line.strip_prefix("data: ").unwrap_or(line);
+            if let Some((_, args)) = line.split_once("\"args\":") {
+                return args.strip_suffix('}').map(str::to_owned);
+            }
             let (_, data) = line.split_once("\"data\":\"")?;
             data.split('"').next().map(str::to_owned)
         }

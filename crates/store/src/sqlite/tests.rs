@@ -5,6 +5,7 @@ use taut_hub::{Append, Body, Door, Effect, Epoch, History, Message, Tail};
 use tempfile::TempDir;
 
 use super::*;
+use crate::schema::APPLICATION_ID;
 
 fn store() -> (TempDir, SqliteStore) {
     let dir = tempfile::tempdir().unwrap();
@@ -160,13 +161,15 @@ fn an_older_file_is_brought_up_to_date_and_keeps_its_content() {
     assert_eq!(store.commit(&[append(0, false)]), [Ok(())]);
     drop(store);
     let settings = Settings::new(dir.path(), Epoch(4));
-    let newer = [
-        MIGRATIONS[0],
-        "ALTER TABLE rooms ADD COLUMN note TEXT",
-        "UPDATE rooms SET note = 'seen'",
-    ];
+    let with = |last: &'static str| {
+        let mut migrations = MIGRATIONS.to_vec();
+        migrations.extend(["ALTER TABLE rooms ADD COLUMN note TEXT", last]);
+        migrations
+    };
+    let newer = with("UPDATE rooms SET note = 'seen'");
+    let newest = u32::try_from(MIGRATIONS.len()).unwrap();
     // A migration that fails leaves the file at the version before it.
-    let broken = [newer[0], newer[1], "UPDATE no_such_table SET x = 1"];
+    let broken = with("UPDATE no_such_table SET x = 1");
     assert!(SqliteStore::open_with(settings.clone(), &broken).is_err());
     let version = |store: &SqliteStore| -> (i64, String) {
         let conn = store.conn.as_ref().unwrap();
@@ -176,18 +179,64 @@ fn an_older_file_is_brought_up_to_date_and_keeps_its_content() {
     };
     for _ in 0..2 {
         let mut store = SqliteStore::open_with(settings.clone(), &newer).unwrap();
-        assert_eq!(version(&store), (3, "seen".to_owned()));
+        assert_eq!(version(&store), (i64::from(newest) + 2, "seen".to_owned()));
         assert_eq!(head(&mut store), 1);
     }
     let error = SqliteStore::open(settings).unwrap_err();
-    assert!(matches!(
-        error,
+    match error {
         OpenError::Newer {
-            version: 3,
-            newest: 1,
+            version,
+            newest: known,
             ..
-        }
-    ));
+        } => assert_eq!((version, known), (newest + 2, newest)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_file_of_the_first_version_opens_with_all_it_holds() {
+    let (new, mut store) = store();
+    for after in 0..3 {
+        assert_eq!(store.commit(&[append(after, true)]), [Ok(())]);
+    }
+    drop(store);
+    let dir = tempfile::tempdir().unwrap();
+    let old = Connection::open(dir.path().join("rooms.sqlite")).unwrap();
+    old.execute_batch(MIGRATIONS[0]).unwrap();
+    old.execute_batch(&format!(
+        "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1; ATTACH '{}' AS new;",
+        new.path().join("rooms.sqlite").display()
+    ))
+    .unwrap();
+    for table in ["meta", "rooms", "messages", "state", "ids"] {
+        let copied = old.execute(
+            &format!("INSERT INTO {table} SELECT * FROM new.{table}"),
+            [],
+        );
+        assert!(copied.unwrap() > 0 || table != "messages");
+    }
+    drop(old);
+    let mut store = SqliteStore::open(Settings::new(dir.path(), Epoch(4))).unwrap();
+    assert_eq!(head(&mut store), 3);
+    let args = Append {
+        messages: vec![std::sync::Arc::new(Message {
+            body: Body::Args(b"[1]\0\x01\0\0\0\0\0\0\0A"[..].into()),
+            ..Message::clone(&append(3, false).messages[0])
+        })],
+        ..append(3, false)
+    };
+    assert_eq!(store.commit(&[args]), [Ok(())]);
+    let shown: (String, String) = Connection::open(&store.files.path)
+        .unwrap()
+        .query_row(
+            "SELECT kind, body FROM history ORDER BY offset DESC",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
+    assert_eq!(shown, ("args".to_owned(), "[1]".to_owned()));
+    drop(store);
+    assert_eq!(crate::check(dir.path()).unwrap(), []);
 }
 
 #[test]

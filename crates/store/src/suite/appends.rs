@@ -61,6 +61,12 @@ pub(super) fn as_they_were(place: &mut dyn Reopen) {
             born_ms: 1,
             ..message(4)
         },
+        Message {
+            key: Some("args".into()),
+            body: Body::Args(Bytes::from_static(b"[1]\0\x01\0\0\0\0\0\0\0\0")),
+            effect: Effect::Set { expires_ms: None },
+            ..message(5)
+        },
     ];
     let mut appended = append(&a, 0, 1);
     appended.messages = messages.iter().cloned().map(Arc::new).collect();

@@ -1,7 +1,8 @@
 //! `[[rooms]]`: how rooms behave, by pattern. Later rules win, field by field.
 //!
 //! Keys may be written as tables or dotted (`history.age_ms_max = "1h"`); `lag = "conflate"` is short for `lag.policy`.
-//! A room's largest message is, unless a rule says otherwise, the connection's (`limits.message_bytes_max`), so that raising one raises both.
+//! A room's largest message is, unless a rule says otherwise, that of the widest door: `limits.message_bytes_max`, so that raising one raises
+//! both, or what the Socket.IO door takes.
 
 use taut_hub::{Durability, LagPolicy, Pattern, Policies, PolicyChange, RoomPolicy};
 use toml::de::{DeTable, DeValue};
@@ -290,7 +291,7 @@ fn unknown_key(name: &str) -> String {
 
 /// The policy of rooms that no rule matches.
 pub(crate) fn default_policy(values: &Values) -> RoomPolicy {
-    let message_bytes_max = values.config.limits.message_bytes_max;
+    let message_bytes_max = values.config.limits.widest_message_bytes();
     RoomPolicy {
         message_bytes_max: u32::try_from(message_bytes_max).unwrap_or(u32::MAX),
         ..RoomPolicy::default()
@@ -327,7 +328,7 @@ pub(crate) fn policies(values: &Values, rules: &[Rule]) -> Policies {
 
 /// Rules that ask for what can never happen.
 pub(crate) fn notes(values: &Values, rules: &[Rule]) -> Vec<String> {
-    let most = values.config.limits.message_bytes_max;
+    let most = values.config.limits.widest_message_bytes();
     rules
         .iter()
         .filter(|rule| {

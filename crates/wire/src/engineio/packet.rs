@@ -33,7 +33,8 @@ pub enum Packet<'a> {
 
 /// Reads one packet from a text frame, or from between two separators.
 ///
-/// Text behind `1`, `5` and `6` is passed over, as the official parser does.
+/// Text behind `1`, `5` and `6` is passed over, as the official parser does. Base64 may lack its padding; unlike Node's reader we skip no
+/// characters that are not base64.
 ///
 /// # Errors
 /// A violation when the packet is empty, has no known type, or is not base64 behind `b`.
@@ -74,7 +75,7 @@ pub fn encode_text(out: &mut Vec<u8>, packet: &Packet<'_>) {
         Packet::Noop => (b'6', ""),
         Packet::Binary(bytes) => {
             out.push(b'b');
-            native::base64(out, bytes);
+            native::encode_base64(out, bytes);
             return;
         }
     };

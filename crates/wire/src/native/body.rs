@@ -13,6 +13,8 @@ pub enum Body<'a> {
     Json(Cow<'a, str>),
     /// Any bytes: `"base64":"…"`.
     Binary(Cow<'a, [u8]>),
+    /// The arguments of an event, packed as [`crate::arguments`] does: `"args":[…]`.
+    Args(Cow<'a, [u8]>),
 }
 
 impl Body<'_> {
@@ -23,6 +25,7 @@ impl Body<'_> {
             Self::Text(text) => Payload::Text(text.as_bytes()),
             Self::Json(json) => Payload::Json(json.as_bytes()),
             Self::Binary(bytes) => Payload::Binary(bytes),
+            Self::Args(packed) => Payload::Args(packed),
         }
     }
 
@@ -33,6 +36,7 @@ impl Body<'_> {
             Self::Text(text) => Body::Text(Cow::Owned(text.into_owned())),
             Self::Json(json) => Body::Json(Cow::Owned(json.into_owned())),
             Self::Binary(bytes) => Body::Binary(Cow::Owned(bytes.into_owned())),
+            Self::Args(packed) => Body::Args(Cow::Owned(packed.into_owned())),
         }
     }
 }
@@ -46,6 +50,8 @@ pub enum Payload<'a> {
     Json(&'a [u8]),
     /// Any bytes.
     Binary(&'a [u8]),
+    /// Arguments, packed as [`crate::arguments`] does.
+    Args(&'a [u8]),
 }
 
 /// Checks that `bytes` are one JSON value in UTF-8 that may be published, and gives it without the white space around it.

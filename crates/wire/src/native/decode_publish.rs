@@ -7,9 +7,11 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::value::RawValue;
 
+use crate::arguments;
+
 use super::body::Body;
 use super::label::{self, BadLabel};
-use super::object::{self, DEPTH_MAX, Fields};
+use super::object::{self, DEPTH_MAX, Fields, is_too_deep};
 use super::request::{BATCH_MESSAGES_MAX, BatchMessage, Expect, Lane, Verb};
 use super::value::{count, present, string, switch, wide_count};
 
@@ -20,7 +22,9 @@ pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// The fields of one message of a batch.
-const MESSAGE: [&str; 7] = ["data", "base64", "event", "key", "expect", "ttl_ms", "id"];
+const MESSAGE: [&str; 8] = [
+    "data", "base64", "args", "event", "key", "expect", "ttl_ms", "id",
+];
 
 /// The fields of one object as they were given.
 pub(super) struct Given<'a, const N: usize> {
@@ -63,7 +67,7 @@ impl<'a, const N: usize> Given<'a, N> {
     }
 
     pub(super) fn batch(&self, room: Cow<'a, str>) -> Result<Verb<'a>, String> {
-        for field in ["data", "base64", "event", "key", "expect", "ttl_ms"] {
+        for field in ["data", "base64", "args", "event", "key", "expect", "ttl_ms"] {
             if self.raw(field).is_some() {
                 return Err(format!(
                     "\"{field}\" beside \"batch\"; write it into each message of the batch"
@@ -166,19 +170,20 @@ impl<'a, const N: usize> Given<'a, N> {
         }
     }
 
-    /// `data` of `null` is a JSON body; `base64` of `null` is as if absent.
+    /// `data` of `null` is a JSON body; `base64` and `args` of `null` are as if absent.
     fn body(&self, what: &str) -> Result<Body<'a>, String> {
-        match (self.raw("data"), self.value("base64")) {
-            (Some(_), Some(_)) => Err("\"data\" and \"base64\" exclude each other".to_owned()),
-            (None, None) => Err(format!("{what} needs \"data\" or \"base64\"")),
-            (Some(data), None) => data_body(data),
-            (None, Some(value)) => {
+        match (self.raw("data"), self.value("base64"), self.value("args")) {
+            (None, None, None) => Err(format!("{what} needs \"data\", \"base64\" or \"args\"")),
+            (Some(data), None, None) => data_body(data),
+            (None, None, Some(args)) => args_body(args),
+            (None, Some(value), None) => {
                 let text = string("base64", value)?;
                 match BASE64.decode(text.as_bytes()) {
                     Ok(bytes) => Ok(Body::Binary(Cow::Owned(bytes))),
                     Err(error) => Err(format!("\"base64\" is not base64: {error}")),
                 }
             }
+            _ => Err("\"data\", \"base64\" and \"args\" exclude each other".to_owned()),
         }
     }
 }
@@ -247,8 +252,22 @@ fn data_body(data: &RawValue) -> Result<Body<'_>, String> {
     if json.starts_with('"') {
         return Ok(Body::Text(string("data", data)?));
     }
-    if object::is_too_deep(json.as_bytes()) {
+    if is_too_deep(json.as_bytes()) {
         return Err(format!("\"data\" nests deeper than {DEPTH_MAX} levels"));
     }
     Ok(Body::Json(Cow::Borrowed(json)))
+}
+
+/// What an `args` means: arguments with their attachments as `{"base64":"…"}`.
+fn args_body(args: &RawValue) -> Result<Body<'static>, String> {
+    let json = args.get();
+    if is_too_deep(json.as_bytes()) {
+        return Err(format!("\"args\" nests deeper than {DEPTH_MAX} levels"));
+    }
+    let (array, attachments) =
+        arguments::from_checked(json).map_err(|error| format!("\"args\": {error}"))?;
+    Ok(Body::Args(Cow::Owned(arguments::pack(
+        &array,
+        &attachments,
+    ))))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use serde_json::value::RawValue;
 
-use crate::Violation;
+use crate::{Violation, arguments};
 
 use super::body::Body;
 use super::decode_publish::BASE64;
@@ -22,7 +22,7 @@ pub fn decode_reply(unit: &[u8]) -> Result<Reply<'_>, Violation> {
     reply(&Given::new(fields, &REPLY)).map_err(broken)
 }
 
-const REPLY: [&str; 32] = [
+const REPLY: [&str; 33] = [
     "lane",
     "behind",
     "conns",
@@ -35,6 +35,7 @@ const REPLY: [&str; 32] = [
     "time",
     "data",
     "base64",
+    "args",
     "ok",
     "error",
     "bye",
@@ -56,8 +57,8 @@ const REPLY: [&str; 32] = [
     "offset",
     "state",
 ];
-const MESSAGE: [&str; 10] = [
-    "room", "at", "lane", "from", "event", "key", "id", "time", "data", "base64",
+const MESSAGE: [&str; 11] = [
+    "room", "at", "lane", "from", "event", "key", "id", "time", "data", "base64", "args",
 ];
 const GAP: [&str; 2] = ["after", "at"];
 const PRESENCE: [&str; 5] = ["joined", "left", "changed", "count", "conns"];
@@ -65,7 +66,7 @@ const ROSTER: [&str; 3] = ["count", "conns", "members"];
 const MEMBER: [&str; 6] = ["name", "door", "id", "conns", "conns_count", "data"];
 const CONN: [&str; 2] = ["door", "id"];
 
-fn reply<'a>(given: &Given<'a, 32>) -> Result<Reply<'a>, String> {
+fn reply<'a>(given: &Given<'a, 33>) -> Result<Reply<'a>, String> {
     if let Some(name) = given.fields.twice {
         return Err(format!("\"{name}\" stands twice"));
     }
@@ -124,7 +125,7 @@ fn reply<'a>(given: &Given<'a, 32>) -> Result<Reply<'a>, String> {
     Ok(Reply::Unknown)
 }
 
-fn answer<'a>(verb: &str, given: &Given<'a, 32>) -> Result<Reply<'a>, String> {
+fn answer<'a>(verb: &str, given: &Given<'a, 33>) -> Result<Reply<'a>, String> {
     let reference = given.reference();
     Ok(match verb {
         "join" => Reply::Joined {
@@ -369,11 +370,11 @@ impl<'a, const N: usize> Given<'a, N> {
     }
 
     fn has_body(&self) -> bool {
-        self.raw("data").is_some() || self.value("base64").is_some()
+        self.raw("data").is_some() || self.value("base64").is_some() || self.value("args").is_some()
     }
 
     /// A string that holds half of a surrogate pair, which somebody may have published as `application/json`,
-    /// is no text, but it is JSON.
+    /// is no text, but it is JSON. Likewise arguments may hold what only looks like an attachment.
     fn body(&self) -> Result<Body<'a>, String> {
         if let Some(data) = self.raw("data") {
             let json = data.get();
@@ -381,6 +382,9 @@ impl<'a, const N: usize> Given<'a, N> {
                 Ok(text) => Body::Text(text),
                 Err(_) => Body::Json(Cow::Borrowed(json)),
             });
+        }
+        if let Some(args) = self.value("args") {
+            return Ok(Body::Args(Cow::Owned(arguments::pack_said(args.get())?)));
         }
         self.piece().map(Body::Binary)
     }

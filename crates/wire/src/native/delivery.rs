@@ -1,5 +1,7 @@
 use base64::Engine as _;
 
+use crate::arguments;
+
 use super::body::Payload;
 use super::decode_publish::BASE64;
 use super::escape::{encode_json, number, quote};
@@ -78,7 +80,7 @@ pub(super) fn text_field(out: &mut Vec<u8>, name: &[u8], value: &str) {
     quote(out, value.as_bytes());
 }
 
-/// Appends `"data":…` or `"base64":"…"`.
+/// Appends `"data":…`, `"base64":"…"` or `"args":[…]`.
 pub(super) fn payload(out: &mut Vec<u8>, body: Payload<'_>) {
     match body {
         Payload::Text(text) => {
@@ -91,14 +93,18 @@ pub(super) fn payload(out: &mut Vec<u8>, body: Payload<'_>) {
         }
         Payload::Binary(bytes) => {
             out.extend_from_slice(b"\"base64\":\"");
-            base64(out, bytes);
+            encode_base64(out, bytes);
             out.push(b'"');
+        }
+        Payload::Args(packed) => {
+            out.extend_from_slice(b"\"args\":");
+            arguments::encode_packed(out, packed);
         }
     }
 }
 
 /// Appends `bytes` as base64, into space made for exactly that.
-pub(crate) fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn encode_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     let start = out.len();
     let encoded = base64::encoded_len(bytes.len(), true).unwrap_or(0);
     out.resize(start + encoded, 0);

@@ -1,6 +1,6 @@
 use super::body::Payload;
 use super::delivery::{
-    Delivery, base64, delivery_fields, encode_announcement, encode_delivery, place_field,
+    Delivery, delivery_fields, encode_announcement, encode_base64, encode_delivery, place_field,
     text_field,
 };
 use super::escape::{encode_json, number};
@@ -332,7 +332,7 @@ pub fn encode_fetched(out: &mut Vec<u8>, reference: Option<&str>, piece: &Piece<
     out.extend_from_slice(b",\"bytes\":");
     number(out, u64::from(piece.bytes));
     out.extend_from_slice(b",\"base64\":\"");
-    base64(out, piece.piece);
+    encode_base64(out, piece.piece);
     out.extend_from_slice(b"\"}");
 }
 

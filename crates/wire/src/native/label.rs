@@ -29,10 +29,28 @@ pub enum BadLabel {
     /// An event of the server's own kind.
     #[error("events that begin with taut: are the server's own; choose another name")]
     Reserved,
+    /// An event that Socket.IO clients keep for themselves.
+    #[error("Socket.IO clients would take the event {event} for their own; choose another name")]
+    SocketIo {
+        /// Which event.
+        event: &'static str,
+    },
 }
 
-/// Checks an `event`: 1 to [`LABEL_BYTES_MAX`] bytes, no control characters, and not the server's own `taut:…`,
-/// so that nobody can forge a gap or a bye on an event stream.
+/// What Socket.IO clients tell their own program under the same names as what they hear.
+///
+/// Socket.IO protocol v5, `RESERVED_EVENTS` of its clients and servers; `newListener` and `removeListener` are those of Node's emitters.
+pub const SOCKET_IO_EVENTS: [&str; 6] = [
+    "connect",
+    "connect_error",
+    "disconnect",
+    "disconnecting",
+    "newListener",
+    "removeListener",
+];
+
+/// Checks an `event`: 1 to [`LABEL_BYTES_MAX`] bytes, no control characters, not the server's own `taut:…`, so that nobody can forge a gap or a
+/// bye on an event stream, and none of [`SOCKET_IO_EVENTS`], so that nobody can make others believe that they are connected or not.
 ///
 /// # Errors
 /// The rule that it breaks.
@@ -41,7 +59,10 @@ pub fn check_event(event: &str) -> Result<(), BadLabel> {
     if event.starts_with("taut:") {
         return Err(BadLabel::Reserved);
     }
-    Ok(())
+    match SOCKET_IO_EVENTS.into_iter().find(|own| *own == event) {
+        Some(event) => Err(BadLabel::SocketIo { event }),
+        None => Ok(()),
+    }
 }
 
 /// Checks a `key`: 1 to [`LABEL_BYTES_MAX`] bytes, no control characters.

@@ -35,7 +35,7 @@ pub(crate) use decode_publish::BASE64;
 pub use decode_publish::{decode_batch, decode_batch_lines};
 pub use decode_reply::decode_reply;
 pub use decode_request::decode_request;
-pub(crate) use delivery::base64;
+pub(crate) use delivery::encode_base64;
 pub use delivery::{Delivery, encode_announcement, encode_delivery};
 pub use duration::{decode_duration, encode_duration};
 pub use encode_reply::{
@@ -45,8 +45,9 @@ pub use encode_reply::{
 };
 pub use escape::{encode_json, encode_string};
 pub(crate) use escape::{number, quote};
-pub use label::{BadLabel, LABEL_BYTES_MAX, check_event, check_id, check_key};
+pub use label::{BadLabel, LABEL_BYTES_MAX, SOCKET_IO_EVENTS, check_event, check_id, check_key};
 pub use object::DEPTH_MAX;
+pub(crate) use object::is_too_deep;
 pub use rejected::Rejected;
 pub use reply::{Announcement, Member, Message, Place, Recovery, Reply, Roster, Taken};
 pub use request::{

@@ -125,7 +125,7 @@ impl<const N: usize> Visitor<'_> for Key<'_, N> {
 }
 
 /// Whether the valid JSON `json` nests deeper than [`DEPTH_MAX`].
-pub(super) fn is_too_deep(json: &[u8]) -> bool {
+pub(crate) fn is_too_deep(json: &[u8]) -> bool {
     if json.len() <= 2 * DEPTH_MAX {
         return false;
     }

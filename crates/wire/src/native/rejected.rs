@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 /// A unit that is no request. The connection lives; the peer gets an `{"error":…}`.
 #[derive(Debug, Clone)]
 pub struct Rejected<'a> {
-    /// One of `bad-json`, `no-verb`, `two-verbs`, `bad-field`.
+    /// One of [`codes::ERRORS`](super::codes::ERRORS).
     pub code: &'static str,
     /// What is wrong and what to do, in a sentence.
     pub text: Cow<'static, str>,

@@ -50,7 +50,7 @@ pub enum Verb<'a> {
     Publish {
         /// The room.
         room: Cow<'a, str>,
-        /// `data` or `base64`, exactly one of them.
+        /// `data`, `base64` or `args`, exactly one of them.
         body: Body<'a>,
         /// `event`: what kind of message it is; `message` where absent.
         event: Option<Cow<'a, str>>,
@@ -84,7 +84,7 @@ pub enum Verb<'a> {
         room: Cow<'a, str>,
         /// `key`: what is set.
         key: Cow<'a, str>,
-        /// `data` or `base64`, exactly one of them.
+        /// `data`, `base64` or `args`, exactly one of them.
         body: Body<'a>,
         /// `event`: what kind of message it is; `message` where absent.
         event: Option<Cow<'a, str>>,
@@ -240,7 +240,7 @@ pub enum Expect<'a> {
 /// One message of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchMessage<'a> {
-    /// `data` or `base64`, exactly one of them.
+    /// `data`, `base64` or `args`, exactly one of them.
     pub body: Body<'a>,
     /// `event`: what kind of message it is; `message` where absent.
     pub event: Option<Cow<'a, str>>,

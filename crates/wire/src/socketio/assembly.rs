@@ -49,7 +49,7 @@ impl Assembly {
             Content::Ack(list) if packet.attachments > 0 => (None, *list),
             _ => return Err(Violation::new(CLAUSE, "a packet has no attachments")),
         };
-        placeholders::check(&list, packet.attachments)?;
+        placeholders::check(list.json, packet.attachments)?;
         Ok(Self {
             namespace: packet.namespace.into(),
             id: packet.id,

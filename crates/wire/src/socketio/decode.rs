@@ -1,11 +1,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::list::List;
-use super::packet::{ACK_ID_MAX, Content, Event, Packet, is_reserved};
+use super::packet::{ACK_ID_MAX, Content, Event, Packet};
 use crate::Violation;
 
 const CLAUSE: &str = "Socket.IO v5, packet encoding";
@@ -23,7 +23,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             attachments_max: 64,
-            namespace_bytes_max: 300,
+            // `/r/` and a room's name of 255 bytes, each percent-encoded.
+            namespace_bytes_max: 800,
         }
     }
 }
@@ -31,8 +32,9 @@ impl Default for Limits {
 /// Reads the text of one message packet.
 ///
 /// # Errors
-/// A violation for everything that the official parser refuses, among them events with a [reserved](is_reserved) name, and also for
-/// an event or ack without data, an ack without an id, an id above [`ACK_ID_MAX`], white space or signs in numbers,
+/// A violation for everything that the official parser refuses, but for events with a
+/// [reserved](crate::native::SOCKET_IO_EVENTS) name, which whoever hears them can refuse with a reason; and also for
+/// an event, ack or CONNECT_ERROR without data, an ack without an id, an id above [`ACK_ID_MAX`], white space or signs in numbers,
 /// white space ahead of the JSON, and an event's name that is no text (half of a surrogate pair).
 pub fn decode<'a>(text: &'a str, limits: &Limits) -> Result<Packet<'a>, Violation> {
     let (kind, rest) = match text.as_bytes().first() {
@@ -118,28 +120,34 @@ fn digits(text: &str) -> (&str, &str) {
 
 /// An object or nothing.
 fn connect(data: &str) -> Result<&str, Violation> {
-    if !data.is_empty() {
-        object(data)?;
+    if data.is_empty() {
+        Ok(data)
+    } else {
+        object(data)
     }
-    Ok(data)
 }
 
+/// An object or a string.
 fn connect_error(data: &str) -> Result<&str, Violation> {
     if data.starts_with('"') {
-        serde_json::from_str::<&RawValue>(data).map_err(not_json)?;
+        json(data)
     } else {
-        object(data)?;
+        object(data)
     }
-    Ok(data)
 }
 
-fn object(data: &str) -> Result<(), Violation> {
-    if !data.starts_with('{') {
-        return Err(wrong("a packet's data is no object"));
+fn object(data: &str) -> Result<&str, Violation> {
+    if data.starts_with('{') {
+        json(data)
+    } else {
+        Err(wrong("a packet's data is no object"))
     }
-    let mut deserializer = serde_json::Deserializer::from_str(data);
-    let read = deserializer.deserialize_map(Members);
-    read.and_then(|()| deserializer.end()).map_err(not_json)
+}
+
+fn json(data: &str) -> Result<&str, Violation> {
+    // Unlike a map's visitor, this looks into no key, where half of a surrogate pair may stand.
+    serde_json::from_str::<IgnoredAny>(data).map_err(not_json)?;
+    Ok(data)
 }
 
 // By value, because that is what `map_err` hands over.
@@ -159,9 +167,6 @@ fn event(data: &str) -> Result<Event<'_>, Violation> {
         Some(b'-' | b'0'..=b'9') => Cow::Borrowed(first),
         _ => return Err(wrong("an event's name is neither a string nor a number")),
     };
-    if is_reserved(&name) {
-        return Err(wrong(format!("the event name \"{name}\" is reserved")));
-    }
     let behind = trim(all.json.get(first.len()..).unwrap_or_default());
     let arguments = List {
         json: trim(behind.strip_prefix(',').unwrap_or_default()),
@@ -228,21 +233,5 @@ impl<'a> Visitor<'a> for Elements {
             count += 1;
         }
         Ok((first, count))
-    }
-}
-
-/// Whether an object is one.
-struct Members;
-
-impl<'a> Visitor<'a> for Members {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(())
     }
 }

@@ -13,27 +13,30 @@ pub enum Argument<'a> {
 }
 
 /// Appends a packet's text. Its attachments follow as binary packets.
+///
+/// A namespace must not hold a comma, which ends it on the wire. This holds for every encoder here.
 pub fn encode(out: &mut Vec<u8>, packet: &Packet<'_>) {
-    let (namespace, attachments) = (packet.namespace, packet.attachments);
-    let kind = match &packet.content {
-        Content::Connect(_) => b'0',
-        Content::Disconnect => b'1',
-        Content::Event(_) => b'2',
-        Content::Ack(_) => b'3',
-        Content::ConnectError(_) => b'4',
-    };
-    head(out, kind, attachments, namespace, packet.id);
+    let (namespace, id) = (packet.namespace, packet.id);
     match &packet.content {
-        Content::Connect(data) | Content::ConnectError(data) => {
-            out.extend_from_slice(data.as_bytes());
-        }
-        Content::Disconnect => {}
+        Content::Connect(data) => plain(out, b'0', namespace, id, data),
+        Content::Disconnect => plain(out, b'1', namespace, id, ""),
+        Content::ConnectError(data) => plain(out, b'4', namespace, id, data),
         Content::Event(event) => {
+            head(out, b'2', packet.attachments, namespace, id);
             let arguments = Argument::Json(event.arguments.json.as_bytes());
             array(out, Some(&event.name), &[arguments]);
         }
-        Content::Ack(list) => array(out, None, &[Argument::Json(list.json.as_bytes())]),
+        Content::Ack(list) => {
+            head(out, b'3', packet.attachments, namespace, id);
+            array(out, None, &[Argument::Json(list.json.as_bytes())]);
+        }
     }
+}
+
+/// A packet that never has attachments.
+fn plain(out: &mut Vec<u8>, kind: u8, namespace: &str, id: Option<u64>, data: &str) {
+    head(out, kind, 0, namespace, id);
+    out.extend_from_slice(data.as_bytes());
 }
 
 /// Appends an event without an ack: `2/ns,["name",…]`, or `5N-/ns,["name",…]` where there are attachments.

@@ -10,7 +10,7 @@ pub const ACK_ID_MAX: u64 = (1 << 53) - 1;
 pub struct Packet<'a> {
     /// `/` or `/name`. A query behind `?` has been cut off.
     pub namespace: &'a str,
-    /// The number that an event's ack repeats. Other packets have none.
+    /// The number of an event that wants an ack, and of that ack. On other packets it means nothing.
     pub id: Option<u64>,
     /// How many binary packets follow. Only events and acks have any, and are `5` and `6` on the wire then.
     pub attachments: u32,
@@ -41,17 +41,4 @@ pub struct Event<'a> {
     pub name: Cow<'a, str>,
     /// The arguments.
     pub arguments: List<'a>,
-}
-
-/// Whether a client or server fires an event of this name itself, so that nobody may send one.
-pub fn is_reserved(event: &str) -> bool {
-    matches!(
-        event,
-        "connect"
-            | "connect_error"
-            | "disconnect"
-            | "disconnecting"
-            | "newListener"
-            | "removeListener"
-    )
 }

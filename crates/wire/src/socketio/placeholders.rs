@@ -1,149 +1,125 @@
 //! Which attachments an argument list speaks of.
+//!
+//! A loop over known JSON and not a parser: it does not recurse, and it lets pass what a parser into Rust's types cannot hold
+//! (half of a surrogate pair, `1e999`) but JavaScript can.
 
-use std::fmt;
+use memchr::memchr2;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-
-use super::list::List;
 use crate::Violation;
 
-const CLAUSE: &str = "Socket.IO v5, binary attachments";
-
-/// Judges each object with `"_placeholder":true`: its `num` is below `attachments`.
-///
-/// Serde's own limit of nesting (128) holds, so a peer cannot make this recurse far.
+/// Judges each object with `"_placeholder":true` in `json`, which is valid JSON or several with commas between them: its `num` is a
+/// whole number below `attachments`.
 ///
 /// # Errors
-/// A violation where it is not, or the list nests too deep.
-pub(super) fn check(list: &List<'_>, attachments: u32) -> Result<(), Violation> {
-    let array = list.to_array();
-    let mut deserializer = serde_json::Deserializer::from_str(&array);
-    let found = Value { attachments }
-        .deserialize(&mut deserializer)
-        .map_err(|error| {
-            Violation::new(CLAUSE, format!("a binary packet is unreadable: {error}"))
-        })?;
-    match found {
-        Found::Wrong => Err(Violation::new(CLAUSE, "illegal attachments")),
-        _ => Ok(()),
-    }
-}
-
-/// What a value is, as far as placeholders go.
-#[derive(Clone, Copy, PartialEq)]
-enum Found {
-    /// A placeholder in it names no attachment.
-    Wrong,
-    True,
-    Number(u64),
-    Other,
-}
-
-#[derive(Clone, Copy)]
-struct Value {
-    attachments: u32,
-}
-
-impl<'a> DeserializeSeed<'a> for Value {
-    type Value = Found;
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Found, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Value {
-    type Value = Found;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Found, E> {
-        Ok(if value { Found::True } else { Found::Other })
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Found, E> {
-        Ok(Found::Number(value))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Found, E> {
-        Ok(Found::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Found, E> {
-        Ok(Found::Other)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Found, E> {
-        Ok(Found::Other)
-    }
-
-    fn visit_unit<E>(self) -> Result<Found, E> {
-        Ok(Found::Other)
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut array: A) -> Result<Found, A::Error> {
-        let mut all = Found::Other;
-        while let Some(found) = array.next_element_seed(self)? {
-            if found == Found::Wrong {
-                all = Found::Wrong;
+/// A violation where it is not.
+pub(super) fn check(json: &str, attachments: u32) -> Result<(), Violation> {
+    let mut around = Vec::new();
+    let mut level = Level::default();
+    let mut rest = json;
+    while let Some(token) = next(&mut rest) {
+        match token.as_bytes() {
+            b"{" | b"[" => {
+                around.push(std::mem::take(&mut level));
+                level.awaits_key = token == "{";
+                level.is_object = token == "{";
             }
+            b"}" | b"]" => {
+                if level.is_placeholder && level.num.is_none_or(|num| num >= attachments) {
+                    return Err(Violation::new(
+                        "Socket.IO v5, binary attachments",
+                        "a placeholder names no attachment of its packet",
+                    ));
+                }
+                level = around.pop().unwrap_or_default();
+                level.value("");
+            }
+            b"," => level.awaits_key = level.is_object,
+            b":" => {}
+            _ if level.awaits_key => level.key(token),
+            _ => level.value(token),
         }
-        Ok(all)
     }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Found, A::Error> {
-        let (mut all, mut is_placeholder, mut num) = (Found::Other, false, None);
-        while let Some(key) = map.next_key::<Key>()? {
-            let found = map.next_value_seed(self)?;
-            match key {
-                Key::Placeholder => is_placeholder = found == Found::True,
-                Key::Num => num = Some(found),
-                Key::Other => {}
-            }
-            if found == Found::Wrong {
-                all = Found::Wrong;
-            }
-        }
-        let is_known = matches!(num, Some(Found::Number(num)) if num < u64::from(self.attachments));
-        Ok(if is_placeholder && !is_known {
-            Found::Wrong
-        } else {
-            all
-        })
-    }
+    Ok(())
 }
 
-/// The keys of a placeholder. Any other may hold what no `str` can.
+/// What is known of the array or object that the loop is in.
+#[derive(Debug, Clone, Copy, Default)]
+struct Level {
+    is_object: bool,
+    awaits_key: bool,
+    key: Key,
+    /// The last `_placeholder` is true.
+    is_placeholder: bool,
+    /// The last `num`, if it is a whole number.
+    num: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
 enum Key {
     Placeholder,
     Num,
+    #[default]
     Other,
 }
 
-impl<'a> serde::Deserialize<'a> for Key {
-    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Name;
-        impl Visitor<'_> for Name {
-            type Value = Key;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-
-            fn visit_bytes<E>(self, key: &[u8]) -> Result<Key, E> {
-                Ok(match key {
-                    b"_placeholder" => Key::Placeholder,
-                    b"num" => Key::Num,
-                    _ => Key::Other,
-                })
-            }
-
-            fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Key, E> {
-                self.visit_bytes(key.as_bytes())
-            }
-        }
-        deserializer.deserialize_bytes(Name)
+impl Level {
+    /// Takes a key with its quotes. One with escapes is the same key, if somebody should write it so.
+    fn key(&mut self, quoted: &str) {
+        self.awaits_key = false;
+        self.key = match quoted {
+            "\"_placeholder\"" => Key::Placeholder,
+            "\"num\"" => Key::Num,
+            _ if quoted.contains('\\') => match serde_json::from_str::<String>(quoted).as_deref() {
+                Ok("_placeholder") => Key::Placeholder,
+                Ok("num") => Key::Num,
+                _ => Key::Other,
+            },
+            _ => Key::Other,
+        };
     }
+
+    /// Takes the value of the last key; an array or object comes as nothing.
+    fn value(&mut self, value: &str) {
+        match self.key {
+            Key::Placeholder => self.is_placeholder = value == "true",
+            Key::Num => self.num = value.parse().ok(),
+            Key::Other => {}
+        }
+        self.key = Key::Other;
+    }
+}
+
+/// The next bracket, comma, colon, string with its quotes, number or word.
+fn next<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    let text = rest.trim_start();
+    let bytes = match text.as_bytes() {
+        [] => return None,
+        [b'{' | b'}' | b'[' | b']' | b',' | b':', ..] => 1,
+        [b'"', string @ ..] => 1 + string_bytes(string),
+        other => other
+            .iter()
+            .position(|byte| {
+                matches!(
+                    byte,
+                    b'{' | b'}' | b'[' | b']' | b',' | b':' | b'"' | b' ' | b'\t' | b'\n' | b'\r'
+                )
+            })
+            .unwrap_or(other.len()),
+    };
+    let (token, behind) = text.split_at_checked(bytes)?;
+    *rest = behind;
+    Some(token)
+}
+
+/// How many bytes a string has behind its opening quote, the closing one included.
+fn string_bytes(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(found) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if text.get(at) == Some(&b'"') {
+            return at + 1;
+        }
+        at += 2;
+    }
+    text.len()
 }

@@ -1,3 +1,4 @@
+use crate::arguments;
 use crate::native::{Member, Payload};
 
 use super::escape::escape;
@@ -19,7 +20,7 @@ pub struct Said<'a> {
     pub body: Payload<'a>,
 }
 
-/// Appends a message: `ana: hi`, further lines `ana| more`, another event `ana [move]: …`, Binary `ana: <12 bytes>`.
+/// Appends a message: `ana: hi`, further lines `ana| more`, another event `ana [move]: …`, Binary `ana: <12 bytes>`, Args as their JSON on one line.
 pub fn encode_message(out: &mut Vec<u8>, said: &Said<'_>) {
     escape(out, said.from.as_bytes());
     if said.event != "message" {
@@ -31,6 +32,7 @@ pub fn encode_message(out: &mut Vec<u8>, said: &Said<'_>) {
     match said.body {
         Payload::Text(text) | Payload::Json(text) => lines(out, said.from, text),
         Payload::Binary(bytes) => size(out, bytes),
+        Payload::Args(packed) => lines(out, said.from, &array(packed)),
     }
 }
 
@@ -42,7 +44,15 @@ pub fn encode_entry(out: &mut Vec<u8>, key: &str, body: Payload<'_>) {
     match body {
         Payload::Text(text) | Payload::Json(text) => lines(out, "* ", text),
         Payload::Binary(bytes) => size(out, bytes),
+        Payload::Args(packed) => lines(out, "* ", &array(packed)),
     }
+}
+
+/// Arguments as the one line of JSON that every door but Socket.IO's has.
+fn array(packed: &[u8]) -> Vec<u8> {
+    let mut json = Vec::new();
+    arguments::encode_packed(&mut json, packed);
+    json
 }
 
 fn size(out: &mut Vec<u8>, bytes: &[u8]) {

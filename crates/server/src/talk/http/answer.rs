@@ -111,12 +111,12 @@ impl Core {
     }
 
     /// A request that breaks HTTP gets its status, and the connection ends: nothing after it can be trusted.
-    pub(super) fn http_violation(&mut self, id: ConnId, error: &http::Violation) -> Step {
+    pub(in super::super) fn http_violation(&mut self, id: ConnId, error: &http::Violation) -> Step {
         self.http_violation_now(id, error);
         Step::More
     }
 
-    pub(super) fn http_violation_now(&mut self, id: ConnId, error: &http::Violation) {
+    pub(in super::super) fn http_violation_now(&mut self, id: ConnId, error: &http::Violation) {
         tracing::info!(
             conn = %taut_gate::conn_id(self.id, id),
             status = error.status,

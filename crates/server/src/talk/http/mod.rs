@@ -7,15 +7,19 @@ use std::sync::Arc;
 
 use taut_files::Conditions;
 use taut_gate::Format;
-use taut_gate::http::{self as gate_http, Action, Poll, Problem, Publish, Reply, Routed};
+use taut_gate::http::{
+    self as gate_http, Action, LibraryFile, Poll, Problem, Publish, Reply, Routed,
+};
 use taut_hub::{ConnId, Door, Farewell, Input, Join, Ticket, Watch};
 use taut_wire::http::{self, BodyDecoder, Framing, Version};
 use taut_wire::native::Taken;
 
+use super::engineio::Posting;
 use super::file::Errand;
 use super::{Session, Socket, Step, Talk};
 use crate::core::Core;
 use crate::files::Wanted;
+use crate::library;
 use crate::page;
 
 /// Bytes of a request head.
@@ -32,14 +36,14 @@ const THE_WAIT: Ticket = Ticket(2);
 /// Where a connection stands within a request.
 #[derive(Debug, Default)]
 pub(crate) struct HttpTalk {
-    pub(super) phase: Phase,
+    pub(crate) phase: Phase,
     reply: Reply,
     /// Whether its first request has come: the later ones have their own clock.
     served: bool,
 }
 
 #[derive(Debug, Default)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// A head comes next.
     #[default]
     Head,
@@ -55,11 +59,15 @@ pub(super) enum Phase {
     Waiting(Poll),
     /// A file is read and sent.
     File(Errand),
+    /// An Engine.IO session's: waits for its packets, or for it to have decoded some.
+    Polling(ConnId),
+    /// The body of a POST to an Engine.IO session comes in.
+    Posting(Box<Posting>),
 }
 
 /// What the hub is asked, as far as its answer depends on it.
 #[derive(Debug)]
-pub(super) enum Question {
+pub(crate) enum Question {
     /// Who is there, or what is set.
     Plain,
     /// For messages, and perhaps to wait for them.
@@ -83,7 +91,8 @@ impl Core {
             Phase::Head => self.head(id, data),
             Phase::Body { .. } => self.body(id, data),
             // Paused: what is pipelined behind the request waits.
-            Phase::Asked(_) | Phase::Waiting(_) | Phase::File(_) => Step::More,
+            Phase::Posting(_) => self.posted(id, data),
+            Phase::Asked(_) | Phase::Waiting(_) | Phase::File(_) | Phase::Polling(_) => Step::More,
         }
     }
 
@@ -101,12 +110,14 @@ impl Core {
             action,
             origin,
             head_only,
+            credentials,
         } = gate_http::route(&request, &self.site);
         let reply = Reply {
             keep_alive: request.keep_alive,
             http10: request.version == Version::Http10,
             head_only,
             origin,
+            credentials,
         };
         let framing = request.framing;
         let expects = request.expects_continue;
@@ -124,6 +135,14 @@ impl Core {
                     now_unix_s: self.now.unix_ms / 1_000,
                 };
                 self.ask_for_file(id, &asked, wanted);
+            }
+            Action::Engine(asked) => {
+                return self.engine_request(id, asked, framing, expects, data, length);
+            }
+            Action::RefuseEngine(error) => self.refuse_engine(id, error, framing),
+            Action::Library(name) => {
+                let known = request.headers.first("if-none-match").map(str::to_owned);
+                self.answer_library(id, &name, known.as_deref());
             }
             action => self.begin(id, action, framing, expects),
         }
@@ -198,7 +217,11 @@ impl Core {
             Action::Socket(socket) => self.upgrade(id, socket),
             Action::Refuse(problem) => self.answer_problem(id, &problem),
             // Handled where their body and their head are.
-            Action::Publish(_) | Action::File(_) => {}
+            Action::Publish(_)
+            | Action::File(_)
+            | Action::Engine(_)
+            | Action::RefuseEngine(_)
+            | Action::Library(_) => {}
         }
     }
 
@@ -214,6 +237,27 @@ impl Core {
             return self.answer(id, |_, out, _| out.extend_from_slice(&head));
         }
         self.begin_stream(id, streams, !reply.http10, head);
+    }
+
+    /// A file of the client library, or what to do where it was not built in.
+    fn answer_library(&mut self, id: ConnId, name: &str, known: Option<&str>) {
+        let Some(file) = library::file(name) else {
+            let detail = if library::NAMES.contains(&name) {
+                library::MISSING
+            } else {
+                "the client library has no such file; it is at /socket.io/socket.io.js"
+            };
+            return self.answer_problem(id, &Problem::new(404, "not-found", detail));
+        };
+        self.answer(id, |responder, out, reply| {
+            let file = LibraryFile {
+                bytes: file.bytes,
+                content_type: file.content_type,
+                tag: &file.etag,
+                is_known: known.is_some_and(|known| known.contains(&file.etag)),
+            };
+            responder.library(out, reply, &file);
+        });
     }
 
     fn upgrade(&mut self, id: ConnId, socket: gate_http::Socket) {
@@ -391,7 +435,7 @@ impl Core {
             .map_or_else(Reply::last, |talk| talk.reply.clone())
     }
 
-    pub(super) fn http_talk(&mut self, id: ConnId) -> Option<&mut HttpTalk> {
+    pub(crate) fn http_talk(&mut self, id: ConnId) -> Option<&mut HttpTalk> {
         match &mut self.conns.find(id)?.talk {
             Talk::Http(talk) => Some(talk),
             _ => None,

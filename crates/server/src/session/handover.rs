@@ -1,0 +1,74 @@
+use mio::Interest;
+use taut_hub::{ConnId, Farewell};
+
+use crate::core::{Core, Parcel, Stream, Waiting};
+use crate::talk::Talk;
+
+/// A socket on its way to the core that has the session it asks for.
+#[derive(Debug)]
+pub(crate) struct Handover {
+    stream: Stream,
+    /// What it has brought: the request, and whatever came behind it.
+    input: Vec<u8>,
+    /// Answers to earlier requests that it has not taken.
+    output: Option<Box<Waiting>>,
+}
+
+impl Core {
+    /// Hands a Conn that is between two HTTP requests to another core, with the request that begins at `data`. Later ones of the same client
+    /// come there by themselves.
+    pub(crate) fn hand_over(&mut self, id: ConnId, to: u16, data: &[u8]) {
+        let Some(mut conn) = self.conns.remove(id.slot) else {
+            return;
+        };
+        if conn.flags.opened {
+            self.hub(taut_hub::Input::Close {
+                conn: id,
+                farewell: Farewell::Said,
+            });
+        }
+        self.uncount();
+        if let Err(error) = conn.stream.forget(self.poll.registry()) {
+            tracing::warn!(%error, "a connection could not be handed to another core and is closed");
+            return;
+        }
+        let handover = Handover {
+            stream: conn.stream,
+            input: data.to_vec(),
+            output: conn.output.take(),
+        };
+        self.links.send(to, Parcel::Socket(Box::new(handover)));
+    }
+
+    /// Takes in a Conn of another core.
+    pub(crate) fn take_over(&mut self, handover: Handover) {
+        if self.is_draining() {
+            return;
+        }
+        self.count_one_more();
+        let id = self.conns.insert(
+            handover.stream,
+            Talk::Http(Box::default()),
+            self.now.mono_ms,
+        );
+        let blocked = handover.output.is_some();
+        if let Some(conn) = self.conns.find(id) {
+            conn.input = handover.input;
+            conn.output = handover.output;
+            conn.flags.touched = true;
+            conn.flags.watches_writes = blocked;
+        }
+        let interest = if blocked {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
+        if let Err(error) = self.register(id.slot, interest, false) {
+            tracing::warn!(%error, "a connection could not be watched and is closed");
+            return self.remove(id.slot, Farewell::Vanished);
+        }
+        self.set_alarm(id.slot, self.limits.handshake_ms_max);
+        self.touch(id.slot);
+        self.ready_again(id.slot);
+    }
+}

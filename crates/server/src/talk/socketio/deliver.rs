@@ -1,0 +1,169 @@
+//! Room messages on their way to a session that reads for itself, and what the server says about its rooms.
+
+use std::sync::Arc;
+
+use taut_gate::Format;
+use taut_gate::socketio::{Offset, Stand, View as Shown, Way, encode_event};
+use taut_hub::{ConnId, Lane, Message, RoomId};
+use taut_wire::engineio;
+
+use super::super::Talk;
+use crate::core::Core;
+
+impl Core {
+    /// Chooses the Format in which room messages go out: a shared one as long as all there is is one view of one room over a WebSocket.
+    pub(super) fn choose_format(&mut self, id: ConnId) {
+        let Some(framing) = self.framing(id) else {
+            return;
+        };
+        let Some(socketio) = self.socketio(id) else {
+            return;
+        };
+        let settled = socketio.namespaces.iter().all(|n| n.entering.is_none());
+        let format = match socketio.views.as_slice() {
+            [] => Format::None,
+            [view] if settled && framing == taut_gate::socketio::Framing::Frames => {
+                let room = view.name.as_str();
+                match view.way {
+                    Way::Lobby => Format::SocketIoLobby,
+                    Way::Joined => Format::SocketIoJoined,
+                    Way::Room if view.namespace.strip_prefix('/') == Some(room) => {
+                        Format::SocketIoRoom
+                    }
+                    Way::Room if view.namespace.strip_prefix("/r/") == Some(room) => {
+                        Format::SocketIoUrl
+                    }
+                    Way::Room => Format::SocketIo,
+                }
+            }
+            _ => Format::SocketIo,
+        };
+        if let Some(conn) = self.conns.find(id) {
+            conn.format = format;
+        }
+    }
+
+    /// The same after the carrier has changed.
+    pub(in super::super) fn look_again(&mut self, id: ConnId) {
+        self.choose_format(id);
+    }
+
+    /// One room message, as every namespace that hears the room shows it.
+    pub(crate) fn deliver_socketio(
+        &mut self,
+        id: ConnId,
+        room: RoomId,
+        message: &Message,
+        out: &mut Vec<u8>,
+    ) {
+        let Some(framing) = self.framing(id) else {
+            return;
+        };
+        let Some(socketio) = self.socketio(id) else {
+            return;
+        };
+        if let Some(origin) = &message.origin
+            && socketio.earlier.contains(origin)
+            && !self.shard.room(room).is_some_and(|room| room.policy().echo)
+        {
+            return;
+        }
+        for (namespace, way) in self.shown_in(id, room) {
+            let Some(found) = self.shard.room(room) else {
+                return;
+            };
+            let offset = match way {
+                Way::Room => found.position(message.offset).to_string(),
+                Way::Lobby | Way::Joined => self.offset(id, &namespace),
+            };
+            let Some(found) = self.shard.room(room) else {
+                return;
+            };
+            let view = Shown {
+                namespace: &namespace,
+                way,
+                offset: (message.lane == Lane::Reliable).then_some(offset.as_str()),
+            };
+            self.encoder
+                .socketio_view(framing, &view, found, message, out);
+        }
+    }
+
+    /// The namespaces that hear a room.
+    fn shown_in(&mut self, id: ConnId, room: RoomId) -> Vec<(Arc<str>, Way)> {
+        let views = self.socketio(id).map(|socketio| socketio.views.as_slice());
+        let of_room = views.into_iter().flatten().filter(|view| view.room == room);
+        of_room
+            .map(|view| (Arc::clone(&view.namespace), view.way))
+            .collect()
+    }
+
+    /// Where a client in `/` stands in all its rooms.
+    pub(super) fn offset(&mut self, id: ConnId, namespace: &Arc<str>) -> String {
+        let Some(socketio) = self.socketio(id) else {
+            return String::new();
+        };
+        let views = socketio.views.iter();
+        let rooms: Vec<_> = views
+            .filter(|view| view.namespace == *namespace)
+            .map(|view| {
+                let name = (view.way == Way::Joined).then(|| view.name.clone());
+                (view.room, name)
+            })
+            .collect();
+        let stands = rooms.into_iter().filter_map(|(id_of_room, room)| {
+            let at = self.stand(id, id_of_room)?;
+            Some(Stand { room, at })
+        });
+        Offset(stands.collect()).encode()
+    }
+
+    /// Says something about a room in every namespace that hears it.
+    pub(crate) fn say_of_room(&mut self, id: ConnId, room: RoomId, event: &str, json: &[u8]) {
+        let mut said = Vec::new();
+        self.encode_of_room(id, room, event, json, &mut said);
+        self.append(id, &said);
+    }
+
+    /// The same, written to `out`.
+    pub(crate) fn encode_of_room(
+        &mut self,
+        id: ConnId,
+        room: RoomId,
+        event: &str,
+        json: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        let Some(framing) = self.framing(id) else {
+            return;
+        };
+        for (namespace, _) in self.shown_in(id, room) {
+            encode_event(out, framing, &namespace, event, json, None);
+        }
+    }
+
+    /// Puts packets that are encoded already behind a Conn's own answers.
+    pub(crate) fn append(&mut self, id: ConnId, packets: &[u8]) {
+        let polls = self.polls(id);
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        if packets.is_empty() {
+            return;
+        }
+        let out = conn.answers();
+        if polls && !out.is_empty() {
+            out.push(engineio::SEPARATOR);
+        }
+        out.extend_from_slice(packets);
+        self.touch(id.slot);
+    }
+
+    /// Whether a Conn is a session of Socket.IO.
+    pub(crate) fn is_socketio(&mut self, id: ConnId) -> bool {
+        matches!(
+            self.conns.find(id).map(|conn| &conn.talk),
+            Some(Talk::Engine(_))
+        )
+    }
+}
