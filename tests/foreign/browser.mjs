@@ -46,6 +46,15 @@ scenario("page and nc talk, and see each other", async (room) => {
   await page.close();
 });
 
+scenario("arguments are shown as their array, and run nothing", async (room) => {
+  const { page, errors } = await visit(`/r/${room}`), array = '["e2",{"base64":"AAH/"},"<img src=x onerror=alert(1)>"]';
+  const body = `[{"args":${array}}]`, headers = { "Content-Type": "application/json" };
+  assert.equal((await fetch(`${http}/r/${room}?batch`, { method: "POST", headers, body })).status, 200);
+  await says(page, array);
+  assert.deepEqual(errors, []);
+  await page.close();
+});
+
 scenario("a name stands once on the page, with how many connections it has", async (room) => {
   const { page, errors } = await visit(`/r/${room}`), here = (text) => page.waitForFunction((text) => [...document.querySelectorAll("#who li")].map((one) => one.firstChild.textContent).join() === text, text);
   await page.fill("#name", "paul");
