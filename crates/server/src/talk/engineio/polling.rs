@@ -328,8 +328,9 @@ impl Core {
     }
 
     /// An HTTP Conn that waited for a session, or brought it something, is gone: nobody hears the session any more.
-    pub(crate) fn poll_gone(&mut self, session: ConnId) {
-        if self.polling(session).is_some() {
+    pub(crate) fn poll_gone(&mut self, id: ConnId, session: ConnId) {
+        let is_its = |polling: &mut Polling| [polling.poll, polling.post].contains(&Some(id));
+        if self.polling(session).is_some_and(is_its) {
             self.remove(session.slot, Farewell::Vanished);
         }
     }

@@ -51,13 +51,7 @@ impl Core {
         let room = match namespace_room(namespace) {
             Ok(room) => room,
             Err(error) => {
-                self.refuse_namespace(
-                    id,
-                    namespace,
-                    "Invalid namespace",
-                    "bad-room",
-                    &error.to_string(),
-                );
+                self.refuse_namespace(id, namespace, "Invalid namespace", "bad-room", &error);
                 return Step::Took(0);
             }
         };
