@@ -236,7 +236,7 @@ fn messages_are_events_as_stated() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 5);
+    assert_eq!(seen, 6);
 }
 
 #[test]

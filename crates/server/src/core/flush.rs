@@ -458,9 +458,7 @@ impl Core {
             return Progress::Ended;
         };
         if let Talk::Engine(_) = conn.talk {
-            let mut gap = Vec::new();
-            taut_gate::native::encode_gap(&mut gap, name.as_ref(), after, at);
-            self.encode_of_room(id, room, "taut:gap", &gap, out);
+            self.encode_socketio_gap(id, room, after, at, out);
             return Progress::Went;
         }
         match &mut conn.talk {

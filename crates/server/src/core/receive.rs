@@ -271,7 +271,10 @@ impl Core {
         if conn.flags.closing || conn.flags.lingering {
             return;
         }
-        self.say_the_rest(id);
+        // Whoever is too slow, or has lost something, gets no more of what it lost or did not take.
+        if !matches!(close, Close::Slow | Close::Gap) {
+            self.say_the_rest(id);
+        }
         let Some(conn) = self.conns.find(id) else {
             return;
         };

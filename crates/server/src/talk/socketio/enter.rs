@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use taut_gate::native;
 use taut_gate::socketio::{
-    Auth, Framing, Offset, Stand, Way, encode_event, encode_packet, namespace_room,
+    Auth, Framing, Offset, Stand, Way, encode_event, encode_gap, encode_packet, namespace_room,
 };
 use taut_hub::{
     ConnId, Door, Farewell, Input, Join, Message, Origin, Position, Recovery, Refusal, RoomId,
@@ -313,6 +313,22 @@ impl Core {
         }
     }
 
+    /// Something is lost of a room that was being recovered: the client will know by another id.
+    pub(super) fn lost_while_entering(&mut self, id: ConnId, room: RoomId) {
+        let public_id = self.sessions.secret();
+        let Some(socketio) = self.socketio(id) else {
+            return;
+        };
+        for namespace in &mut socketio.namespaces {
+            if let Some(entering) = &mut namespace.entering
+                && entering.rooms.iter().any(|(of, _)| *of == room)
+            {
+                entering.is_whole = false;
+                namespace.public_id = public_id;
+            }
+        }
+    }
+
     /// Namespaces that have now read all that they missed get the answer to their CONNECT.
     pub(crate) fn settle_recoveries(&mut self, id: ConnId, out: &mut Vec<u8>) {
         let Some(socketio) = self.socketio(id) else {
@@ -460,9 +476,7 @@ fn say_first(
     entering: &Entering,
 ) {
     if let Some((after, at)) = entering.gap {
-        let mut gap = Vec::new();
-        native::encode_gap(&mut gap, Some(room), after, at);
-        encode_event(out, framing, namespace, "taut:gap", &gap, None);
+        encode_gap(out, framing, namespace, room, after, at);
     }
     if let Some(state) = &entering.state {
         let mut list = Vec::new();
