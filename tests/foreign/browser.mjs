@@ -46,6 +46,15 @@ scenario("page and nc talk, and see each other", async (room) => {
   await page.close();
 });
 
+scenario("arguments are shown as their array, and run nothing", async (room) => {
+  const { page, errors } = await visit(`/r/${room}`), array = '["e2",{"base64":"AAH/"},"<img src=x onerror=alert(1)>"]';
+  const body = `[{"args":${array}}]`, headers = { "Content-Type": "application/json" };
+  assert.equal((await fetch(`${http}/r/${room}?batch`, { method: "POST", headers, body })).status, 200);
+  await says(page, array);
+  assert.deepEqual(errors, []);
+  await page.close();
+});
+
 scenario("a name stands once on the page, with how many connections it has", async (room) => {
   const { page, errors } = await visit(`/r/${room}`), here = (text) => page.waitForFunction((text) => [...document.querySelectorAll("#who li")].map((one) => one.firstChild.textContent).join() === text, text);
   await page.fill("#name", "paul");
@@ -65,6 +74,23 @@ scenario("a name stands once on the page, with how many connections it has", asy
   assert.deepEqual(errors, []);
   one.close();
   other.close();
+  await page.close();
+});
+
+scenario("what is said on the lane latest has one line for each key, which changes in its place", async (room) => {
+  const { page, texts, errors } = await visit(`/r/${room}`);
+  const tick = (body, query) => fetch(`${http}/r/${room}?lane=latest${query}`, { method: "POST", body });
+  for (const number of [1, 2, 3]) {
+    await tick(`ana is at ${number}`, "&key=ana");
+    await says(page, `ana is at ${number}`);
+    await post(room, `numbered ${number}`);
+    await says(page, `numbered ${number}`);
+  }
+  await tick("now", "&event=tick");
+  await tick("bo is at 1", "&key=bo");
+  await says(page, "bo is at 1");
+  assert.deepEqual(await texts(), ["ana is at 3", "numbered 1", "numbered 2", "numbered 3", "ticknow", "bo is at 1"]);
+  assert.deepEqual(errors, []);
   await page.close();
 });
 

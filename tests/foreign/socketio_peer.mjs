@@ -49,7 +49,6 @@ function agent(io, tell) {
       socket.on("disconnect", (reason) => on("disconnect", { reason }));
       socket.on("connect_error", (error) => on("connect_error", { message: error.message, data: error.data ?? null }));
       socket.onAny((event, ...args) => on("event", { event, args: toWire(args) }));
-      if (beside) socket.connect();
     },
     emit({ socket: name, args, volatile }) {
       const socket = sockets.get(name);

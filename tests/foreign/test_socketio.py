@@ -1,6 +1,7 @@
 """Socket.IO by clients that others wrote, over each of their transports: everything that people do with it, and everybody at other doors in the same rooms."""
 
 import json
+import re
 import time
 
 import pytest
@@ -324,3 +325,40 @@ def test_names_in_every_script(come, server, room):
     post(server, f"{room}/z%C3%BCge%20%E2%9C%93", "Läufer", query="?event=z%C3%BCge")
     assert hear(ana)[:2] == ("züge", ["Läufer"])
     assert come().ask("who", deep)["count"] == 1
+
+
+def test_a_room_that_echoes(start, room, closing):
+    server = start('[[rooms]]\nmatch = "**"\necho = true\n')
+    for transports in TRANSPORTS.values():
+        client = closing.add(PythonClient(server.http, f"/{room}", transports))
+        client.connected()
+        at = client.ask("chat", "to me as well")["at"]
+        assert hear(client) == ("chat", ["to me as well"], at)
+        client.close()
+
+
+def test_nothing_that_the_server_says_ends_with_a_string_that_is_no_position(server, agents, room, closing):
+    """The unmodified client takes any string at the end of an event for the place to recover from."""
+    ana = closing.add(JsClient(agents("4.8"), server.http, "/", auth={"as": "ana", "presence": True}))
+    ana.connected()
+    assert ana.ask("join", room, {"presence": True, "state": True})["ok"] == "join"
+    bo = closing.add(JsClient(agents("4.8"), server.http, f"/r/{room}", auth={"as": "bo", "presence": True, "state": True}))
+    bo.connected()
+    native = closing.add(Native(server))
+    native.ask(set=room, key="k", data="v")
+    native.ask(delete=room, key="k")
+    native.ask(join=room)
+    native.ask(leave=room)
+    ana.emit("publish", "no//room", "x")
+    bo.emit("taut:mine", "x")
+    ana.ask("leave", room)
+    post(server, room, "the end", query="?event=end")
+    while bo.heard()[-1:] == [] or bo.heard()[-1][0] != "end":
+        time.sleep(0.02)
+    said = ana.heard() + bo.heard()
+    assert "taut:presence" in [name for name, _ in said] and "taut:error" in [name for name, _ in said]
+    position = re.compile(r"[A-Za-z0-9:+/%._~-]*[a-z0-9]+-[0-9]+[A-Za-z0-9:+/%._~-]*")
+    for name, args in said:
+        assert not isinstance(args[-1], str) or position.fullmatch(args[-1]), (name, args)
+    bo.disconnect()
+    ana.disconnect()

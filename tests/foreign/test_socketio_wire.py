@@ -300,7 +300,7 @@ def test_a_second_websocket_on_a_session_is_closed(server, witness, room, closin
 
 @pytest.mark.parametrize("unfinished", ["closes", "resets", "says nothing", "says something else"])
 def test_an_upgrade_that_does_not_finish_leaves_the_session_to_polling(start, room, closing, unfinished):
-    server = start("[limits]\nhandshake_ms_max = 1000\n")
+    server = start("[socketio]\nupgrade_ms_max = 1000\n")
     polling = Polling(server)
     polling.enter(f"/{room},")
     wire = Wire(server, polling.sid)
@@ -333,7 +333,7 @@ def test_an_upgrade_of_a_session_that_is_not_there_is_refused(server, witness, c
 # ---- Socket.IO: packets that nobody sends
 
 
-MALFORMED = ["4abc", "42{}", '42abc["x"]', "42[]", "42[{}]", "42[null]", '42"x"', '42["x"', '42["x"]]', "4", "47", "49[]", "430{}", "44", '40"x"', "40[]", "40123", "41{}", '42-["x"]', '42["connect"]']
+MALFORMED = ["4abc", "42{}", '42abc["x"]', "42[]", "42[{}]", "42[null]", '42"x"', '42["x"', '42["x"]]', "4", "47", "49[]", "430{}", "44", '40"x"', "40[]", "40123", "41{}", '42-["x"]']
 
 
 @pytest.mark.parametrize("carrier", [Wire, Polling])
@@ -350,7 +350,7 @@ def test_a_malformed_packet_closes_the_connection(server, witness, closing, carr
         assert session.is_gone()
 
 
-@pytest.mark.parametrize("packet", ["42", "43", "43[]", "4" + "2" * 300, '42/bad,99999999999999999999["x"]', "50", "51-", '450-["x"]', "46", "42/", "42,", "40/bad?token=1,"])
+@pytest.mark.parametrize("packet", ["42", "43", "43[]", "4" + "2" * 300, '42/bad,99999999999999999999["x"]', "50", "51-", '450-["x"]', "46", "42/", "42,", "40/bad?token=1,", '42/bad,["connect"]', '42/bad,["disconnect","x"]'])
 def test_an_odd_packet_harms_nobody(server, witness, closing, packet):
     wire = closing.add(Wire(server))
     wire.enter("/bad,")
@@ -388,19 +388,53 @@ def test_a_namespace_that_is_no_room(server, witness, closing, namespace):
     assert wire.enter()["sid"], "the connection lives"
 
 
-def test_no_connect_within_the_time_for_a_handshake(start, closing):
-    server = start("[limits]\nhandshake_ms_max = 700\n")
-    wire = closing.add(Wire(server))
-    wire.ended(30)
-    polling = Polling(server)
-    assert polling.poll(30).status in (200, 400)
-    assert polling.is_gone()
+def test_a_session_that_enters_nothing_ends(start, closing):
+    server = start("[socketio]\nconnect_ms_max = 700\n")
     fine = closing.add(Wire(server))
     fine.enter()
-    raw = closing.add(Wire(server))
-    raw.ended(30)
+    closing.add(Wire(server)).ended(30)
+    polling = Polling(server)
+    assert polling.poll(30).body == b"1"
+    assert polling.is_gone()
     fine.send('420["who","lobby"]')
     assert fine.packet().startswith("430[")
+
+
+# ---- the heartbeat
+
+
+QUICK = "[socketio]\nping_ms = 300\npong_ms_max = 400\n"
+
+
+def test_a_heartbeat_is_answered_and_goes_on(start, closing):
+    server = start(QUICK)
+    polling, wire = Polling(server), closing.add(Wire(server))
+    assert (polling.handshake["pingInterval"], polling.handshake["pingTimeout"]) == (300, 400)
+    polling.enter()
+    wire.enter()
+    for _ in range(3):
+        assert read_frame(wire.raw) == (1, b"2")
+        wire.send("3")
+        assert polling.poll().body == b"2"
+        polling.say("3")
+    wire.send('420["who","lobby"]')
+    assert wire.packet().startswith("430[")
+    polling.say('420["who","lobby"]')
+    assert polling.packet().startswith("430[")
+
+
+def test_who_answers_no_heartbeat_is_gone(start, room, closing):
+    server = start(QUICK)
+    wire, polling, quiet = closing.add(Wire(server)), Polling(server), Polling(server)
+    for session in (wire, polling, quiet):
+        session.enter(f"/{room},")
+    _, packets = wire.ended(30)
+    assert packets[0] == b"2" and b'["taut:bye",{"bye":"silent"' in packets[1]
+    while (answer := polling.poll(30)).status == 200:
+        assert set(answer.body.decode().split(SEPARATOR)) <= {"2", "1"} or b"taut:bye" in answer.body
+    assert answer.json()["code"] == 1
+    assert quiet.is_gone(), "it did not even poll"
+    assert request(server, "GET", f"/r/{room}?who").json()["count"] <= 3
 
 
 # ---- attachments
@@ -445,6 +479,22 @@ def test_endless_attachments_are_bounded(server, witness, closing):
         pass
     wire.ended()
     assert server.resident_bytes() - before < 50 << 20
+
+
+def test_attachments_that_never_come(start, room, closing):
+    server = start("[limits]\nhandshake_ms_max = 700\n")
+    fine, wire, polling = closing.add(Wire(server)), closing.add(Wire(server)), Polling(server)
+    fine.enter(f"/{room},")
+    wire.enter("/bad,")
+    polling.enter("/bad,")
+    wire.send(f'452-/bad,["x",{PLACEHOLDER},{PLACEHOLDER}]', b"one")
+    wire.ended(30)
+    polling.say(f'451-/bad,["x",{PLACEHOLDER}]')
+    while (answer := polling.poll(30)).status == 200:
+        assert answer.body == b"1", answer
+    assert answer.json()["code"] == 1
+    fine.send(f'42/{room},0["x"]')
+    assert fine.packet().startswith(f"43/{room},0")
 
 
 def test_an_attachment_that_is_too_large(server, witness, closing):

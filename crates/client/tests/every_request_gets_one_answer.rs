@@ -364,3 +364,63 @@ async fn a_join_brings_the_state_and_asks_for_it_again_on_the_way_back() {
         (&json!("e-3"), &json!(true))
     );
 }
+
+#[tokio::test]
+async fn what_goes_by_the_lane_latest_has_no_position_and_no_id() {
+    let peer = Peer::listen().await;
+    let options = Options {
+        name: Some("ana".into()),
+        ..hasty()
+    };
+    let (client, mut events) = Client::connect_with(&peer.url(), options).await.unwrap();
+    let mut line = peer.accept().await;
+    let said = client
+        .begin_latest(Publish::to("board", "1").key("ana"))
+        .await
+        .unwrap();
+    let asked = line.hear().await;
+    assert_eq!(
+        (&asked["lane"], &asked["as"], &asked["key"], &asked["id"]),
+        (&json!("latest"), &json!("ana"), &json!("ana"), &json!(null))
+    );
+    line.say(&json!({"ok":"publish","ref":asked["ref"],"lane":"latest"}))
+        .await;
+    said.wait().await.unwrap();
+    for unsendable in [
+        Publish::to("board", "1").id("i"),
+        Publish::to("board", "1").key("k").ttl_ms(5),
+        Publish::to("board", "1").key("k").expect(Expect::Absent),
+        Publish::deletion("board", "k"),
+        Publish::batch("board", [Publish::to("", "1")]),
+    ] {
+        let error = client.say_latest(unsendable).await.unwrap_err();
+        assert!(matches!(error, Error::Unsendable(_)), "{error}");
+    }
+    let joining = client.join(Join::room("board"));
+    let answering = async {
+        let asked = line.hear().await;
+        line.say(&json!({"room":"board","lane":"latest","from":"bo","event":"message","time":1,"data":"too early"}))
+            .await;
+        line.say(
+            &json!({"ok":"join","ref":asked["ref"],"room":"board","at":"e-1","complete":true}),
+        )
+        .await;
+        line.say(&json!({"room":"board","lane":"latest","from":"bo","event":"cursor","key":"bo","time":2,"data":{"x":1}}))
+            .await;
+    };
+    let (joined, ()) = tokio::join!(joining, answering);
+    joined.unwrap();
+    let Some(Event::Latest(heard)) = events.next().await else {
+        panic!("nothing was heard");
+    };
+    assert_eq!(
+        (
+            heard.from.as_str(),
+            heard.event.as_str(),
+            heard.key.as_deref(),
+            heard.time_ms
+        ),
+        ("bo", "cursor", Some("bo"), 2)
+    );
+    assert!(matches!(heard.body, Body::Json(json) if json.get() == "{\"x\":1}"));
+}

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use taut_gate::http::{Action, BodyKind, Get, Poll, Publish, Site, route};
-use taut_hub::{Expect, Position, Start};
+use taut_hub::{Expect, Lane, Position, Start};
 use taut_wire::http::{Limits, parse_request};
 use taut_wire::native::Taken;
 
@@ -170,4 +170,21 @@ fn only_a_read_to_the_end_waits() {
     assert_eq!(poll("/r/a?since=k3f9a2-9&wait=5").wait_ms, 5_000);
     assert_eq!(poll("/r/a?since=k3f9a2-9&wait=5&reverse").wait_ms, 0);
     assert_eq!(poll("/r/a?until=k3f9a2-9&wait=5").wait_ms, 0);
+}
+
+#[test]
+fn one_message_at_a_time_goes_by_the_lane_latest() {
+    assert_eq!(publish("POST /r/a?lane=latest HTTP/1.1").lane, Lane::Latest);
+    for reliable in ["POST /r/a HTTP/1.1", "POST /r/a?lane=reliable HTTP/1.1"] {
+        assert_eq!(publish(reliable).lane, Lane::Reliable);
+    }
+    for refused in [
+        "POST /r/a?lane=fast HTTP/1.1",
+        "POST /r/a?lane= HTTP/1.1",
+        "POST /r/a?lane=latest&batch HTTP/1.1",
+        "PUT /r/a?lane=latest&key=k HTTP/1.1",
+        "DELETE /r/a?lane=latest&key=k HTTP/1.1",
+    ] {
+        assert_eq!(refusal(refused), (400, "bad-query"), "{refused}");
+    }
 }

@@ -78,7 +78,7 @@ fn serve(port: &str) -> Result<(), String> {
                 ping_ms: 300,
                 pong_ms_max: 200,
                 payload_bytes_max: 1_000_000,
-                enter_ms_max: 1_000,
+                connect_ms_max: 1_000,
                 ..EngineLimits::default()
             },
             ..Limits::default()

@@ -11,9 +11,6 @@ use taut_hub::Policies;
 use crate::application::Application;
 use crate::listen::Listen;
 
-/// Bytes of one message that the Socket.IO door takes, with all its attachments: what Socket.IO's own servers take.
-pub const SOCKET_IO_BYTES_MAX: usize = 1_000_000;
-
 /// Everything a [`Server`](crate::Server) is told before it starts.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -60,7 +57,7 @@ pub struct Limits {
     /// Open connections over all cores; 0 derives it from the open-file limit. More are closed as they come.
     pub conns_max: usize,
     /// Bytes of one inbound message (a WebSocket message, a line, a datagram, a POST body), after inflation. Default 64 KiB. The Socket.IO door
-    /// has [`SOCKET_IO_BYTES_MAX`] instead.
+    /// has [`EngineLimits::payload_bytes_max`] instead.
     pub message_bytes_max: usize,
     /// Milliseconds for a handshake or a request, from its first byte. Default 10,000.
     pub handshake_ms_max: u64,
@@ -98,7 +95,7 @@ pub struct EngineLimits {
     /// Bytes of one WebSocket message, and of the body of a POST, also of all attachments of one packet. Default 1,000,000.
     pub payload_bytes_max: usize,
     /// Milliseconds within which a client enters its first namespace. Default 45,000.
-    pub enter_ms_max: u64,
+    pub connect_ms_max: u64,
     /// Milliseconds that moving from polling to a WebSocket may take. Default 10,000.
     pub upgrade_ms_max: u64,
 }
@@ -109,7 +106,7 @@ impl Default for EngineLimits {
             ping_ms: 25_000,
             pong_ms_max: 20_000,
             payload_bytes_max: 1_000_000,
-            enter_ms_max: 45_000,
+            connect_ms_max: 45_000,
             upgrade_ms_max: 10_000,
         }
     }
@@ -119,7 +116,7 @@ impl Limits {
     /// Bytes of the largest message that any door takes.
     #[must_use]
     pub fn widest_message_bytes(&self) -> usize {
-        self.message_bytes_max.max(SOCKET_IO_BYTES_MAX)
+        self.message_bytes_max.max(self.engine.payload_bytes_max)
     }
 }
 

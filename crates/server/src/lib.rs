@@ -20,7 +20,7 @@ mod stop;
 mod talk;
 
 pub use application::{Application, Heard, Say};
-pub use config::{Config, EngineLimits, FilesConfig, Limits, SOCKET_IO_BYTES_MAX};
+pub use config::{Config, EngineLimits, FilesConfig, Limits};
 pub use error::{Fault, StartError};
 pub use health::Health;
 pub use listen::{

@@ -304,3 +304,30 @@ fn a_room_that_takes_more_opens_no_door_wider() {
     let (_, page) = get(&server, "/r/den");
     assert!(page.contains("\"messages\":[]"), "{page}");
 }
+
+#[test]
+fn the_lane_latest_reaches_every_carrier_beside_the_other_one() {
+    for cores in CORES {
+        let server = Running::new(cores);
+        let mut peers = all_in(&server, "board");
+        for round in 0..20 {
+            let text = format!("tick {round}");
+            let answer = request(
+                server.address,
+                &format!(
+                    "POST /r/board?lane=latest HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{text}",
+                    text.len()
+                ),
+            );
+            assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+            for peer in &mut peers {
+                assert_eq!(peer.hear(), text, "{:?} on {cores} cores", peer.carrier);
+            }
+            let text = format!("numbered {round}");
+            post(server.address, "board", &text);
+            for peer in &mut peers {
+                assert_eq!(peer.hear(), text, "{:?} on {cores} cores", peer.carrier);
+            }
+        }
+    }
+}

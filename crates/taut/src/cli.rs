@@ -208,7 +208,7 @@ pub(crate) struct PublishArgs {
     /// Makes the publish happen once, however often it is sent; for one DATA
     #[arg(long, value_name = "ID")]
     pub(crate) id: Option<String>,
-    /// `latest`: kept nowhere, and only the newest per key matters, else per event
+    /// `latest`: kept nowhere, and only the newest per key matters
     #[arg(long, value_name = "LANE", default_value = "reliable")]
     pub(crate) lane: Lane,
     /// DATA are JSON values
@@ -224,9 +224,7 @@ pub(crate) struct PublishArgs {
 /// How a message travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Lane {
-    /// Numbered, ordered, recoverable
     Reliable,
-    /// Without a position, and kept nowhere
     Latest,
 }
 

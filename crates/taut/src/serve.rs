@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use taut_server::{Server, StartError, Stopper};
+use taut_server::{Config, Server, StartError, Stopper};
 
 use crate::doors;
 use crate::failure::{Code, Failure};
@@ -26,8 +26,11 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
     raise_open_files();
     let files = settings.values.config.files.is_some();
     let storage = storage::open(&settings.values)?;
-    let server = Server::bind_with(settings.values.config, storage.store)
-        .map_err(|error| refused(&error))?;
+    let config = Config {
+        seal_key: storage.seal_key,
+        ..settings.values.config
+    };
+    let server = Server::bind_with(config, storage.store).map_err(|error| refused(&error))?;
     stop_on_signals(server.stopper())?;
     // A server whose start lines nobody reads still serves.
     let _ = std::io::stdout().write_all(

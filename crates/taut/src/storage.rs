@@ -1,6 +1,9 @@
 //! Where rooms are kept: the folder that `--data` names, or one per listen address under the user's state directory.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use taut_hub::{Epoch, Store};
@@ -10,10 +13,15 @@ use taut_store::{OpenError, Settings, SqliteStore};
 use crate::failure::{Code, Failure};
 use crate::settings::table::{Storage, Values};
 
+/// The file of the key that sessions are sealed with.
+const SEAL_KEY: &str = "seal.key";
+
 /// The store, and the line that says where it is.
 pub(crate) struct Opened {
     pub(crate) store: Option<Box<dyn Store>>,
     pub(crate) line: String,
+    /// What sessions are sealed with, so that a server that starts again on the folder knows them; `None`: each start makes its own.
+    pub(crate) seal_key: Option<[u8; 32]>,
 }
 
 /// Opens the store that the settings ask for.
@@ -47,6 +55,7 @@ pub(crate) fn open(values: &Values) -> Result<Opened, Failure> {
     let store = open_store(storage, &dir)?;
     Ok(Opened {
         line: format!("Rooms are kept in {}", dir.display()),
+        seal_key: Some(seal_key(&dir)?),
         store: Some(Box::new(store)),
     })
 }
@@ -55,6 +64,7 @@ fn in_memory(why: &str) -> Opened {
     Opened {
         store: None,
         line: format!("Rooms are in memory and end with the server, {why}"),
+        seal_key: None,
     }
 }
 
@@ -70,6 +80,44 @@ fn open_store(storage: &Storage, dir: &Path) -> Result<SqliteStore, Failure> {
         ..Settings::new(dir, epoch)
     })
     .map_err(|error| Failure::new(Code::Failure, refused(storage, &error)))
+}
+
+/// The key of the folder's seal, made at the first start. Whoever can read it can take up other people's sessions, so nobody else may.
+fn seal_key(dir: &Path) -> Result<[u8; 32], Failure> {
+    let path = dir.join(SEAL_KEY);
+    let failed = |what: &str| {
+        let text = format!(
+            "{}: {what}; remove the file, then clients of earlier runs begin new sessions",
+            path.display()
+        );
+        Failure::new(Code::Failure, text)
+    };
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            return bytes
+                .try_into()
+                .map_err(|_| failed("this is no key of 32 bytes"));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(&error.to_string())),
+    }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| failed(&error.to_string()))?;
+    // Whole or not at all, also when the machine stops in between.
+    let new = dir.join(format!("{SEAL_KEY}.new"));
+    let write = || {
+        let mut file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)?;
+        file.write_all(&key)?;
+        file.sync_all()?;
+        std::fs::rename(&new, &path)
+    };
+    write().map_err(|error| failed(&error.to_string()))?;
+    Ok(key)
 }
 
 /// Who starts a second server on the default folder has it on the same address.

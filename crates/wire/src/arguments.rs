@@ -12,7 +12,6 @@
 mod walk;
 
 use base64::Engine as _;
-use serde_json::value::RawValue;
 
 use crate::native;
 
@@ -197,14 +196,6 @@ pub(crate) fn pack_said(json: &str) -> Result<Vec<u8>, String> {
         Err(_) if json.starts_with('[') => Ok(json.as_bytes().to_vec()),
         Err(error) => Err(error),
     }
-}
-
-/// How many arguments there are, and each as its JSON.
-///
-/// # Errors
-/// A sentence, where `json` is no JSON array.
-pub fn split(json: &str) -> Result<Vec<&RawValue>, String> {
-    serde_json::from_str(json).map_err(|_| "the arguments must be a list".to_owned())
 }
 
 fn too_many() -> String {

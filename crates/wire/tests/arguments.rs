@@ -2,9 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use proptest::prelude::*;
-use serde_json::value::RawValue;
 use taut_wire::arguments::{
-    ATTACHMENTS_MAX, Arguments, check, encode_packed, from_json, pack, split, unpack,
+    ATTACHMENTS_MAX, Arguments, check, encode_packed, from_json, pack, unpack,
 };
 use taut_wire::native::{Body, Reply, Verb, decode_reply, decode_request};
 
@@ -246,14 +245,6 @@ fn what_was_never_packed_is_not_unpacked() {
         encode_packed(&mut out, packed);
         assert_eq!(out, b"[]");
     }
-}
-
-#[test]
-fn arguments_are_split_as_they_stand() {
-    let arguments = split(r#"[1.50, "a" ,{"b":[ ]}]"#).unwrap();
-    let arguments: Vec<&str> = arguments.into_iter().map(RawValue::get).collect();
-    assert_eq!(arguments, ["1.50", "\"a\"", "{\"b\":[ ]}"]);
-    assert!(split("7").is_err());
 }
 
 /// Arguments as somebody says them, attachments as `{"base64":…}`.

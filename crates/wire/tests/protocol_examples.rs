@@ -236,7 +236,7 @@ fn messages_are_events_as_stated() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 5);
+    assert_eq!(seen, 6);
 }
 
 #[test]
@@ -283,7 +283,8 @@ fn event_streams_are_written_as_stated() {
         };
         sse::encode_event(
             &mut out,
-            Some(id),
+            // What was said on the lane `latest` leaves the stream where it stood.
+            message.at.as_ref().map(|_| id),
             event,
             &encoded(&Reply::Message(message.clone())),
         );
@@ -320,7 +321,7 @@ fn http_answers_are_written_as_stated() {
         }
         seen += 1;
     }
-    assert_eq!(seen, 12);
+    assert_eq!(seen, 13);
 }
 
 /// The same body once more, through the native reply that it mirrors.

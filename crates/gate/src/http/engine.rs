@@ -41,6 +41,8 @@ pub struct EngineRequest {
     pub dialect: EngineDialect,
     /// `?as=`, where it is a name.
     pub name: Option<Arc<str>>,
+    /// How many packets its answers to polls may have.
+    pub payload_packets_max: usize,
 }
 
 /// What an Engine.IO request wants.
@@ -96,7 +98,20 @@ fn asked(request: &Request<'_>, dialect: EngineDialect) -> Result<EngineRequest,
         wants,
         dialect,
         name: query.name,
+        payload_packets_max: payload_packets_max(request),
     })
+}
+
+/// python-engineio ends a session over a payload of more packets (`Payload.max_decode_packets`); nobody else has such a limit, and over a long
+/// way it would make polling slow.
+const PYTHON_PACKETS_MAX: usize = 16;
+
+fn payload_packets_max(request: &Request<'_>) -> usize {
+    let agent = request.headers.first("user-agent").unwrap_or_default();
+    match agent.get(..6) {
+        Some(name) if name.eq_ignore_ascii_case("python") => PYTHON_PACKETS_MAX,
+        _ => usize::MAX,
+    }
 }
 
 fn socket(request: &Request<'_>) -> Result<handshake::Answer, RequestError> {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use taut_hub::{NameError, RoomName, Start, Watch};
+use taut_hub::{RoomName, Start, Watch};
 use taut_wire::http::target;
 use taut_wire::native;
 
@@ -85,7 +85,7 @@ fn rewind(given: &Value) -> Result<Option<Start>, (&'static str, String)> {
 ///
 /// # Errors
 /// Why it is no room's name.
-pub fn namespace_room(namespace: &str) -> Result<Option<RoomName>, NameError> {
+pub fn namespace_room(namespace: &str) -> Result<Option<RoomName>, String> {
     if namespace == "/" {
         return Ok(None);
     }
@@ -94,8 +94,13 @@ pub fn namespace_room(namespace: &str) -> Result<Option<RoomName>, NameError> {
         .or(namespace.strip_prefix('/'))
         .unwrap_or(namespace);
     match target::decode_path(name) {
-        Ok(name) => RoomName::parse(&name).map(Some),
+        Ok(name) => RoomName::parse(&name)
+            .map(Some)
+            .map_err(|error| error.to_string()),
         // A `%` that escapes nothing is one: namespaces are not always taken from URLs.
-        Err(_) => RoomName::parse(name).map(Some),
+        Err(target::DecodeError::BadPercent) => RoomName::parse(name)
+            .map(Some)
+            .map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
     }
 }

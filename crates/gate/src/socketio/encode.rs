@@ -1,4 +1,4 @@
-use taut_hub::{Body, Message, RoomName};
+use taut_hub::{Body, Message, Position, RoomName};
 use taut_wire::socketio::{self, Argument};
 use taut_wire::ws::{self, Opcode};
 use taut_wire::{arguments, engineio, native};
@@ -130,6 +130,21 @@ pub fn encode_event(
     encode_packet(out, &mut Vec::new(), framing, |out| {
         socketio::encode_event(out, namespace, 0, name, &[Argument::Json(json), offset]);
     });
+}
+
+/// `taut:gap`: what lies between is lost to the client.
+pub fn encode_gap(
+    out: &mut Vec<u8>,
+    framing: Framing,
+    namespace: &str,
+    room: &RoomName,
+    after: Position,
+    at: Position,
+) {
+    let mut json = b"{\"room\":".to_vec();
+    native::encode_string(&mut json, room.as_str());
+    json.extend_from_slice(format!(",\"after\":\"{after}\",\"at\":\"{at}\"}}").as_bytes());
+    encode_event(out, framing, namespace, "taut:gap", &json, None);
 }
 
 /// The acknowledgement of the client's event `id`, with one argument.

@@ -12,7 +12,8 @@ mod verb;
 
 pub use auth::{Auth, namespace_room};
 pub use encode::{
-    Framing, View, Way, encode_ack, encode_attachment, encode_event, encode_message, encode_packet,
+    Framing, View, Way, encode_ack, encode_attachment, encode_event, encode_gap, encode_message,
+    encode_packet,
 };
 pub use offset::{OFFSET_ROOMS_MAX, Offset, Stand};
 pub use verb::{Emitted, Heard, emitted};

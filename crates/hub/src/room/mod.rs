@@ -19,7 +19,7 @@ use crate::policy::{History, LagPolicy, RoomPolicy};
 use crate::position::{Epoch, Position};
 
 pub(crate) use durable::{Asker, Durable, Parked, Pending, Stage};
-pub(crate) use home::Home;
+pub(crate) use home::{Home, RelayCursor};
 pub(crate) use ids::{Seen, fingerprint};
 pub use latest::Latest;
 pub use log::Log;
@@ -49,6 +49,9 @@ pub struct Member {
     /// It reads from a chunk, not from the log; or waits for one.
     pub catching_up: bool,
 }
+
+// The fan-out walks so many that a word more would show.
+const _: () = assert!(size_of::<Member>() == 24);
 
 impl Member {
     /// Whether it reads straight from `log`: the fan-out's fast path.
@@ -182,13 +185,18 @@ impl Room {
     /// Other cores that are still owed messages.
     pub fn relays_behind(&self) -> impl Iterator<Item = u16> + '_ {
         let (head, newest) = (self.log.head(), self.latest_newest());
+        self.relays()
+            .iter()
+            .filter(move |relay| relay.sent < head || relay.latest < newest)
+            .map(|relay| relay.core)
+    }
+
+    /// What every other core with members has got. Only the home knows.
+    pub(crate) fn relays(&self) -> &[RelayCursor] {
         match &self.role {
-            Role::Home(home) => home.relays.as_slice(),
+            Role::Home(home) => &home.relays,
             Role::Relay(_) => &[],
         }
-        .iter()
-        .filter(move |relay| relay.sent < head || relay.latest < newest)
-        .map(|relay| relay.core)
     }
 
     /// Whether the policy is to disconnect and the member is too far behind.
@@ -262,12 +270,7 @@ impl Room {
             .iter()
             .filter(|member| !member.catching_up)
             .map(|member| member.cursor);
-        let relays = match &self.role {
-            Role::Home(home) => home.relays.as_slice(),
-            Role::Relay(_) => &[],
-        }
-        .iter()
-        .map(|relay| relay.sent);
+        let relays = self.relays().iter().map(|relay| relay.sent);
         self.lowest = members.chain(relays).min().unwrap_or(head).min(head);
     }
 }

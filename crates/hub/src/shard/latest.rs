@@ -61,7 +61,7 @@ impl Shard {
         let Some(room) = self.rooms.at_mut(id) else {
             return;
         };
-        if room.members.is_empty() && room.latest_behind(u32::MAX).next().is_none() {
+        if room.members.is_empty() && room.relays().is_empty() {
             return;
         }
         room.make_numbers();
@@ -203,28 +203,9 @@ impl Room {
         }
     }
 
-    /// Other cores that have not had the lane's messages up to this number.
-    pub(crate) fn latest_behind(&self, number: u32) -> impl Iterator<Item = u16> + '_ {
-        let relays = match &self.role {
-            Role::Home(home) => home.relays.as_slice(),
-            Role::Relay(_) => &[],
-        };
-        relays
-            .iter()
-            .filter(move |relay| relay.latest < number)
-            .map(|relay| relay.core)
-    }
-
     fn latest_cursors(&self) -> impl Iterator<Item = u32> + '_ {
-        let relays = match &self.role {
-            Role::Home(home) => home.relays.as_slice(),
-            Role::Relay(_) => &[],
-        };
-        let relays = relays.iter().map(|relay| relay.latest);
-        self.members
-            .iter()
-            .map(|member| member.latest)
-            .chain(relays)
+        let members = self.members.iter().map(|member| member.latest);
+        members.chain(self.relays().iter().map(|relay| relay.latest))
     }
 
     /// Makes sure that there is a number for one more message.

@@ -154,15 +154,14 @@ impl Core {
         }
         let caught = is_caught(member, room.log().head());
         if matches!(conn.format, Format::Poll | Format::None) {
-            // What is kept nowhere cannot be read later, so no poll ends for it.
-            let newest = room.latest_newest();
-            self.shard.room_mut(id)?.sent_latest(index, newest);
-            if caught {
-                return None;
+            if !caught {
+                self.touch(member.conn.slot);
             }
+            // What is kept nowhere cannot be read later, so no poll ends for it.
+            let room = self.shard.room_mut(id)?;
+            room.sent_latest(index, room.latest_newest());
+            return None;
         }
-        let conn = self.conns.find(member.conn)?;
-        let room = self.shard.room(id)?;
         let in_log = member.is_direct(room.log());
         let direct = conn.rooms == 1
             && conn.format.shared_index().is_some()
@@ -459,9 +458,7 @@ impl Core {
             return Progress::Ended;
         };
         if let Talk::Engine(_) = conn.talk {
-            let mut gap = Vec::new();
-            taut_gate::native::encode_gap(&mut gap, name.as_ref(), after, at);
-            self.encode_of_room(id, room, "taut:gap", &gap, out);
+            self.encode_socketio_gap(id, room, after, at, out);
             return Progress::Went;
         }
         match &mut conn.talk {

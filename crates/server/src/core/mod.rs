@@ -381,7 +381,7 @@ impl Core {
             }
             self.uncount();
             tracing::debug!(conn = %taut_gate::conn_id(self.id, id), ?farewell, "closed");
-            self.tell_of_end(conn.talk);
+            self.tell_of_end(id, conn.talk);
         }
     }
 }

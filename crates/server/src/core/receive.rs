@@ -64,7 +64,12 @@ impl Core {
         {
             conn.flags.gone = true;
         }
-        if event.is_error() && !event.is_readable() {
+        let aborts = event.is_read_closed()
+            && self
+                .conns
+                .at(slot)
+                .is_some_and(|conn| conn.talk.session().is_some());
+        if aborts || (event.is_error() && !event.is_readable()) {
             self.remove(slot, Farewell::Vanished);
         } else if event.is_readable() || event.is_read_closed() {
             self.receive(id, event.is_read_closed());
@@ -266,7 +271,10 @@ impl Core {
         if conn.flags.closing || conn.flags.lingering {
             return;
         }
-        self.say_the_rest(id);
+        // Whoever is too slow, or has lost something, gets no more of what it lost or did not take.
+        if !matches!(close, Close::Slow | Close::Gap) {
+            self.say_the_rest(id);
+        }
         let Some(conn) = self.conns.find(id) else {
             return;
         };

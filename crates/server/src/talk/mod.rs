@@ -223,13 +223,13 @@ impl Core {
     }
 
     /// What else depends on a Conn that has gone: the session that it polled for, or whoever polled for it.
-    pub(crate) fn tell_of_end(&mut self, talk: Talk) {
+    pub(crate) fn tell_of_end(&mut self, id: ConnId, talk: Talk) {
         if let Some(session) = talk.session() {
-            return self.poll_gone(session);
+            return self.poll_gone(id, session);
         }
         match talk {
             Talk::Engine(mut engine) => self.session_gone(&mut engine),
-            Talk::Probe(probe) => self.probe_gone(&probe),
+            Talk::Probe(probe) => self.probe_gone(id, &probe),
             _ => {}
         }
     }

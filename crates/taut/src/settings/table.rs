@@ -351,6 +351,36 @@ pub(crate) static TABLE: &[Setting] = &[
         place: |values| Place::U64(&mut values.config.limits.proof_ms_max),
     },
     Setting {
+        name: "socketio.ping_ms",
+        kind: Kind::Milliseconds(bounds(100..=DAY_MS)),
+        doc: "Time between two pings of a Socket.IO session",
+        place: |values| Place::U64(&mut values.config.limits.engine.ping_ms),
+    },
+    Setting {
+        name: "socketio.pong_ms_max",
+        kind: Kind::Milliseconds(bounds(100..=DAY_MS)),
+        doc: "Time within which a pong must come",
+        place: |values| Place::U64(&mut values.config.limits.engine.pong_ms_max),
+    },
+    Setting {
+        name: "socketio.payload_bytes_max",
+        kind: Kind::Bytes(bounds(128..=1 << 30)),
+        doc: "One inbound message, or the body of a POST, with all attachments",
+        place: |values| Place::Usize(&mut values.config.limits.engine.payload_bytes_max),
+    },
+    Setting {
+        name: "socketio.connect_ms_max",
+        kind: Kind::Milliseconds(bounds(100..=DAY_MS)),
+        doc: "Time within which a session enters its first namespace",
+        place: |values| Place::U64(&mut values.config.limits.engine.connect_ms_max),
+    },
+    Setting {
+        name: "socketio.upgrade_ms_max",
+        kind: Kind::Milliseconds(bounds(100..=DAY_MS)),
+        doc: "Time that moving from polling to a WebSocket may take",
+        place: |values| Place::U64(&mut values.config.limits.engine.upgrade_ms_max),
+    },
+    Setting {
         name: "store.disk_bytes_max",
         kind: Kind::Bytes(bounds(1 << 20..=1 << 44)),
         doc: "What all kept rooms take on the disk; near it the oldest messages of rooms that have been silent longest go, at it publishes are refused",

@@ -38,7 +38,7 @@ impl Core {
             due_ms: now_ms + self.limits.engine.ping_ms,
             pinged: false,
             enter_by_ms: match dialect {
-                EngineDialect::SocketIo => now_ms + self.limits.engine.enter_ms_max,
+                EngineDialect::SocketIo => now_ms + self.limits.engine.connect_ms_max,
                 EngineDialect::Echo => 0,
             },
             attach_by_ms: 0,

@@ -18,7 +18,7 @@ const PAYLOAD_BYTES: usize = 64 << 10;
 const LAST_POLL_MS_MAX: u64 = 50;
 
 /// A session's polls and POSTs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in super::super) struct Polling {
     /// The HTTP Conn that waits for packets.
     poll: Option<ConnId>,
@@ -26,6 +26,28 @@ pub(in super::super) struct Polling {
     post: Option<ConnId>,
     /// The client has said that it goes.
     closed: bool,
+    /// Packets that one answer may have.
+    packets_max: usize,
+}
+
+impl Polling {
+    pub(super) fn new(packets_max: usize) -> Self {
+        Self {
+            poll: None,
+            post: None,
+            closed: false,
+            packets_max,
+        }
+    }
+
+    /// Where a payload ends that has as many packets as one answer may have; what is behind it begins with a separator.
+    fn end_of(&self, payload: &[u8]) -> usize {
+        if self.packets_max == usize::MAX {
+            return payload.len();
+        }
+        let mut ends = memchr::memchr_iter(engineio::SEPARATOR, payload);
+        ends.nth(self.packets_max - 1).unwrap_or(payload.len())
+    }
 }
 
 /// The body of a POST that comes in.
@@ -87,11 +109,18 @@ impl Core {
         if payload.is_empty() {
             return;
         }
-        self.answer_poll(session, poll, &payload);
+        let polling = self.polling(session);
+        let end = polling.map_or(payload.len(), |polling| polling.end_of(&payload));
+        if let Some(rest) = payload.get(end + 1..)
+            && let Some(conn) = self.conns.find(session)
+        {
+            conn.answers().extend_from_slice(rest);
+        }
+        self.answer_poll(session, poll, &payload[..end]);
         let Some(conn) = self.conns.find(session) else {
             return;
         };
-        if conn.flags.closing {
+        if conn.flags.closing && conn.output.is_none() {
             return self.remove(session.slot, Farewell::Said);
         }
         if std::mem::take(&mut conn.flags.choked) {
@@ -299,8 +328,9 @@ impl Core {
     }
 
     /// An HTTP Conn that waited for a session, or brought it something, is gone: nobody hears the session any more.
-    pub(crate) fn poll_gone(&mut self, session: ConnId) {
-        if self.polling(session).is_some() {
+    pub(crate) fn poll_gone(&mut self, id: ConnId, session: ConnId) {
+        let is_its = |polling: &mut Polling| [polling.poll, polling.post].contains(&Some(id));
+        if self.polling(session).is_some_and(is_its) {
             self.remove(session.slot, Farewell::Vanished);
         }
     }

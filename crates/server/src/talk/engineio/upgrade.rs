@@ -26,10 +26,11 @@ impl Core {
     /// A WebSocket for a session that there is already.
     pub(super) fn begin_probe(&mut self, id: ConnId, session: ConnId, answer: &handshake::Answer) {
         let upgrade_ms_max = self.limits.engine.upgrade_ms_max;
+        let under_way = self.probe_of(session).is_some();
         let Some(engine) = self.engine(session) else {
             return;
         };
-        let is_wanted = engine.probe.is_none() && matches!(engine.carrier, Carrier::Polling(_));
+        let is_wanted = !under_way && matches!(engine.carrier, Carrier::Polling(_));
         if is_wanted {
             engine.probe = Some(id);
         }
@@ -146,17 +147,24 @@ impl Core {
 
     /// Whether a session is about to move, so that polls are answered at once.
     pub(super) fn is_moving(&mut self, session: ConnId) -> bool {
-        let probe = self.engine(session).and_then(|engine| engine.probe);
-        probe.is_some_and(|probe| {
-            self.conns
-                .find(probe)
-                .is_some_and(|conn| matches!(&conn.talk, Talk::Probe(probe) if probe.answered))
-        })
+        self.probe_of(session).is_some_and(|probe| probe.answered)
+    }
+
+    /// The WebSocket that a session is about to move to, unless it has ended.
+    fn probe_of(&mut self, session: ConnId) -> Option<&Probe> {
+        let probe = self.engine(session)?.probe?;
+        let conn = self.conns.find(probe)?;
+        match &conn.talk {
+            Talk::Probe(probe) if !conn.flags.closing && !conn.flags.lingering => Some(probe),
+            _ => None,
+        }
     }
 
     /// A WebSocket that was about to be a session's own is gone; the session goes on as it was.
-    pub(crate) fn probe_gone(&mut self, probe: &Probe) {
-        if let Some(engine) = self.engine(probe.session) {
+    pub(crate) fn probe_gone(&mut self, id: ConnId, probe: &Probe) {
+        if let Some(engine) = self.engine(probe.session)
+            && engine.probe == Some(id)
+        {
             engine.probe = None;
         }
         self.touch(probe.session.slot);

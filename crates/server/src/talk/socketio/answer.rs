@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use taut_gate::native;
-use taut_gate::socketio::{Way, encode_ack, encode_event};
+use taut_gate::socketio::{Way, encode_ack};
 use taut_hub::{ConnId, Output, RoomName};
 use taut_wire::native::Taken;
 
+use super::enter::encode_moved;
 use super::{Asked, View, What};
 use crate::core::{Core, ticket_of};
 
@@ -128,11 +129,8 @@ impl Core {
     /// The client is in other rooms than before: from here on its offset says so.
     fn say_moved(&mut self, id: ConnId, namespace: &Arc<str>, event: &str, room: &RoomName) {
         let offset = self.offset(id, namespace);
-        let mut json = b"{\"room\":".to_vec();
-        taut_wire::native::encode_string(&mut json, room.as_str());
-        json.push(b'}');
         self.say(id, |out, framing| {
-            encode_event(out, framing, namespace, event, &json, Some(&offset));
+            encode_moved(out, framing, namespace, event, room, &offset);
         });
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use taut_gate::Format;
-use taut_gate::socketio::{Offset, Stand, View as Shown, Way, encode_event};
-use taut_hub::{ConnId, Lane, Message, RoomId};
+use taut_gate::socketio::{Offset, Stand, View as Shown, Way, encode_event, encode_gap};
+use taut_hub::{ConnId, Lane, Message, Position, RoomId};
 use taut_wire::engineio;
 
 use super::super::Talk;
@@ -120,25 +120,34 @@ impl Core {
 
     /// Says something about a room in every namespace that hears it.
     pub(crate) fn say_of_room(&mut self, id: ConnId, room: RoomId, event: &str, json: &[u8]) {
+        let Some(framing) = self.framing(id) else {
+            return;
+        };
         let mut said = Vec::new();
-        self.encode_of_room(id, room, event, json, &mut said);
+        for (namespace, _) in self.shown_in(id, room) {
+            encode_event(&mut said, framing, &namespace, event, json, None);
+        }
         self.append(id, &said);
     }
 
-    /// The same, written to `out`.
-    pub(crate) fn encode_of_room(
+    /// Says in every namespace that hears a room what is lost to it.
+    pub(crate) fn encode_socketio_gap(
         &mut self,
         id: ConnId,
         room: RoomId,
-        event: &str,
-        json: &[u8],
+        after: Position,
+        at: Position,
         out: &mut Vec<u8>,
     ) {
         let Some(framing) = self.framing(id) else {
             return;
         };
+        let Some(name) = self.shard.room(room).map(|room| room.name().clone()) else {
+            return;
+        };
+        self.lost_while_entering(id, room);
         for (namespace, _) in self.shown_in(id, room) {
-            encode_event(out, framing, &namespace, event, json, None);
+            encode_gap(out, framing, &namespace, &name, after, at);
         }
     }
 

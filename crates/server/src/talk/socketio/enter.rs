@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use taut_gate::native;
 use taut_gate::socketio::{
-    Auth, Framing, Offset, Stand, Way, encode_event, encode_packet, namespace_room,
+    Auth, Framing, Offset, Stand, Way, encode_event, encode_gap, encode_packet, namespace_room,
 };
 use taut_hub::{
     ConnId, Door, Farewell, Input, Join, Message, Origin, Position, Recovery, Refusal, RoomId,
     RoomName, Start,
 };
-use taut_wire::native::encode_error;
+use taut_wire::native::{encode_error, encode_string};
 use taut_wire::socketio as wire;
 
 use super::super::Step;
@@ -51,13 +51,7 @@ impl Core {
         let room = match namespace_room(namespace) {
             Ok(room) => room,
             Err(error) => {
-                self.refuse_namespace(
-                    id,
-                    namespace,
-                    "Invalid namespace",
-                    "bad-room",
-                    &error.to_string(),
-                );
+                self.refuse_namespace(id, namespace, "Invalid namespace", "bad-room", &error);
                 return Step::Took(0);
             }
         };
@@ -121,18 +115,24 @@ impl Core {
         room: Option<&RoomName>,
     ) -> Option<(Pass, Vec<(Option<RoomName>, Start)>)> {
         let pass = Pass::decode(auth.pass.as_deref()?, &self.sessions.seal, namespace)?;
+        // A client keeps its offset for ever: one that stands before the pass is of an earlier session.
+        let later = |at: Position| {
+            let offset = at.offset.max(pass.at.offset);
+            (at.epoch == pass.at.epoch).then_some(Start::After(Position { offset, ..at }))
+        };
         let stands = match (room, &auth.offset) {
             // It has heard nothing since it came.
             (room, None) => vec![(room.cloned(), Start::After(pass.at))],
             (Some(room), Some(offset)) => {
-                vec![(Some(room.clone()), Start::After(native::position(offset)))]
+                vec![(Some(room.clone()), later(native::position(offset))?)]
             }
             (None, Some(offset)) => {
                 let Offset(stands) = Offset::decode(offset)?;
-                let stands = stands.into_iter();
-                stands
-                    .map(|Stand { room, at }| (room, Start::After(at)))
-                    .collect()
+                let stands = stands.into_iter().map(|Stand { room, at }| match room {
+                    None => Some((None, later(at)?)),
+                    room => Some((room, Start::After(at))),
+                });
+                stands.collect::<Option<_>>()?
             }
         };
         Some((pass, stands))
@@ -311,6 +311,22 @@ impl Core {
         }
     }
 
+    /// Something is lost of a room that was being recovered: the client will know by another id.
+    pub(super) fn lost_while_entering(&mut self, id: ConnId, room: RoomId) {
+        let public_id = self.sessions.secret();
+        let Some(socketio) = self.socketio(id) else {
+            return;
+        };
+        for namespace in &mut socketio.namespaces {
+            if let Some(entering) = &mut namespace.entering
+                && entering.rooms.iter().any(|(of, _)| *of == room)
+            {
+                entering.is_whole = false;
+                namespace.public_id = public_id;
+            }
+        }
+    }
+
     /// Namespaces that have now read all that they missed get the answer to their CONNECT.
     pub(crate) fn settle_recoveries(&mut self, id: ConnId, out: &mut Vec<u8>) {
         let Some(socketio) = self.socketio(id) else {
@@ -354,6 +370,8 @@ impl Core {
             return;
         };
         let sid = encode_public_id(&found.public_id);
+        let room = found.room.clone().unwrap_or_else(RoomName::lobby);
+        let is_main = found.room.is_none();
         let pass = match (&entering.pass, &entering.auth.pass) {
             (Some(_), Some(said)) if entering.is_whole => said.clone(),
             _ => Pass {
@@ -366,8 +384,13 @@ impl Core {
         encode_packet(out, &mut Vec::new(), framing, |out| {
             wire::encode_connected(out, namespace, &sid, Some(&pass));
         });
-        let room = found.room.clone().unwrap_or_else(RoomName::lobby);
         say_first(out, framing, namespace, &room, &entering);
+        if entering.pass.is_none() && entering.auth.offset.is_some() {
+            // The offset that the client came with is of a session that is over; it keeps it until it hears of another.
+            let at = entering.at.to_string();
+            let offset = if is_main { format!("{at}:") } else { at };
+            encode_moved(out, framing, namespace, "taut:joined", &room, &offset);
+        }
     }
 
     /// No room for the namespace.
@@ -427,6 +450,21 @@ impl Core {
 /// A namespace that waits for its answer, and how far its rooms must be read before.
 type Waiting = (Arc<str>, Vec<(RoomId, Position)>);
 
+/// `taut:joined` and `taut:left`: the client is in other rooms than before, and its offset says so from here on.
+pub(super) fn encode_moved(
+    out: &mut Vec<u8>,
+    framing: Framing,
+    namespace: &str,
+    event: &str,
+    room: &RoomName,
+    offset: &str,
+) {
+    let mut json = b"{\"room\":".to_vec();
+    encode_string(&mut json, room.as_str());
+    json.push(b'}');
+    encode_event(out, framing, namespace, event, &json, Some(offset));
+}
+
 /// What a client that has just entered is told besides: what it wanted and cannot have, and what is set.
 fn say_first(
     out: &mut Vec<u8>,
@@ -436,9 +474,7 @@ fn say_first(
     entering: &Entering,
 ) {
     if let Some((after, at)) = entering.gap {
-        let mut gap = Vec::new();
-        native::encode_gap(&mut gap, Some(room), after, at);
-        encode_event(out, framing, namespace, "taut:gap", &gap, None);
+        encode_gap(out, framing, namespace, room, after, at);
     }
     if let Some(state) = &entering.state {
         let mut list = Vec::new();

@@ -43,8 +43,7 @@ impl Core {
         match (&packet.content, is_in) {
             (Content::Connect(auth), false) => self.enter_namespace(id, packet.namespace, auth),
             (Content::Connect(_), true) => violated("a namespace is entered twice"),
-            // A client may leave just as it is refused.
-            (Content::Disconnect, _) => {
+            (Content::Disconnect, true) => {
                 self.leave_namespace(id, packet.namespace);
                 Step::Took(0)
             }
