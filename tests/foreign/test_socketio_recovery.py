@@ -112,9 +112,8 @@ def come(agent, closing, transport):
     def opened(place, namespace, transports=transport, **options):
         client = closing.add(JsClient(agent, place.http, namespace, transports, **options))
         client.connected()
-        if len(transports) > 1:
-            while client.state()["transport"] != "websocket":
-                time.sleep(0.02)
+        client.upgrades = len(transports) > 1
+        settled(client)
         return client
 
     return opened
@@ -134,14 +133,22 @@ def hear(client, wanted="message"):
             return args[0], args[-1]
 
 
+def settled(client):
+    """Waits until it has upgraded: in the middle of that it notices a loss only when its heartbeat fails."""
+    while client.upgrades and client.state()["transport"] != "websocket":
+        time.sleep(0.02)
+
+
 def away(relay, client):
     """The client loses its connection, and cannot come back until the relay opens again."""
+    settled(client)
     relay.close()
     client.disconnected()
 
 
 def without_warning(lose, client):
     """Connections are lost until the client notices: between two polls it has none."""
+    settled(client)
     while not client.inbox.waiting("disconnect"):
         lose()
         time.sleep(0.05)
@@ -248,6 +255,7 @@ def test_over_another_transport(server, room, come, between, transport):
     post(server, room, "one")
     hear(client)
     client.do("transports", transports=other)
+    settled(client)
     away(relay, client)
     post(server, room, "missed")
     now = back(relay, client)
