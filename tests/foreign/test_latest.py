@@ -8,6 +8,7 @@ from websockets.sync.client import connect
 
 from commands import Command
 from peers import EventStream, Native, Program, Raw, curl, history, nc, post, raw_websocket, read_frame, read_head, request, request_bytes
+from socketio_wire import Polling, Wire
 from taut import BINARY, Server
 from test_serve_udp import UDP, Device
 
@@ -353,3 +354,67 @@ def test_compressed_sockets_get_it_too(start, room, closing):
     say(speaker, room, "again and again " * 200)
     assert json.loads(socket.recv(5))["data"] == "again and again " * 200
     assert read_frame(plain) == (1, b"again and again " * 200)
+
+
+# ---- Socket.IO
+
+
+def sessions(server, closing):
+    """One session by WebSocket and one that polls."""
+    yield closing.add(Wire(server))
+    yield Polling(server)
+
+
+def test_socket_io_hears_it_without_an_offset_that_a_client_would_keep(server, room, closing):
+    heard = list(sessions(server, closing))
+    for session in heard:
+        session.enter(f"/{room},")
+    joined = closing.add(Wire(server))
+    joined.enter()
+    joined.send(f'420["join","{room}"]')
+    while not joined.packet().startswith("430"):
+        pass
+    speaker = closing.add(Native(server))
+    for number in range(5):
+        say(speaker, room, {"x": number}, event="cursor", key="ana", **{"as": "ana"})
+        speaker.ask(publish=room, data="numbered")
+        for session in heard:
+            # No order is promised between the lanes.
+            cursor, message = sorted(json.loads(events_of(session).removeprefix(f"42/{room},")) for _ in range(2))
+            assert cursor == ["cursor", {"x": number}, None]
+            assert message[:2] == ["message", "numbered"] and isinstance(message[2], str)
+        cursor, message = sorted(json.loads(events_of(joined).removeprefix("42")) for _ in range(2))
+        name, body, detail, offset = cursor
+        assert (name, body, offset) == ("cursor", {"x": number}, None)
+        assert (detail["room"], detail["lane"], detail["from"], detail["key"]) == (room, "latest", "ana", "ana") and "at" not in detail
+        assert message[1] == "numbered"
+
+
+def events_of(session):
+    """The next event; what the server says of joins and positions is passed over."""
+    while (packet := session.packet()).partition('["taut:')[1]:
+        pass
+    return packet
+
+
+def test_socket_io_says_it_by_the_verb(server, room, closing):
+    listener = member(server, room, closing)
+    for number, session in enumerate(sessions(server, closing)):
+        session.enter()
+        text = f'42{number}["publish","{room}",{{"x":{number}}},{{"lane":"latest","key":"k","event":"cursor"}}]'
+        session.send(text) if isinstance(session, Wire) else session.say(text)
+        while not (packet := session.packet()).startswith(f"43{number}"):
+            pass
+        assert json.loads(packet.removeprefix(f"43{number}")) == [{"ok": "publish", "lane": "latest"}]
+        heard = listener.message()
+        assert (heard["lane"], heard["event"], heard["key"], heard["data"]) == ("latest", "cursor", "k", {"x": number})
+
+
+def test_a_session_that_does_not_poll_gets_only_the_newest_of_each_key(server, room, closing):
+    session = Polling(server)
+    session.enter(f"/{room},")
+    speaker = closing.add(Native(server))
+    for number in range(900):
+        say(speaker, room, number, key=f"k{number % 3}")
+    said = [json.loads(events_of(session).removeprefix(f"42/{room},"))[1] for _ in range(3)]
+    assert said == [897, 898, 899]

@@ -90,7 +90,11 @@ impl Server {
         let shared = Shared {
             site,
             stop: Arc::clone(&stop),
-            limits: config.limits,
+            limits: Limits {
+                // Sessions without a socket count as well.
+                conns_max,
+                ..config.limits
+            },
             hub: config.hub,
             policies: config.policies,
             has_store: store.is_some(),

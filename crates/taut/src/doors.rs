@@ -80,6 +80,10 @@ fn doors(bound: &[Bound], files: bool) -> Vec<(&'static str, String)> {
                 "javascript",
                 format!("new WebSocket(\"ws://{bracketed}:{port}/r/lobby\")"),
             ),
+            (
+                "socket.io",
+                format!("io(\"http://{bracketed}:{port}/r/lobby\")"),
+            ),
             ("python", python(&host, port)),
             ("taut", taut(&bracketed, port)),
         ]);

@@ -333,6 +333,24 @@ pub(crate) static TABLE: &[Setting] = &[
         place: |values| Place::Usize(&mut values.config.limits.answers_bytes_max),
     },
     Setting {
+        name: "limits.datagram_bytes_max",
+        kind: Kind::Bytes(bounds(512..=65_507)),
+        doc: "One datagram that is sent; longer messages are announced, to be fetched",
+        place: |values| Place::Usize(&mut values.config.limits.datagram_bytes_max),
+    },
+    Setting {
+        name: "limits.datagram_peers_max",
+        kind: Kind::Count(bounds(1..=10_000_000)),
+        doc: "Datagram peers that may be connections, per core",
+        place: |values| Place::Usize(&mut values.config.limits.datagram_peers_max),
+    },
+    Setting {
+        name: "limits.proof_ms_max",
+        kind: Kind::Milliseconds(bounds(1_000..=DAY_MS)),
+        doc: "How long the proof of a datagram peer's address holds after its last datagram",
+        place: |values| Place::U64(&mut values.config.limits.proof_ms_max),
+    },
+    Setting {
         name: "socketio.ping_ms",
         kind: Kind::Milliseconds(bounds(100..=DAY_MS)),
         doc: "Time between two pings of a Socket.IO session",
@@ -361,24 +379,6 @@ pub(crate) static TABLE: &[Setting] = &[
         kind: Kind::Milliseconds(bounds(100..=DAY_MS)),
         doc: "Time that moving from polling to a WebSocket may take",
         place: |values| Place::U64(&mut values.config.limits.engine.upgrade_ms_max),
-    },
-    Setting {
-        name: "limits.datagram_bytes_max",
-        kind: Kind::Bytes(bounds(512..=65_507)),
-        doc: "One datagram that is sent; longer messages are announced, to be fetched",
-        place: |values| Place::Usize(&mut values.config.limits.datagram_bytes_max),
-    },
-    Setting {
-        name: "limits.datagram_peers_max",
-        kind: Kind::Count(bounds(1..=10_000_000)),
-        doc: "Datagram peers that may be connections, per core",
-        place: |values| Place::Usize(&mut values.config.limits.datagram_peers_max),
-    },
-    Setting {
-        name: "limits.proof_ms_max",
-        kind: Kind::Milliseconds(bounds(1_000..=DAY_MS)),
-        doc: "How long the proof of a datagram peer's address holds after its last datagram",
-        place: |values| Place::U64(&mut values.config.limits.proof_ms_max),
     },
     Setting {
         name: "store.disk_bytes_max",

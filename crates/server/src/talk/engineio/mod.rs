@@ -12,7 +12,7 @@ mod upgrade;
 use std::borrow::Cow;
 
 use taut_gate::Close;
-use taut_gate::http::{EngineDialect, EngineRequest, EngineWants};
+use taut_gate::http::{EngineDialect, EngineRequest, EngineWants, Problem};
 use taut_gate::socketio::Framing;
 use taut_hub::{ConnId, Farewell};
 use taut_wire::Violation;
@@ -178,6 +178,17 @@ impl Core {
                 conn.talk = Talk::Engine(Box::new(engine));
                 id
             }
+            EngineWants::Poll | EngineWants::Post if self.is_full() => {
+                let problem = Problem {
+                    retry_s: Some(10),
+                    ..Problem::new(
+                        503,
+                        "full",
+                        "the server has no room for a session now; come back later",
+                    )
+                };
+                return self.answer_problem(id, &problem);
+            }
             EngineWants::Poll | EngineWants::Post => {
                 let talk = Talk::Engine(Box::new(engine));
                 let session = self.conns.insert(Stream::Nobody, talk, self.now.mono_ms);
@@ -195,6 +206,11 @@ impl Core {
         if session != id {
             self.begin_poll(id, session);
         }
+    }
+
+    /// Whether this core has its share of all that may be open. A session that polls has no socket by which the acceptor would count it.
+    fn is_full(&self) -> bool {
+        self.conns.len() >= self.limits.conns_max.div_ceil(usize::from(self.cores))
     }
 
     fn say_open(&mut self, session: ConnId, secret: [u8; SECRET_BYTES]) {

@@ -117,24 +117,22 @@ impl Core {
         let pass = Pass::decode(auth.pass.as_deref()?, &self.sessions.seal, namespace)?;
         // A client keeps its offset for ever: one that stands before the pass is of an earlier session.
         let later = |at: Position| {
-            let is_later = at.epoch == pass.at.epoch && at.offset > pass.at.offset;
-            Start::After(if is_later { at } else { pass.at })
+            let offset = at.offset.max(pass.at.offset);
+            (at.epoch == pass.at.epoch).then_some(Start::After(Position { offset, ..at }))
         };
         let stands = match (room, &auth.offset) {
             // It has heard nothing since it came.
             (room, None) => vec![(room.cloned(), Start::After(pass.at))],
             (Some(room), Some(offset)) => {
-                vec![(Some(room.clone()), later(native::position(offset)))]
+                vec![(Some(room.clone()), later(native::position(offset))?)]
             }
             (None, Some(offset)) => {
                 let Offset(stands) = Offset::decode(offset)?;
-                let stands = stands.into_iter();
-                stands
-                    .map(|Stand { room, at }| match room {
-                        None => (None, later(at)),
-                        room => (room, Start::After(at)),
-                    })
-                    .collect()
+                let stands = stands.into_iter().map(|Stand { room, at }| match room {
+                    None => Some((None, later(at)?)),
+                    room => Some((room, Start::After(at))),
+                });
+                stands.collect::<Option<_>>()?
             }
         };
         Some((pass, stands))
