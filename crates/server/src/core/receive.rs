@@ -14,6 +14,8 @@ use crate::talk::{Step, Talk};
 
 /// How long a Conn may take to read its last answers and its farewell, in milliseconds.
 const FAREWELL_MS_MAX: u64 = 10_000;
+/// How long a session that ends waits for a poll to say so, in milliseconds.
+const LAST_POLL_MS_MAX: u64 = 2_000;
 /// Reads a Conn may have in one turn; then the others come first.
 const READS_PER_TURN: usize = 4;
 
@@ -307,8 +309,13 @@ impl Core {
         if std::mem::take(&mut conn.flags.opened) {
             self.hub(Input::Close { conn: id, farewell });
         }
-        // It may never take its last words.
-        self.set_alarm(id.slot, FAREWELL_MS_MAX);
+        // It may never take its last words; and a client that is not polling now may never poll again.
+        let patience_ms = if self.polls(id) {
+            LAST_POLL_MS_MAX
+        } else {
+            FAREWELL_MS_MAX
+        };
+        self.set_alarm(id.slot, patience_ms);
         self.touch(id.slot);
     }
 
