@@ -64,7 +64,7 @@ impl Core {
             && self
                 .conns
                 .at(slot)
-                .is_some_and(|conn| conn.talk.session().is_some());
+                .is_some_and(|conn| conn.talk.waits_for_session());
         if aborts || (event.is_error() && !event.is_readable()) {
             self.remove(slot, Farewell::Vanished);
         } else if event.is_readable() || event.is_read_closed() {

@@ -23,11 +23,17 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn new(cores: usize) -> Self {
+        Self::with(Config {
+            cores,
+            ..Config::default()
+        })
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
         let listeners = vec!["127.0.0.1:0".parse::<Listen>().unwrap()];
         let server = Server::bind(Config {
             listeners,
-            cores,
-            ..Config::default()
+            ..config
         })
         .unwrap();
         let (address, stopper) = (server.addresses()[0], server.stopper());
@@ -39,9 +45,14 @@ impl Running {
         }
     }
 
+    /// Tells it to stop.
+    pub(crate) fn begin_to_stop(&self) {
+        self.stopper.stop();
+    }
+
     /// Stops it gracefully and waits until it has ended.
     pub(crate) fn stop(mut self) {
-        self.stopper.stop();
+        self.begin_to_stop();
         self.thread.take().unwrap().join().unwrap().unwrap();
     }
 }
