@@ -11,6 +11,7 @@ use hdrhistogram::Histogram;
 use crate::crowd::{Crowd, News};
 use crate::dialect::Dialect;
 use crate::failure::{Failure, Kind};
+use crate::pace::{Clockwork, Pace, nanoseconds};
 use crate::payload::{Form, Label};
 use crate::verify::{Judgement, Sequence, Tally};
 
@@ -20,15 +21,6 @@ const FLIGHT_MAX: u64 = 1 << 18;
 const LINGER: Duration = Duration::from_millis(100);
 /// The longest latency that is told apart, in nanoseconds.
 const LATENCY_NS_MAX: u64 = 600_000_000_000;
-
-/// When messages are published.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Pace {
-    /// So many of each source are in flight.
-    Window(usize),
-    /// So many a second, of all sources together, in turn.
-    Rate(f64),
-}
 
 /// Who publishes, and to how many.
 struct Source {
@@ -78,14 +70,6 @@ pub(crate) struct Outcome {
     pub(crate) time: Duration,
     /// How late the generator itself published at worst, in nanoseconds.
     pub(crate) late_ns_max: u64,
-}
-
-/// When messages are due at a fixed rate. All that are due within the time are published, however late that is noticed.
-struct Clockwork {
-    begun_ns: u64,
-    interval_s: f64,
-    done: u32,
-    left: u32,
 }
 
 /// See the [module](self).
@@ -376,39 +360,8 @@ impl Load {
     }
 }
 
-impl Clockwork {
-    fn new(pace: Pace, time: Duration) -> Self {
-        let rate = match pace {
-            Pace::Window(_) => 0.0,
-            Pace::Rate(rate) => rate,
-        };
-        let interval_s = 1.0 / rate;
-        let due_s = |number: u32| f64::from(number) * interval_s;
-        let mut left = 0;
-        while left < u32::MAX && due_s(left) < time.as_secs_f64() {
-            left += 1;
-        }
-        Self {
-            begun_ns: 0,
-            interval_s,
-            done: 0,
-            left,
-        }
-    }
-
-    /// When the next message is due.
-    fn due_ns(&self) -> u64 {
-        let due_s = f64::from(self.done) * self.interval_s;
-        self.begun_ns + nanoseconds(Duration::from_secs_f64(due_s))
-    }
-}
-
 /// An empty histogram of latencies.
 pub(crate) fn histogram() -> Result<Histogram<u64>, Failure> {
     Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3)
         .map_err(|error| Failure::new(Kind::Failure, error))
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -8,7 +8,7 @@ use crate::args::{
 };
 use crate::dialect::{Dialect, Door, Template};
 use crate::failure::{Failure, Kind};
-use crate::load::Pace;
+use crate::pace::Pace;
 use crate::payload::Form;
 use crate::process::Process;
 use crate::scenario::{Scene, Terms};

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::table::times;
 use super::{Cell, Report, Row, Spread};
-use crate::load::Pace;
+use crate::pace::Pace;
 use crate::scenario::{Round, Scene};
 
 const QUANTILES: [(&str, f64); 6] = [

@@ -11,7 +11,7 @@ pub(crate) use table::table;
 
 use hdrhistogram::Histogram;
 
-use crate::load::Pace;
+use crate::pace::Pace;
 use crate::scenario::{Round, Scene};
 use crate::verify::Tally;
 
