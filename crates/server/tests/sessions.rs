@@ -480,6 +480,40 @@ fn an_offset_that_names_a_room_twice_shows_it_once() {
 }
 
 #[test]
+fn a_poll_brings_as_much_as_it_may() {
+    let server = Running::new(1);
+    let target = polling(server.address);
+    assert_eq!(say(server.address, &target, "40/den,"), "ok");
+    assert!(poll(server.address, &target).starts_with("40/den,"));
+    let message = "x".repeat(1_000);
+    for _ in 0..100 {
+        post(server.address, "den", &message);
+    }
+    let payload = poll(server.address, &target);
+    assert!(payload.len() > 60_000, "{} bytes", payload.len());
+    let rest = poll(server.address, &target);
+    let count = payload.split('\u{1e}').count() + rest.split('\u{1e}').count();
+    assert_eq!(count, 100);
+}
+
+#[test]
+fn no_session_begins_while_the_server_stops() {
+    let server = Running::new(1);
+    let whole = get("/socket.io/?EIO=4&transport=polling", "");
+    let (first, second) = whole.split_at(whole.len() - 2);
+    let mut late = Raw::new(server.address);
+    late.send(first);
+    let mut wire = Wire::new(server.address);
+    wire.enter("/den,", "");
+    server.begin_to_stop();
+    wire.until("42/den,[\"taut:bye\"");
+    late.send(second);
+    let (head, _) = late.answer();
+    assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+    server.stop();
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_body_that_comes_with_the_end_of_its_connection_is_heard() {
     let server = Running::new(1);

@@ -7,9 +7,9 @@ use taut_gate::socketio::{
     NOWHERE, OFFSET_ROOMS_MAX, Offset, Stand, View as Shown, Way, encode_event, encode_gap,
 };
 use taut_hub::{ConnId, Lane, Message, Position, RoomId};
-use taut_wire::engineio;
 
 use super::super::Talk;
+use super::super::engineio::push_packets;
 use crate::core::Core;
 
 impl Core {
@@ -168,10 +168,11 @@ impl Core {
             return;
         }
         let out = conn.answers();
-        if polls && !out.is_empty() {
-            out.push(engineio::SEPARATOR);
+        if polls {
+            push_packets(out, packets);
+        } else {
+            out.extend_from_slice(packets);
         }
-        out.extend_from_slice(packets);
         self.touch(id.slot);
     }
 
