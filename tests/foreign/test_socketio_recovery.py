@@ -308,6 +308,25 @@ def test_after_a_restart_of_the_server(start, tmp_path, room, come, between, sto
     assert client.heard() == []
 
 
+def test_after_a_restart_in_a_room_where_nothing_was_ever_said(start, tmp_path, room, come, between):
+    port, data = free_port(), str(tmp_path / "data")
+    server = start(DURABLE, ["--data", data], port=port)
+    relay = between(server)
+    client = come(relay, f"/r/{room}")
+    before = client.state()
+    away(relay, client)
+    server.stop()
+    server = start(DURABLE, ["--data", data], port=port)
+    post(server, room, "the first of all")
+    now = back(relay, client)
+    # Nothing was kept of the room, so its numbering may have begun anew. Then that is told.
+    assert now["recovered"] is (now["pid"] == before["pid"])
+    if now["recovered"]:
+        assert hear(client)[0] == "the first of all"
+    post(server, room, "the second")
+    assert hear(client)[0] == "the second"
+
+
 def test_a_server_that_stops_is_come_back_to(start, tmp_path, room, come):
     """The client is connected while its server goes down."""
     port, data = free_port(), str(tmp_path / "data")
@@ -584,6 +603,56 @@ def test_the_lobby_is_recovered_too(server, room, come, between):
     post(server, "lobby", "missed", query=f"?event={event}")
     assert_recovered(before, back(relay, client))
     assert hear(client, event)[0] == "missed"
+
+
+def test_several_rooms_after_a_restart_of_the_server(start, tmp_path, room, come, between):
+    port, data = free_port(), str(tmp_path / "data")
+    server = start(DURABLE, ["--data", data], port=port)
+    relay = between(server)
+    post(server, "lobby", "something is kept of it")
+    client = come(relay, "/")
+    before = client.state()
+    rooms = [f"{room}/{name}" for name in "abc"]
+    for one in rooms:
+        assert client.ask("join", one)["ok"] == "join"
+        post(server, one, f"before in {one}", query="?event=tick")
+        assert hear_in(client, "tick") == (one, f"before in {one}")
+    away(relay, client)
+    for one in rooms:
+        post(server, one, f"old in {one}", query="?event=tick")
+    server.kill()
+    server = start(DURABLE, ["--data", data], port=port)
+    for one in rooms:
+        post(server, one, f"new in {one}", query="?event=tick")
+    assert_recovered(before, back(relay, client))
+    heard = [hear_in(client, "tick") for _ in range(2 * len(rooms))]
+    for one in rooms:
+        assert [text for where, text in heard if where == one] == [f"old in {one}", f"new in {one}"]
+    for one in rooms:
+        post(server, one, "live", query="?event=tick")
+        assert hear_in(client, "tick") == (one, "live")
+    assert [name for name, _ in client.heard() if name == "tick"] == []
+
+
+def test_what_was_joined_last_is_kept(server, room, come, between):
+    """The place that the client holds names every room that it is in, also one in which nothing was said since."""
+    relay = between(server)
+    client = come(relay, "/")
+    before = client.state()
+    client.ask("join", f"{room}/old")
+    post(server, f"{room}/old", "x", query="?event=tick")
+    hear(client, "tick")
+    client.ask("join", f"{room}/new")
+    client.ask("leave", f"{room}/old")
+    hear(client, "taut:left")
+    away(relay, client)
+    post(server, f"{room}/old", "left", query="?event=tick")
+    post(server, f"{room}/new", "joined", query="?event=tick")
+    assert_recovered(before, back(relay, client))
+    assert hear_in(client, "tick") == (f"{room}/new", "joined")
+    post(server, f"{room}/old", "still left", query="?event=tick")
+    post(server, f"{room}/new", "the end", query="?event=tick")
+    assert hear_in(client, "tick") == (f"{room}/new", "the end")
 
 
 @pytest.mark.parametrize(("count", "kept"), [(15, True), (40, False)], ids=["15 besides the lobby", "40"])

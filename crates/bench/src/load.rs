@@ -16,6 +16,8 @@ use crate::verify::{Judgement, Sequence, Tally};
 
 /// Messages of one source that an open loop has under way at most; a server that is further behind does not keep up.
 const FLIGHT_MAX: usize = 1 << 16;
+/// Silence behind the last message after which nothing more is expected.
+const LINGER: Duration = Duration::from_millis(100);
 /// The longest latency that is told apart, in nanoseconds.
 const LATENCY_NS_MAX: u64 = 600_000_000_000;
 
@@ -181,17 +183,7 @@ impl Load {
                 _ => {}
             }
             let delivered = self.tally.delivered + self.tally.duplicated;
-            crowd.turn(&mut |index, news| match news {
-                News::Heard(dialect, unit) => {
-                    // One look for all that one read brought.
-                    if std::mem::replace(&mut self.looked_for, index) != index {
-                        self.look_at_clock();
-                    }
-                    self.hear(index, dialect, unit);
-                    Ok(())
-                }
-                News::Ended(gone) => Err(gone.into()),
-            })?;
+            self.listen(crowd)?;
             if self.tally.delivered + self.tally.duplicated != delivered || self.under_way == 0 {
                 heard_ns = self.now_ns;
                 progress(&self.tally);
@@ -200,14 +192,42 @@ impl Load {
                 break;
             }
         }
-        self.now_ns = self.look_at_clock();
+        let time_ns = self.look_at_clock() - begun_ns;
+        self.linger(crowd)?;
         Ok(Outcome {
             tally: std::mem::take(&mut self.tally),
             echoes: std::mem::take(&mut self.echoes),
             latency_ns: std::mem::replace(&mut self.latency_ns, histogram()?),
-            time: Duration::from_nanos(self.now_ns - begun_ns),
+            time: Duration::from_nanos(time_ns),
             late_ns_max,
         })
+    }
+
+    /// Takes in what has come; says whether anything has.
+    fn listen(&mut self, crowd: &mut Crowd) -> Result<bool, Failure> {
+        let count = crowd.turn(&mut |index, news| match news {
+            News::Heard(dialect, unit) => {
+                // One look for all that one read brought.
+                if std::mem::replace(&mut self.looked_for, index) != index {
+                    self.look_at_clock();
+                }
+                self.hear(index, dialect, unit);
+                Ok(())
+            }
+            News::Ended(gone) => Err(gone.into()),
+        })?;
+        Ok(count > 0)
+    }
+
+    /// Everything is there; but what comes twice, or where it does not belong, may still be under way.
+    fn linger(&mut self, crowd: &mut Crowd) -> Result<(), Failure> {
+        let mut heard_ns = self.now_ns;
+        while self.look_at_clock().saturating_sub(heard_ns) < nanoseconds(LINGER) {
+            if self.listen(crowd)? {
+                heard_ns = self.now_ns;
+            }
+        }
+        Ok(())
     }
 
     /// Publishes what the window allows, one call for each message, as independent publishers would.

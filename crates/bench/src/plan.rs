@@ -6,7 +6,7 @@ use crate::args::{
     ChurnArgs, EchoArgs, FanoutArgs, FloorArgs, IdleArgs, MessageArgs, RoomsArgs, Scenario,
     SubjectArgs,
 };
-use crate::dialect::{Door, Template};
+use crate::dialect::{Dialect, Door, Template};
 use crate::failure::{Failure, Kind};
 use crate::load::Pace;
 use crate::payload::Form;
@@ -54,9 +54,14 @@ impl Plan {
         if args.no_floor || (args.url.is_some() && args.server_pid.is_none()) {
             scenes.iter_mut().for_each(|(_, floors)| floors.clear());
         }
+        let subjects = subjects(args, echo)?;
+        for subject in &subjects {
+            // What is wrong with a template is said before anything starts.
+            Dialect::member(subject.door, &terms.room, &terms.template)?;
+        }
         Ok(Self {
             scenes,
-            subjects: subjects(args, echo)?,
+            subjects,
             terms,
         })
     }

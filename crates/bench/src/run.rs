@@ -78,7 +78,7 @@ fn play(plan: &Plan, run: &RunArgs) -> Result<Report, Failure> {
         });
     }
     Ok(Report {
-        command: std::env::args().collect::<Vec<_>>().join(" "),
+        command: command_line(),
         payload_bytes: plan.terms.form.bytes(),
         cells,
     })
@@ -106,4 +106,16 @@ impl Row {
             rounds: Vec::new(),
         }
     }
+}
+
+/// The command line as one would type it.
+fn command_line() -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=,@%+".contains(&byte);
+    let words = std::env::args().map(|word| {
+        if !word.is_empty() && word.bytes().all(plain) {
+            return word;
+        }
+        format!("'{}'", word.replace('\'', "'\\''"))
+    });
+    words.collect::<Vec<_>>().join(" ")
 }

@@ -81,6 +81,7 @@ impl Scene {
         terms: &Terms,
         progress: &mut Progress,
     ) -> Result<Round, Failure> {
+        limits::check_files(self.conns() + 1, None)?;
         let running = Running::start(subject, self.conns(), terms.pins)?;
         limits::check_files(self.conns() + 1, running.process)?;
         match self {

@@ -72,6 +72,7 @@ pub(super) fn bars(title: &str, bars: &[Bar]) -> String {
 pub(super) fn latencies(title: &str, lines: &[(String, Histogram<u64>)]) -> String {
     const HEIGHT: f64 = 300.0;
     const LEFT: f64 = 80.0;
+    const RIGHT: f64 = 40.0;
     const BOTTOM: f64 = 30.0;
     const LEGEND: f64 = 22.0;
     /// The last share is 1 - 10^-5.
@@ -83,7 +84,7 @@ pub(super) fn latencies(title: &str, lines: &[(String, Histogram<u64>)]) -> Stri
         .unwrap_or(1);
     let greatest = lines.iter().map(|(_, line)| line.max()).max().unwrap_or(1);
     let (low, high) = (least.ilog10(), greatest.max(1).ilog10() + 1);
-    let x = |nines: f64| LEFT + nines / NINES * (WIDTH - LEFT - 20.0);
+    let x = |nines: f64| LEFT + nines / NINES * (WIDTH - LEFT - RIGHT);
     let y = |ns: f64| {
         let share = (ns.max(1.0).log10() - f64::from(low)) / f64::from(high - low);
         HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - 12.0)
@@ -91,7 +92,7 @@ pub(super) fn latencies(title: &str, lines: &[(String, Histogram<u64>)]) -> Stri
     let mut out = open(title, HEIGHT + LEGEND * lines.len() as f64);
     for power in low..=high {
         let ns = 10_u64.saturating_pow(power);
-        let (at, right) = (y(ns as f64), WIDTH - 20.0);
+        let (at, right) = (y(ns as f64), WIDTH - RIGHT);
         let _ = write!(
             out,
             "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{right:.1}\"/>"

@@ -12,16 +12,32 @@ pub(crate) fn table(report: &Report) -> String {
     tables.join("\n")
 }
 
+/// Padded, so that it reads as a table on a terminal as well.
 fn one(cell: &Cell) -> String {
     let columns = columns(cell);
-    let line = |values: Vec<String>| format!("| {} |\n", values.join(" | "));
+    let mut lines: Vec<Vec<String>> = vec![columns.iter().map(|(name, _)| name.clone()).collect()];
+    lines.extend(
+        cell.rows
+            .iter()
+            .map(|row| columns.iter().map(|(_, value)| value(row)).collect()),
+    );
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
+    let widths: Vec<usize> = (0..columns.len())
+        .map(|column| width(column).unwrap_or(0))
+        .collect();
     let mut out = format!("{}\n\n", cell.scene.title());
-    out.push_str(&line(
-        columns.iter().map(|(name, _)| name.clone()).collect(),
-    ));
-    out.push_str(&format!("|{}\n", "---|".repeat(columns.len())));
-    for row in &cell.rows {
-        out.push_str(&line(columns.iter().map(|(_, value)| value(row)).collect()));
+    for (number, line) in lines.iter().enumerate() {
+        for (value, width) in line.iter().zip(&widths) {
+            let padding = " ".repeat(width - value.chars().count());
+            out.push_str(&format!("| {value}{padding} "));
+        }
+        out.push_str("|\n");
+        if number == 0 {
+            widths
+                .iter()
+                .for_each(|width| out.push_str(&format!("|{}", "-".repeat(width + 2))));
+            out.push_str("|\n");
+        }
     }
     out
 }
@@ -43,16 +59,13 @@ pub(super) fn columns(cell: &Cell) -> Vec<Column<'_>> {
         return columns;
     }
     let cpu = |row: &Row| spread(row.spread(Round::cpu_us), 3);
-    let user = |row: &Row| spread(row.spread(|round| round.user_us), 3);
-    let system = |row: &Row| spread(row.spread(|round| round.system_us), 3);
-    let batch = |row: &Row| spread(row.spread(|round| round.batch), 1);
-    let rate = |row: &Row| spread(row.spread(|round| Some(round.per_second() / 1e3)), 1);
+    let batch = |row: &Row| median(row.spread(|round| round.batch), 1);
+    let rate = |row: &Row| median(row.spread(|round| Some(round.per_second() / 1e3)), 1);
     columns.push(column(
         &format!("CPU µs per {}", cell.scene.unit()),
         Box::new(cpu),
     ));
-    columns.push(column("user", Box::new(user)));
-    columns.push(column("system", Box::new(system)));
+    columns.push(column("user + system", Box::new(parts)));
     columns.push(ratio);
     if cell.scene.pace().is_some() {
         columns.push(column("messages per write", Box::new(batch)));
@@ -82,8 +95,23 @@ pub(super) fn times(cell: &Cell, row: &Row) -> Option<Spread> {
     row.times(first)
 }
 
+fn parts(row: &Row) -> String {
+    let user = median(row.spread(|round| round.user_us), 3);
+    let system = median(row.spread(|round| round.system_us), 3);
+    format!("{user} + {system}")
+}
+
+fn median(spread: Option<Spread>, digits: usize) -> String {
+    spread.map_or_else(
+        || "-".into(),
+        |spread| format!("{:.digits$}", spread.median),
+    )
+}
+
+/// The spread says nothing where there was one round.
 fn spread(spread: Option<Spread>, digits: usize) -> String {
     match spread {
+        Some(Spread { median, min, max }) if min == max => format!("{median:.digits$}"),
         Some(Spread { median, min, max }) => {
             format!("{median:.digits$} ({min:.digits$}–{max:.digits$})")
         }

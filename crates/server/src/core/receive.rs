@@ -23,12 +23,6 @@ impl Core {
     /// Takes in a socket from the acceptor.
     pub(super) fn welcome(&mut self, newcomer: Newcomer) {
         let Newcomer { stream, speaks } = newcomer;
-        if let Err(error) = stream.prepare() {
-            tracing::debug!(%error, "a connection ended before it was served");
-            self.count
-                .fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
-            return;
-        }
         let talk = Talk::begin(speaks);
         let id = self.conns.insert(stream, talk, self.now.mono_ms);
         if let Err(error) = self.register(id.slot, Interest::READABLE, false) {
@@ -304,10 +298,14 @@ impl Core {
             return;
         };
         conn.flags.closing = true;
-        conn.flags.paused = false;
+        let unread = std::mem::take(&mut conn.flags.paused) || conn.flags.choked;
         conn.input = Vec::new();
         if std::mem::take(&mut conn.flags.opened) {
             self.hub(Input::Close { conn: id, farewell });
+        }
+        if unread {
+            // What the pause left in the socket, or its end, would not be told again.
+            self.ready_again(id.slot);
         }
         // It may never take its last words; and a client that is not polling now may never poll again.
         let patience_ms = if self.polls(id) {
