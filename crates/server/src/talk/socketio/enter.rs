@@ -64,11 +64,11 @@ impl Core {
         };
         self.open(id);
         if let (Some(name), Some(conn)) = (&auth.name, self.conns.find(id)) {
-            conn.name = Some(Arc::clone(name));
+            conn.name.set(name);
         }
-        let name = self.name_of(id);
+        let name = self.name_once(id);
         let pass = self.recoverable(&auth, namespace, room.as_ref());
-        let name_of_namespace: Arc<str> = namespace.into();
+        let name_of_namespace = self.sessions.shared_namespace(namespace);
         let (pass, stands) = match pass {
             Some((pass, stands)) => (Some(pass), stands),
             None => (None, vec![(room.clone(), auth.start)]),
@@ -80,6 +80,7 @@ impl Core {
         let Some(socketio) = self.socketio(id) else {
             return Step::More;
         };
+        socketio.namespaces.reserve_exact(1);
         socketio.namespaces.push(Namespace {
             name: Arc::clone(&name_of_namespace),
             room,
@@ -209,6 +210,7 @@ impl Core {
         recovery: Recovery,
         state: Option<Vec<Arc<Message>>>,
     ) {
+        let room_name = self.shard.shared_name(room_name);
         let Some(socketio) = self.socketio(id) else {
             return;
         };
@@ -234,6 +236,7 @@ impl Core {
             (false, true) => Way::Lobby,
             (false, false) => Way::Joined,
         };
+        socketio.views.reserve_exact(1);
         socketio.views.push(View {
             room,
             name: room_name,
