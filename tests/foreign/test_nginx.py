@@ -8,6 +8,7 @@ from websockets.sync.client import connect
 
 from nginx import Nginx
 from peers import post
+from socketio_clients import TRANSPORTS, Agent, JsClient
 
 
 @pytest.fixture
@@ -39,3 +40,27 @@ def test_an_event_stream_through_nginx_comes_at_once(server, nginx, room):
         next(line for line in lines if line.startswith("id"))
         post(server, room, "live")
         assert next(line for line in lines if line.startswith("data")) == "data: live"
+
+
+@pytest.fixture(scope="module")
+def agent():
+    running = Agent("node", "latest")
+    yield running
+    running.close()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_socket_io_through_nginx(server, nginx, room, agent, closing, transport):
+    options = {"path": "/proxy/socket.io/"}
+    one = closing.add(JsClient(agent, nginx.http, f"/r/{room}", TRANSPORTS[transport], **options))
+    other = closing.add(JsClient(agent, nginx.http, f"/r/{room}", TRANSPORTS[transport], **options))
+    before = one.connected()
+    other.connected()
+    at = one.ask("file", "from behind nginx", {"blob": bytes(100_000)})["at"]
+    assert other.event() == ("file", ["from behind nginx", {"blob": bytes(100_000)}, at])
+    post(server, room, "from curl")
+    assert one.event()[1][0] == other.event()[1][0] == "from curl"
+    one.drop()
+    one.disconnected()
+    now = one.connected()
+    assert (now["recovered"], now["id"]) == (True, before["id"])

@@ -319,6 +319,25 @@ def test_presence_is_told_to_who_asks_for_it(come, server, room, closing):
             return
 
 
+def test_a_namespace_is_entered_as_one_likes(come, server, room):
+    positions = [post(server, room, f"message {number}") for number in range(5)]
+    assert hear(come(f"/r/{room}", auth={"rewind": 1})) == ("message", ["message 4"], positions[4])
+    late = come(f"/r/{room}", auth={"since": positions[1], "token": "the application's own"})
+    assert [hear(late)[2] for _ in range(3)] == positions[2:]
+    assert request(server, "PUT", f"/r/{room}?key=k", body="v").status in (200, 201, 204)
+    name, args = come(f"/r/{room}", auth={"state": True}).event()
+    assert name == "taut:state" and args[0][0]["key"] == "k"
+
+
+def test_the_end_of_a_key(come, server, room, closing):
+    ana, native = come(f"/r/{room}"), closing.add(Native(server))
+    native.ask(set=room, key="k", data="v")
+    assert hear(ana)[:2] == ("message", ["v"])
+    native.ask(delete=room, key="k")
+    name, args = ana.event()
+    assert (name, args[0]) == ("taut:deleted", {"key": "k"})
+
+
 def test_names_in_every_script(come, server, room):
     deep = f"{room}/züge ✓"
     ana = come(f"/r/{room}/z%C3%BCge%20%E2%9C%93")

@@ -1,10 +1,11 @@
 """No sticky sessions: requests of one Socket.IO session come by connections that land on any core, and it makes no difference."""
 
 import json
+import time
 
 import pytest
 
-from peers import post, request, request_bytes
+from peers import Raw, post, read_head, request, request_bytes
 from socketio_clients import TRANSPORTS, Agent, JsClient, PythonClient
 from socketio_wire import POLLING, Polling, Wire, assert_refused
 
@@ -130,6 +131,61 @@ def test_many_requests_on_one_connection(server, room, closing):
         post(server, room, str(number))
         assert f'["message","{number}","' in raw.response().body.decode()
         raw.send(request_bytes(server, "GET", session.target))
+
+
+@pytest.mark.parametrize("how", ["in pieces", "in chunks", "by permission"])
+def test_bodies_that_come_slowly(server, room, closing, how):
+    listener = Polling(server)
+    listener.enter(f"/{room},")
+    raw = closing.add(Raw(server))
+    for number in range(3 * CORES):
+        session = Polling(server)
+        session.enter(f"/{room},")
+        whole = f'42/{room},["n",{number},"{"x" * 5000}"]'.encode()
+        head = f"POST {session.target} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+        pieces = [whole[:10], whole[10:3000], whole[3000:-1], whole[-1:]]
+        if how == "in chunks":
+            raw.send(head + "Transfer-Encoding: chunked\r\n\r\n")
+            pieces = [f"{len(piece):x}\r\n".encode() + piece + b"\r\n" for piece in pieces] + [b"0\r\n\r\n"]
+        elif how == "by permission":
+            raw.send(head + f"Content-Length: {len(whole)}\r\nExpect: 100-continue\r\n\r\n")
+            assert read_head(raw).status == 100
+        else:
+            raw.send(head + f"Content-Length: {len(whole)}\r\n\r\n")
+        for piece in pieces:
+            time.sleep(0.003)
+            raw.send(piece)
+        answer = raw.response()
+        assert (answer.status, answer.body) == (200, b"ok"), answer
+        assert heard(listener, 1) == [number]
+
+
+def test_requests_of_several_sessions_in_one_write(server, room, closing):
+    """A proxy may send them all by one connection, one behind the other, whatever core each session lives on."""
+    sessions = [Polling(server) for _ in range(3 * CORES)]
+    for session in sessions:
+        session.enter(f"/{room},")
+    raw = closing.add(Raw(server))
+    for number in range(5):
+        raw.send(b"".join(request_bytes(server, "POST", session.target, body=f'42/{room},["n",{index},{number}]') for index, session in enumerate(sessions)))
+        for _ in sessions:
+            answer = raw.response()
+            assert (answer.status, answer.body) == (200, b"ok")
+    expected = {(index, number) for index in range(len(sessions)) for number in range(5)}
+    came = [set() for _ in sessions]
+    while any(len(one) < len(expected) - 5 for one in came):
+        open_ones = [index for index, one in enumerate(came) if len(one) < len(expected) - 5]
+        raw.send(b"".join(request_bytes(server, "GET", sessions[index].target) for index in open_ones))
+        for index in open_ones:
+            answer = raw.response()
+            assert answer.status == 200, answer
+            for packet in answer.body.decode().split("\x1e"):
+                name, speaker, number, _ = json.loads(packet.split(",", 1)[1])
+                assert name == "n" and (speaker, number) not in came[index]
+                came[index].add((speaker, number))
+    for index, one in enumerate(came):
+        assert one == {pair for pair in expected if pair[0] != index}
+    assert raw.send(request_bytes(server, "GET", f"/r/{room}?who")).response().json()["count"] == len(sessions), "and other requests pass in between"
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

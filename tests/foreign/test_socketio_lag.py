@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from peers import Native, frame, history, post, request
+from peers import Native, Raw, frame, post, request, request_bytes
 from socketio_clients import TRANSPORTS, Agent, JsClient
 from socketio_wire import Polling, Wire
 
@@ -172,6 +172,24 @@ def test_answers_to_a_client_that_does_not_read_are_bounded(start, room, closing
             sent += len(question)
     assert server.resident_bytes() - before < 24 * MIB
     server.assert_healthy()
+
+
+def test_answers_wait_until_they_are_polled_for(start, room, closing):
+    server = start(arguments=["--memory"])
+    for _ in range(17):
+        post(server, room, "x" * 60_000)
+    session, count = Polling(server), 300
+    session.enter()
+    before = server.resident_bytes()
+    question = f'420["history","{room}",{{"rewind":1000}}]'
+    raw = closing.add(Raw(server)).send(request_bytes(server, "POST", session.target, body="\x1e".join([question] * count)))
+    raw.quiet(1)  # the rest of the body is not taken before the first answers are
+    assert server.resident_bytes() - before < 24 * MIB
+    answers = 0
+    while answers < count:
+        answers += session.packet().startswith("430[")
+    answer = raw.response()
+    assert (answer.status, answer.body) == (200, b"ok")
 
 
 # ---- volatile

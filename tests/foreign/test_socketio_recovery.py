@@ -112,9 +112,8 @@ def come(agent, closing, transport):
     def opened(place, namespace, transports=transport, **options):
         client = closing.add(JsClient(agent, place.http, namespace, transports, **options))
         client.connected()
-        if len(transports) > 1:
-            while client.state()["transport"] != "websocket":
-                time.sleep(0.02)
+        client.upgrades = len(transports) > 1
+        settled(client)
         return client
 
     return opened
@@ -134,14 +133,22 @@ def hear(client, wanted="message"):
             return args[0], args[-1]
 
 
+def settled(client):
+    """Waits until it has upgraded: in the middle of that it notices a loss only when its heartbeat fails."""
+    while client.upgrades and client.state()["transport"] != "websocket":
+        time.sleep(0.02)
+
+
 def away(relay, client):
     """The client loses its connection, and cannot come back until the relay opens again."""
+    settled(client)
     relay.close()
     client.disconnected()
 
 
 def without_warning(lose, client):
     """Connections are lost until the client notices: between two polls it has none."""
+    settled(client)
     while not client.inbox.waiting("disconnect"):
         lose()
         time.sleep(0.05)
@@ -194,7 +201,7 @@ def test_nothing_received_before_is_no_obstacle(server, room, come, between):
     assert client.heard() == []
 
 
-def test_what_the_client_itself_said_is_no_obstacle_and_does_not_come_back(server, room, come, between):
+def test_what_the_client_itself_said_does_not_come_back(server, room, come, between):
     relay = between(server)
     client = come(relay, f"/r/{room}")
     before = client.state()
@@ -203,8 +210,27 @@ def test_what_the_client_itself_said_is_no_obstacle_and_does_not_come_back(serve
     away(relay, client)
     post(server, room, "theirs")
     assert_recovered(before, back(relay, client))
-    # Whoever resumes by a position gets what lies behind it, at any door; what it heard of itself before is not certain to be left out.
-    assert hear(client)[0] == "theirs"
+    client.ask("mine", "again")
+    post(server, room, "the end")
+    assert [client.event()[1][0] for _ in range(2)] == ["theirs", "the end"]
+
+
+def test_what_has_no_position_is_no_obstacle(server, room, come, between):
+    """The lane `latest`: nothing is numbered, so nothing is recovered, and the place in the room stays what it was."""
+    relay = between(server)
+    client, other = come(relay, f"/r/{room}"), come(server, "/")
+    before = client.state()
+    post(server, room, "numbered")
+    hear(client)
+    for number in range(3):
+        answer = other.ask("publish", room, {"x": number}, {"event": "cursor", "lane": "latest", "key": "ana"})
+        assert answer["ok"] == "publish" and "at" not in answer
+        assert client.event() == ("cursor", [{"x": number}, None])
+    away(relay, client)
+    other.ask("publish", room, {"x": 9}, {"event": "cursor", "lane": "latest", "key": "ana"})
+    post(server, room, "missed")
+    assert_recovered(before, back(relay, client))
+    assert hear(client)[0] == "missed"
 
 
 def test_a_long_quiet_time_is_no_obstacle(start, room, come, between):
@@ -248,6 +274,7 @@ def test_over_another_transport(server, room, come, between, transport):
     post(server, room, "one")
     hear(client)
     client.do("transports", transports=other)
+    settled(client)
     away(relay, client)
     post(server, room, "missed")
     now = back(relay, client)
@@ -279,6 +306,25 @@ def test_after_a_restart_of_the_server(start, tmp_path, room, come, between, sto
     post(server, room, "live")
     assert hear(client)[0] == "live"
     assert client.heard() == []
+
+
+def test_after_a_restart_in_a_room_where_nothing_was_ever_said(start, tmp_path, room, come, between):
+    port, data = free_port(), str(tmp_path / "data")
+    server = start(DURABLE, ["--data", data], port=port)
+    relay = between(server)
+    client = come(relay, f"/r/{room}")
+    before = client.state()
+    away(relay, client)
+    server.stop()
+    server = start(DURABLE, ["--data", data], port=port)
+    post(server, room, "the first of all")
+    now = back(relay, client)
+    # Nothing was kept of the room, so its numbering may have begun anew. Then that is told.
+    assert now["recovered"] is (now["pid"] == before["pid"])
+    if now["recovered"]:
+        assert hear(client)[0] == "the first of all"
+    post(server, room, "the second")
+    assert hear(client)[0] == "the second"
 
 
 def test_a_server_that_stops_is_come_back_to(start, tmp_path, room, come):
@@ -557,6 +603,76 @@ def test_the_lobby_is_recovered_too(server, room, come, between):
     post(server, "lobby", "missed", query=f"?event={event}")
     assert_recovered(before, back(relay, client))
     assert hear(client, event)[0] == "missed"
+
+
+def test_several_rooms_after_a_restart_of_the_server(start, tmp_path, room, come, between):
+    port, data = free_port(), str(tmp_path / "data")
+    server = start(DURABLE, ["--data", data], port=port)
+    relay = between(server)
+    post(server, "lobby", "something is kept of it")
+    client = come(relay, "/")
+    before = client.state()
+    rooms = [f"{room}/{name}" for name in "abc"]
+    for one in rooms:
+        assert client.ask("join", one)["ok"] == "join"
+        post(server, one, f"before in {one}", query="?event=tick")
+        assert hear_in(client, "tick") == (one, f"before in {one}")
+    away(relay, client)
+    for one in rooms:
+        post(server, one, f"old in {one}", query="?event=tick")
+    server.kill()
+    server = start(DURABLE, ["--data", data], port=port)
+    for one in rooms:
+        post(server, one, f"new in {one}", query="?event=tick")
+    assert_recovered(before, back(relay, client))
+    heard = [hear_in(client, "tick") for _ in range(2 * len(rooms))]
+    for one in rooms:
+        assert [text for where, text in heard if where == one] == [f"old in {one}", f"new in {one}"]
+    for one in rooms:
+        post(server, one, "live", query="?event=tick")
+        assert hear_in(client, "tick") == (one, "live")
+    assert [name for name, _ in client.heard() if name == "tick"] == []
+
+
+def test_what_was_joined_last_is_kept(server, room, come, between):
+    """The place that the client holds names every room that it is in, also one in which nothing was said since."""
+    relay = between(server)
+    client = come(relay, "/")
+    before = client.state()
+    client.ask("join", f"{room}/old")
+    post(server, f"{room}/old", "x", query="?event=tick")
+    hear(client, "tick")
+    client.ask("join", f"{room}/new")
+    client.ask("leave", f"{room}/old")
+    hear(client, "taut:left")
+    away(relay, client)
+    post(server, f"{room}/old", "left", query="?event=tick")
+    post(server, f"{room}/new", "joined", query="?event=tick")
+    assert_recovered(before, back(relay, client))
+    assert hear_in(client, "tick") == (f"{room}/new", "joined")
+    post(server, f"{room}/old", "still left", query="?event=tick")
+    post(server, f"{room}/new", "the end", query="?event=tick")
+    assert hear_in(client, "tick") == (f"{room}/new", "the end")
+
+
+@pytest.mark.parametrize(("count", "kept"), [(15, True), (40, False)], ids=["15 besides the lobby", "40"])
+def test_as_many_rooms_as_a_place_holds(server, room, come, between, count, kept):
+    relay = between(server)
+    client = come(relay, "/")
+    before = client.state()
+    rooms = [f"{room}/{number}" for number in range(count)]
+    for one in rooms:
+        assert client.ask("join", one)["ok"] == "join"
+    post(server, rooms[-1], "x", query="?event=tick")
+    hear(client, "tick")
+    away(relay, client)
+    post(server, rooms[0], "missed", query="?event=tick")
+    now = back(relay, client)
+    if kept:
+        assert_recovered(before, now)
+        assert hear_in(client, "tick") == (rooms[0], "missed")
+    else:
+        assert_new(before, now)
 
 
 def test_of_several_rooms_one_that_lost_something_makes_a_new_session(start, room, come, between):

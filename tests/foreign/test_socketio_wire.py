@@ -388,6 +388,18 @@ def test_a_namespace_that_is_no_room(server, witness, closing, namespace):
     assert wire.enter()["sid"], "the connection lives"
 
 
+def test_a_connection_enters_so_many_namespaces(server, witness, room, closing):
+    wire = closing.add(Wire(server))
+    wire.send(*[f"40/{room}/{number}," for number in range(300)])
+    answers = [wire.packet() for _ in range(300)]
+    entered = [packet for packet in answers if packet.startswith("40/")]
+    refused = [packet for packet in answers if packet.startswith("44/")]
+    assert (len(entered), len(refused)) == (256, 44)
+    assert json.loads(refused[0].split(",", 1)[1])["data"]["error"] == "too-many-rooms-per-conn"
+    wire.send(f"41/{room}/0,", f"40/{room}/new,")
+    assert wire.packet().startswith(f"40/{room}/new,"), "one that was left makes room for another"
+
+
 def test_a_session_that_enters_nothing_ends(start, closing):
     server = start("[socketio]\nconnect_ms_max = 700\n")
     fine = closing.add(Wire(server))

@@ -101,7 +101,7 @@ impl Server {
             health: Arc::clone(&health),
             application: config.application,
             seal: Arc::new(seal(config.seal_key)?),
-            lives: Arc::default(),
+            lives: Arc::new(Lives::new(random()?)),
         };
         let (mut cores, intakes, poll) = make_cores(&shared, polls, &alerts[..count])?;
         let desk = files.map(|files| {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, Command, ValueEnum};
 use clap_complete::Shell;
+use taut_bench::BenchArgs;
 use taut_console::connect::{self, ConnectArgs};
 use taut_console::listen::{self, ListenArgs};
 use taut_wire::native::{Rewind, decode_duration};
@@ -24,6 +25,7 @@ Examples:
   taut set prices eur 1.08      keep a value in a room; get, delete, state
   taut connect -v ws://HOST/    open any socket, and see what happens
   taut listen --echo tcp://:7   be an echo server
+  taut bench fanout             what a delivery costs here
 
 Exit codes:
   0    it worked
@@ -463,6 +465,11 @@ pub(crate) fn command() -> Command {
             ListenArgs::augment_args(Command::new("listen"))
                 .about("Be a server of one kind of socket, to try, teach and script with")
                 .after_help(listen::AFTER_HELP),
+        )
+        .subcommand(
+            BenchArgs::augment_args(Command::new("bench"))
+                .about("Measure a server, and verify every delivery")
+                .after_help(taut_bench::AFTER_HELP),
         )
         .subcommand(settings_command(
             "check",

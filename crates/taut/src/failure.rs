@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use taut_bench::Kind;
 use taut_client::Error;
 pub(crate) use taut_console::Code;
 use taut_console::Ended;
@@ -110,6 +111,24 @@ impl From<Ended> for Failure {
             code: ended.code,
             text: ended.text,
             hint: ended.hint,
+        }
+    }
+}
+
+impl From<taut_bench::Failure> for Failure {
+    fn from(failure: taut_bench::Failure) -> Self {
+        let code = match failure.kind {
+            Kind::Failure => Code::Failure,
+            Kind::Usage => Code::Usage,
+            Kind::Unreachable => Code::Unreachable,
+            Kind::Refused => Code::Refused,
+            Kind::Violation => Code::Violation,
+            Kind::Silent => Code::Silent,
+        };
+        Self {
+            code,
+            text: failure.text,
+            hint: failure.hint,
         }
     }
 }

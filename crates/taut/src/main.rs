@@ -31,6 +31,7 @@ use cli::{
     SubscribeArgs, VerifyArgs, WhoArgs,
 };
 use failure::Failure;
+use taut_bench::BenchArgs;
 use taut_console::connect::{self, ConnectArgs};
 use taut_console::listen::{self, ListenArgs};
 
@@ -73,6 +74,7 @@ fn run(matches: &ArgMatches) -> Result<(), Failure> {
             let args = read::<ListenArgs>(matches)?;
             connection::run(async { Ok(listen::run(args).await?) })
         }
+        Some(("bench", matches)) => Ok(taut_bench::run(&read::<BenchArgs>(matches)?)?),
         Some(("completions", matches)) => completions(&read::<CompletionsArgs>(matches)?),
         Some((name, _)) => Err(Failure::usage(format!("there is no command `{name}`"))),
     }

@@ -6,7 +6,6 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
-use std::time::Duration;
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
@@ -69,34 +68,22 @@ impl Stream {
         }
     }
 
-    /// What every TCP socket gets: no delay for small writes, and probes that find a peer which vanished without a word.
-    /// A Unix socket needs neither.
-    pub(crate) fn prepare(&self) -> io::Result<()> {
-        let Self::Tcp(stream) = self else {
-            return Ok(());
-        };
-        let socket = socket2::SockRef::from(stream);
-        socket.set_tcp_nodelay(true)?;
-        socket.set_tcp_keepalive(
-            &socket2::TcpKeepalive::new()
-                .with_time(Duration::from_secs(25))
-                .with_interval(Duration::from_secs(10))
-                .with_retries(3),
-        )
-    }
-
     /// Writes as much of the parts as the kernel takes; 0 when it takes nothing now.
     fn write_all_of(&mut self, parts: [&[u8]; 3], datagrams: &mut Datagrams) -> io::Result<usize> {
-        let [_, _, body] = parts;
-        let alone = parts[0].is_empty() && parts[1].is_empty();
+        // Most often there is one, and a plain write costs less.
+        let mut filled = parts.iter().filter(|part| !part.is_empty());
+        let alone = match (filled.next(), filled.next()) {
+            (Some(part), None) => Some(*part),
+            _ => None,
+        };
         let slices = parts.map(IoSlice::new);
         loop {
-            let result = match self {
-                Self::Tcp(stream) if alone => stream.write(body),
-                Self::Tcp(stream) => stream.write_vectored(&slices),
-                Self::Unix(stream) if alone => stream.write(body),
-                Self::Unix(stream) => stream.write_vectored(&slices),
-                Self::Datagrams(key) => {
+            let result = match (&mut *self, alone) {
+                (Self::Tcp(stream), Some(part)) => stream.write(part),
+                (Self::Tcp(stream), None) => stream.write_vectored(&slices),
+                (Self::Unix(stream), Some(part)) => stream.write(part),
+                (Self::Unix(stream), None) => stream.write_vectored(&slices),
+                (Self::Datagrams(key), _) => {
                     let mut written = 0;
                     for part in parts {
                         let of_part = datagrams.write_lines(*key, part);
@@ -107,7 +94,7 @@ impl Stream {
                     }
                     Ok(written)
                 }
-                Self::Nobody => Ok(parts.iter().map(|part| part.len()).sum()),
+                (Self::Nobody, _) => Ok(parts.iter().map(|part| part.len()).sum()),
             };
             match result {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

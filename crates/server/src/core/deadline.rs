@@ -155,6 +155,5 @@ impl Core {
         conn.flags.closing = false;
         conn.flags.lingering = true;
         self.set_alarm(id.slot, LINGER_MS);
-        self.ready_again(id.slot);
     }
 }

@@ -14,6 +14,8 @@ use crate::talk::{Step, Talk};
 
 /// How long a Conn may take to read its last answers and its farewell, in milliseconds.
 const FAREWELL_MS_MAX: u64 = 10_000;
+/// How long a session that ends waits for a poll to say so, in milliseconds.
+const LAST_POLL_MS_MAX: u64 = 2_000;
 /// Reads a Conn may have in one turn; then the others come first.
 const READS_PER_TURN: usize = 4;
 
@@ -21,12 +23,6 @@ impl Core {
     /// Takes in a socket from the acceptor.
     pub(super) fn welcome(&mut self, newcomer: Newcomer) {
         let Newcomer { stream, speaks } = newcomer;
-        if let Err(error) = stream.prepare() {
-            tracing::debug!(%error, "a connection ended before it was served");
-            self.count
-                .fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
-            return;
-        }
         let talk = Talk::begin(speaks);
         let id = self.conns.insert(stream, talk, self.now.mono_ms);
         if let Err(error) = self.register(id.slot, Interest::READABLE, false) {
@@ -68,7 +64,7 @@ impl Core {
             && self
                 .conns
                 .at(slot)
-                .is_some_and(|conn| conn.talk.session().is_some());
+                .is_some_and(|conn| conn.talk.waits_for_session());
         if aborts || (event.is_error() && !event.is_readable()) {
             self.remove(slot, Farewell::Vanished);
         } else if event.is_readable() || event.is_read_closed() {
@@ -302,13 +298,22 @@ impl Core {
             return;
         };
         conn.flags.closing = true;
-        conn.flags.paused = false;
+        let unread = std::mem::take(&mut conn.flags.paused) || conn.flags.choked;
         conn.input.take();
         if std::mem::take(&mut conn.flags.opened) {
             self.hub(Input::Close { conn: id, farewell });
         }
-        // It may never take its last words.
-        self.set_alarm(id.slot, FAREWELL_MS_MAX);
+        if unread {
+            // What the pause left in the socket, or its end, would not be told again.
+            self.ready_again(id.slot);
+        }
+        // It may never take its last words; and a client that is not polling now may never poll again.
+        let patience_ms = if self.polls(id) {
+            LAST_POLL_MS_MAX
+        } else {
+            FAREWELL_MS_MAX
+        };
+        self.set_alarm(id.slot, patience_ms);
         self.touch(id.slot);
     }
 

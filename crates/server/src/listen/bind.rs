@@ -2,8 +2,9 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use super::unix::{self, UnixFile};
 use super::{Address, Bound, Endpoint, HostPort, Listen, Speaks, is_loopback};
@@ -146,10 +147,23 @@ fn resolve(at: &HostPort, open: bool) -> Result<Vec<SocketAddr>, StartError> {
 
 fn bind_tcp(address: SocketAddr) -> io::Result<(mio::net::TcpListener, SocketAddr)> {
     let socket = bind(address, Type::STREAM, Protocol::TCP)?;
+    prepare(&socket)?;
     socket.listen(BACKLOG)?;
     let listener = std::net::TcpListener::from(socket);
     let address = listener.local_addr()?;
     Ok((mio::net::TcpListener::from_std(listener), address))
+}
+
+/// What every connection gets: no delay for small writes, and probes that find a peer which vanished without a word. Linux hands a listener's
+/// options down to what it accepts, which saves each connection four system calls.
+fn prepare(listener: &Socket) -> io::Result<()> {
+    listener.set_tcp_nodelay(true)?;
+    listener.set_tcp_keepalive(
+        &TcpKeepalive::new()
+            .with_time(Duration::from_secs(25))
+            .with_interval(Duration::from_secs(10))
+            .with_retries(3),
+    )
 }
 
 fn bind_udp(address: SocketAddr) -> io::Result<(mio::net::UdpSocket, SocketAddr)> {
@@ -179,4 +193,28 @@ fn bind(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socke
 fn is_family_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable
         || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_accepted_has_the_options_of_its_listener() {
+        let (listener, address) = bind_tcp(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        let accepted = loop {
+            match listener.accept() {
+                Ok((accepted, _)) => break accepted,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        };
+        let socket = socket2::SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap().as_secs(), 25);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap().as_secs(), 10);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+    }
 }

@@ -6,10 +6,12 @@ use super::seal::{Seal, TAG_BYTES};
 
 /// Bytes of the id by which others may know a session.
 pub(crate) const PUBLIC_ID_BYTES: usize = 15;
+/// Bytes of the id of a run of a server.
+pub(crate) const RUN_BYTES: usize = 8;
 /// What a pass is sealed as.
 const PURPOSE: &str = "pass";
 const VERSION: u8 = 1;
-const BODY_BYTES: usize = 1 + PUBLIC_ID_BYTES + 2 + 4 + 4 + 4 + 8;
+const BODY_BYTES: usize = 1 + PUBLIC_ID_BYTES + RUN_BYTES + 2 + 4 + 4 + 4 + 8;
 
 /// What a client that was here before comes back with: the private session id of Socket.IO's recovery. It holds all that must be known of the
 /// session, sealed, so nothing is kept for those who never come back, and it is good at any core, and after a restart where the key is kept.
@@ -17,6 +19,8 @@ const BODY_BYTES: usize = 1 + PUBLIC_ID_BYTES + 2 + 4 + 4 + 4 + 8;
 pub(crate) struct Pass {
     /// The public id, which it keeps.
     pub(crate) public_id: [u8; PUBLIC_ID_BYTES],
+    /// The run that made the pass: another one, or another server with the same key, gives the same numbers to other Conns.
+    pub(crate) run: [u8; RUN_BYTES],
     /// Which Conn it was when the pass was made.
     pub(crate) origin: Origin,
     /// Where it began to hear: where it goes on if it has heard nothing since.
@@ -29,6 +33,7 @@ impl Pass {
         let mut bytes = Vec::with_capacity(BODY_BYTES + TAG_BYTES);
         bytes.push(VERSION);
         bytes.extend(self.public_id);
+        bytes.extend(self.run);
         bytes.extend(self.origin.core.to_be_bytes());
         bytes.extend(self.origin.conn.slot.to_be_bytes());
         bytes.extend(self.origin.conn.generation.to_be_bytes());
@@ -49,6 +54,7 @@ impl Pass {
         }
         let (version, rest) = body.split_first()?;
         let (public_id, rest) = rest.split_first_chunk()?;
+        let (run, rest) = rest.split_first_chunk()?;
         let (core, rest) = rest.split_first_chunk()?;
         let (slot, rest) = rest.split_first_chunk()?;
         let (generation, rest) = rest.split_first_chunk()?;
@@ -56,6 +62,7 @@ impl Pass {
         let offset = rest.first_chunk()?;
         (*version == VERSION).then(|| Self {
             public_id: *public_id,
+            run: *run,
             origin: Origin {
                 core: u16::from_be_bytes(*core),
                 conn: ConnId {
@@ -86,6 +93,7 @@ mod tests {
         let seal = Seal::new(&[1; 32]).unwrap();
         let pass = Pass {
             public_id: *b"fifteen letters",
+            run: *b"this one",
             origin: Origin {
                 core: 1,
                 conn: ConnId {

@@ -137,6 +137,8 @@ impl Core {
             }
         }
         conn.answers().extend_from_slice(&frame);
+        // It has said its last word (RFC 6455 §5.5.1), so there is no end of it to wait for.
+        conn.flags.ended = true;
         Step::End(Close::Asked, None)
     }
 }

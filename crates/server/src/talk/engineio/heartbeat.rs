@@ -48,6 +48,10 @@ impl Core {
     /// Sets the session's alarm to whatever comes first.
     pub(in super::super) fn beat_on(&mut self, id: ConnId) {
         let now_ms = self.now.mono_ms;
+        if self.conns.find(id).is_some_and(|conn| conn.flags.closing) {
+            // It has another alarm: that of its last words.
+            return;
+        }
         if let Some(engine) = self.engine(id) {
             let wait_ms = engine.heartbeat.next_ms().saturating_sub(now_ms);
             self.set_alarm(id.slot, wait_ms);

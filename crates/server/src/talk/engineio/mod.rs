@@ -20,6 +20,7 @@ use taut_wire::engineio::{self, Handshake, Packet, RequestError};
 use taut_wire::http::Framing as BodyFraming;
 use taut_wire::ws::{self, CloseCode, Event};
 
+use super::http::is_bodyless;
 use super::socketio::SocketIo;
 use super::{Socket, Step, Talk};
 use crate::core::{Core, Stream};
@@ -119,6 +120,10 @@ impl Core {
         data: &[u8],
         length: usize,
     ) -> Step {
+        if !matches!(request.wants, EngineWants::Post) && !is_bodyless(framing) {
+            self.refuse_engine(id, RequestError::BadRequest, framing);
+            return Step::Took(length);
+        }
         let Some(sid) = &request.sid else {
             self.engine_handshake(id, request);
             return Step::Took(length);
@@ -414,7 +419,7 @@ impl Core {
 
     /// A request that Engine.IO has a word against. What is not read of its body must not be taken for a request.
     pub(super) fn refuse_engine(&mut self, id: ConnId, error: RequestError, framing: BodyFraming) {
-        if !matches!(framing, BodyFraming::None | BodyFraming::Length(0)) {
+        if !is_bodyless(framing) {
             self.last_request(id);
         }
         self.answer(id, |responder, out, reply| {

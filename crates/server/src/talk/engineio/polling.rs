@@ -8,7 +8,7 @@ use taut_wire::http::{BodyDecoder, Framing};
 
 use super::super::http::Phase;
 use super::super::{Step, Talk};
-use super::{Carrier, Engine};
+use super::{CLAUSE, Carrier, Engine};
 use crate::core::Core;
 
 /// Bytes of room messages that one answer to a poll brings, beside own answers and one whole message.
@@ -207,10 +207,7 @@ impl Core {
         };
         match posting.decoder.decode(data) {
             Err(error) => {
-                let session = posting.session;
-                if let Some(polling) = self.polling(session) {
-                    polling.post = None;
-                }
+                self.post_given_up(id);
                 self.http_violation(id, &error)
             }
             Ok(step) => {
@@ -222,6 +219,23 @@ impl Core {
                 self.finish_post(id);
                 Step::Took(consumed)
             }
+        }
+    }
+
+    /// A POST is answered before its body is whole: the session takes the next one, and what still comes of this one is no request.
+    pub(in super::super) fn post_given_up(&mut self, id: ConnId) {
+        let Some(talk) = self.http_talk(id) else {
+            return;
+        };
+        let Phase::Posting(posting) = &talk.phase else {
+            return;
+        };
+        let session = posting.session;
+        self.last_request(id);
+        if let Some(polling) = self.polling(session)
+            && polling.post == Some(id)
+        {
+            polling.post = None;
         }
     }
 
@@ -265,6 +279,13 @@ impl Core {
         let step = match engineio::decode_text(packet) {
             Ok(packet) => self.packet(session, packet),
             Err(violation) => Step::violation(&violation),
+        };
+        let step = match step {
+            Step::Took(_) if end.is_some() && consumed == data.len() => {
+                let text = "a payload ends with a separator, and the packet behind it is empty";
+                Step::violation(&Violation::new(CLAUSE, text))
+            }
+            step => step,
         };
         if let Step::End(Close::Violation(_), Some(text)) = &step {
             tracing::info!(conn = %taut_gate::conn_id(self.id, session), violation = %text, "a peer broke its protocol");
@@ -373,6 +394,11 @@ impl Core {
 }
 
 impl Talk {
+    /// Whether an HTTP Conn waits for a session, so that its end is heard at once.
+    pub(crate) fn waits_for_session(&self) -> bool {
+        matches!(self, Self::Http(talk) if matches!(talk.phase, Phase::Polling(_)))
+    }
+
     /// The session that an HTTP Conn waits for or brings something to.
     pub(crate) fn session(&self) -> Option<ConnId> {
         match self {

@@ -71,6 +71,7 @@ impl Core {
         id: ConnId,
         write: impl FnOnce(&mut gate_http::Responder, &mut Vec<u8>, &Reply),
     ) {
+        self.post_given_up(id);
         let Some(talk) = self.http_talk(id) else {
             return;
         };

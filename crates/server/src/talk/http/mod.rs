@@ -140,7 +140,7 @@ impl Core {
                 return self.engine_request(id, asked, framing, expects, data, length);
             }
             Action::RefuseEngine(error) => self.refuse_engine(id, error, framing),
-            Action::Library(name) => {
+            Action::Library(name) if is_bodyless(framing) => {
                 let known = request.headers.first("if-none-match").map(str::to_owned);
                 self.answer_library(id, &name, known.as_deref());
             }
@@ -454,6 +454,6 @@ fn guest() -> Arc<str> {
     Arc::from("guest")
 }
 
-fn is_bodyless(framing: Framing) -> bool {
+pub(super) fn is_bodyless(framing: Framing) -> bool {
     matches!(framing, Framing::None | Framing::Length(0))
 }

@@ -363,6 +363,7 @@ impl Core {
             conn: id,
         };
         let seal = Arc::clone(&self.sessions.seal);
+        let run = self.sessions.lives.run();
         let Some(framing) = self.framing(id) else {
             return;
         };
@@ -379,6 +380,7 @@ impl Core {
             (Some(_), Some(said)) if entering.is_whole => said.clone(),
             _ => Pass {
                 public_id: found.public_id,
+                run,
                 origin,
                 at: entering.at,
             }
