@@ -107,7 +107,7 @@ pub(crate) struct Core {
     /// Bytes gathered for one Conn; kept for the next one.
     gathered: Vec<u8>,
     /// Alarms that went off this turn; kept for the next one.
-    fired: Vec<(wheel::Entry, u32)>,
+    fired: Vec<(wheel::Entry, u64)>,
     drain: Option<Drain>,
 }
 

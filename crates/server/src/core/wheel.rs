@@ -9,11 +9,13 @@ pub(crate) const TICK_MS: u64 = 5;
 /// Delays from here on are rounded up to [`COARSE_TICKS`], so that many idle Conns wake their core four times a second and not two hundred.
 const COARSE_FROM_MS: u64 = 2_000;
 /// Ticks that the deadlines of long delays come together at: a quarter of a second.
-const COARSE_TICKS: u32 = 50;
+const COARSE_TICKS: u64 = 50;
 /// Slots of the wheel, a power of two; with [`TICK_MS`] its horizon is 20 s. Later deadlines are laid again on the way.
-const SLOTS: u32 = 4096;
+const SLOTS: u64 = 4096;
 /// Slots that one word of the map of occupied ones stands for.
-const WORD: u32 = u64::BITS;
+const WORD: u64 = u64::BITS as u64;
+/// Words of that map.
+const WORDS: u64 = SLOTS / WORD;
 /// Entries that an empty slot keeps space for.
 const SLOT_ENTRIES_KEPT: usize = 16;
 
@@ -21,9 +23,9 @@ const SLOT_ENTRIES_KEPT: usize = 16;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Alarm {
     /// When the Conn wants to be looked at.
-    due_tick: u32,
+    due_tick: u64,
     /// The slot that holds its live entry.
-    armed_tick: u32,
+    armed_tick: u64,
 }
 
 /// Who lies on the wheel.
@@ -39,7 +41,7 @@ pub(crate) struct Wheel {
     slots: Vec<Vec<Entry>>,
     /// A bit for each slot that holds something, so that a core sleeps until the next one that does.
     occupied: Vec<u64>,
-    now_tick: u32,
+    now_tick: u64,
     laid: usize,
 }
 
@@ -47,7 +49,7 @@ impl Wheel {
     pub(crate) fn new() -> Self {
         Self {
             slots: (0..SLOTS).map(|_| Vec::new()).collect(),
-            occupied: vec![0; (SLOTS / WORD) as usize],
+            occupied: (0..WORDS).map(|_| 0).collect(),
             now_tick: 1,
             laid: 0,
         }
@@ -57,7 +59,7 @@ impl Wheel {
     pub(crate) fn arm(&mut self, alarm: &mut Alarm, entry: Entry, now_ms: u64, delay_ms: u64) {
         let at_ms = now_ms.saturating_add(delay_ms.max(1));
         // Not before the tick under way, which is the next that fires.
-        let tick = u32::try_from(at_ms.div_ceil(TICK_MS)).unwrap_or(u32::MAX);
+        let tick = at_ms.div_ceil(TICK_MS);
         let tick = if delay_ms < COARSE_FROM_MS {
             tick
         } else {
@@ -77,23 +79,22 @@ impl Wheel {
     /// Milliseconds until the next tick that holds something, counted from `now_ms`; `None` while nothing is laid.
     pub(crate) fn wait_ms(&self, now_ms: u64) -> Option<u64> {
         (self.laid > 0).then(|| {
-            let next = u64::from(self.now_tick) + u64::from(self.empty_ticks());
+            let next = self.now_tick + self.empty_ticks();
             (next * TICK_MS).saturating_sub(now_ms)
         })
     }
 
     /// How many of the ticks ahead hold nothing.
-    fn empty_ticks(&self) -> u32 {
+    fn empty_ticks(&self) -> u64 {
         let first = self.now_tick % SLOTS;
-        let words = SLOTS / WORD;
-        for step in 0..=words {
-            let index = (first / WORD + step) % words;
+        for step in 0..=WORDS {
+            let index = (first / WORD + step) % WORDS;
             let mut word = self.occupied[index as usize];
             if step == 0 {
                 word &= u64::MAX << (first % WORD);
             }
             if word != 0 {
-                let slot = index * WORD + word.trailing_zeros();
+                let slot = index * WORD + u64::from(word.trailing_zeros());
                 return slot.wrapping_sub(first) % SLOTS;
             }
         }
@@ -101,10 +102,8 @@ impl Wheel {
     }
 
     /// Advances to `now_ms` and moves the entries of the ticks passed into `fired`, live or not: see [`Wheel::is_due`].
-    pub(crate) fn advance(&mut self, now_ms: u64, fired: &mut Vec<(Entry, u32)>) {
-        let target = u32::try_from(now_ms / TICK_MS)
-            .unwrap_or(u32::MAX)
-            .saturating_add(1);
+    pub(crate) fn advance(&mut self, now_ms: u64, fired: &mut Vec<(Entry, u64)>) {
+        let target = now_ms / TICK_MS + 1;
         let mut steps = 0;
         while self.now_tick < target {
             // After a long sleep one round over all slots is enough.
@@ -126,7 +125,7 @@ impl Wheel {
     }
 
     /// Whether the entry fired at `tick` means that this Conn's deadline has come; lays it again when the deadline moved out.
-    pub(crate) fn is_due(&mut self, alarm: &mut Alarm, entry: Entry, tick: u32) -> bool {
+    pub(crate) fn is_due(&mut self, alarm: &mut Alarm, entry: Entry, tick: u64) -> bool {
         if alarm.armed_tick != tick {
             return false;
         }
@@ -226,5 +225,17 @@ mod tests {
         assert!((30_000..=30_255).contains(&at), "fired at {at}");
         Wheel::disarm(&mut alarm);
         assert_eq!(fires_at(&mut wheel, &mut alarm, at, 200_000), None);
+    }
+
+    #[test]
+    fn deadlines_hold_after_a_year() {
+        // Ticks of 32 bits would be used up after 248 days.
+        let year_ms = 365 * 24 * 3_600_000;
+        let (mut wheel, mut alarm) = (Wheel::new(), Alarm::default());
+        wheel.advance(year_ms, &mut Vec::new());
+        wheel.arm(&mut alarm, ANA, year_ms, 1_000);
+        assert_eq!(wheel.wait_ms(year_ms), Some(1_000));
+        let at = fires_at(&mut wheel, &mut alarm, year_ms, year_ms + 2_000);
+        assert_eq!(at, Some(year_ms + 1_000));
     }
 }
