@@ -202,7 +202,9 @@ impl Core {
         if let Some(conn) = self.conns.find(session) {
             conn.flags.touched = true;
             conn.flags.blocked = session != id;
-            conn.name = request.name.or(conn.name.take());
+            if let Some(name) = &request.name {
+                conn.name.set(name);
+            }
         }
         self.say_open(session, secret);
         self.beat_on(session);

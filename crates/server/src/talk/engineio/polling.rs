@@ -268,7 +268,7 @@ impl Core {
         }
         let now_ms = self.now.mono_ms;
         if let Some(conn) = self.conns.find(session) {
-            conn.input = bytes;
+            conn.input.put(bytes);
             conn.hear(now_ms);
             self.ready_again(session.slot);
         }

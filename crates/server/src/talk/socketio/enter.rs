@@ -128,9 +128,10 @@ impl Core {
         };
         self.open(id);
         if let (Some(name), Some(conn)) = (&auth.name, self.conns.find(id)) {
-            conn.name = Some(Arc::clone(name));
+            conn.name.set(name);
         }
-        let name = self.name_of(id);
+        let name = self.name_once(id);
+        let shared = self.sessions.shared_namespace(namespace);
         let (pass, stands) = match self.comeback(&auth, namespace, room.as_ref()) {
             Some(Comeback { pass, stands }) => (Some(pass), stands),
             None => (None, vec![(room.clone(), auth.start)]),
@@ -142,8 +143,9 @@ impl Core {
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        let namespace: Arc<str> = namespace.into();
+        let namespace = shared;
         let entering = Entering::new(auth, name, pass, stands.len());
+        socketio.namespaces.reserve_exact(1);
         socketio.namespaces.push(Namespace {
             name: Arc::clone(&namespace),
             room,
@@ -213,10 +215,11 @@ impl Core {
         entry: Entry,
         entered: Entered,
     ) {
+        let name = self.shard.shared_name(entry.room);
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        socketio.show(namespace, entered.room, entry.room, entry.way);
+        socketio.show(namespace, entered.room, name, entry.way);
         let entering = socketio.known(namespace);
         if let Some(entering) = entering.and_then(|found| found.entering.as_mut()) {
             entering.note(entry.start, entered);

@@ -132,12 +132,15 @@ impl SocketIo {
         let shown = |view: &&mut View| view.namespace == *namespace && view.room == room;
         match self.views.iter_mut().find(shown) {
             Some(view) => view.way = way,
-            None => self.views.push(View {
-                room,
-                name,
-                namespace: Arc::clone(namespace),
-                way,
-            }),
+            None => {
+                self.views.reserve_exact(1);
+                self.views.push(View {
+                    room,
+                    name,
+                    namespace: Arc::clone(namespace),
+                    way,
+                });
+            }
         }
     }
 
@@ -185,6 +188,9 @@ impl SocketIo {
     fn ask(&mut self, namespace: &Arc<str>, what: What) -> Ticket {
         self.next_ticket = self.next_ticket.wrapping_add(1);
         let ticket = Ticket(self.next_ticket);
+        if self.asked.capacity() == 0 {
+            self.asked.reserve_exact(1);
+        }
         self.asked.push_back(Asked {
             ticket,
             namespace: Arc::clone(namespace),
@@ -197,7 +203,12 @@ impl SocketIo {
     fn settle(&mut self, ticket: Ticket) -> Option<Asked> {
         let index = self.asked.iter().position(|asked| asked.ticket == ticket)?;
         self.reading = self.reading.filter(|reading| *reading != ticket);
-        self.asked.remove(index)
+        let asked = self.asked.remove(index)?;
+        if self.asked.is_empty() && matches!(asked.what, What::Enter(_)) {
+            // Many enter and never ask again.
+            self.asked = VecDeque::new();
+        }
+        Some(asked)
     }
 
     /// Whether no more may be asked for the moment.
