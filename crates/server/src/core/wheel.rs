@@ -4,16 +4,21 @@
 //! therefore costs nothing (the entry fires early, finds the later deadline and is laid again); pulling it in lays a second
 //! entry and lets the first one die unnoticed.
 
+use taut_hub::Slots;
+
 /// Milliseconds a tick lasts: the error that the deadline of a short delay may have.
 pub(crate) const TICK_MS: u64 = 5;
 /// Delays from here on are rounded up to [`COARSE_TICKS`], so that many idle Conns wake their core four times a second and not two hundred.
 const COARSE_FROM_MS: u64 = 2_000;
 /// Ticks that the deadlines of long delays come together at: a quarter of a second.
 const COARSE_TICKS: u32 = 50;
-/// Slots of the wheel, a power of two; with [`TICK_MS`] its horizon is 20 s. Later deadlines are laid again on the way.
-const SLOTS: u32 = 4096;
+/// Slots of the wheel, a power of two and more than [`LAID_TICKS_MAX`]. Later deadlines are laid again on the way.
+const SLOTS: u32 = 2048;
 /// Slots that one word of the map of occupied ones stands for.
 const WORD: u32 = u64::BITS;
+/// How far ahead an entry is laid at most: less than the time for a handshake, so that the alarm of a new Conn is not pulled in by its first byte, and
+/// lies on the wheel once.
+const LAID_TICKS_MAX: u32 = 1_800;
 /// Ends a list of nodes.
 const NONE: u32 = u32::MAX;
 
@@ -26,11 +31,11 @@ pub(crate) struct Alarm {
     armed_tick: u32,
 }
 
-/// Who lies on the wheel.
+/// Who lies on the wheel: whoever has that slot. An entry that a Conn left behind finds that its successor is armed for another tick, or has an
+/// entry of its own there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) slot: u32,
-    pub(crate) generation: u32,
 }
 
 /// An entry in its list.
@@ -45,24 +50,20 @@ struct Node {
 pub(crate) struct Wheel {
     /// The first node of each slot.
     slots: Vec<u32>,
-    /// The entries of all slots, and those that are free, in lists.
-    nodes: Vec<Node>,
-    free: u32,
+    /// The entries of all slots, in lists.
+    nodes: Slots<Node>,
     /// A bit for each slot that holds something, so that a core sleeps until the next one that does.
     occupied: Vec<u64>,
     now_tick: u32,
-    laid: usize,
 }
 
 impl Wheel {
     pub(crate) fn new() -> Self {
         Self {
             slots: vec![NONE; SLOTS as usize],
-            nodes: Vec::new(),
-            free: NONE,
+            nodes: Slots::default(),
             occupied: vec![0; (SLOTS / WORD) as usize],
             now_tick: 1,
-            laid: 0,
         }
     }
 
@@ -89,7 +90,7 @@ impl Wheel {
 
     /// Milliseconds until the next tick that holds something, counted from `now_ms`; `None` while nothing is laid.
     pub(crate) fn wait_ms(&self, now_ms: u64) -> Option<u64> {
-        (self.laid > 0).then(|| {
+        (!self.nodes.is_empty()).then(|| {
             let next = u64::from(self.now_tick) + u64::from(self.empty_ticks());
             (next * TICK_MS).saturating_sub(now_ms)
         })
@@ -128,12 +129,9 @@ impl Wheel {
             let tick = self.now_tick;
             let index = tick % SLOTS;
             let mut next = std::mem::replace(&mut self.slots[index as usize], NONE);
-            while let Some(node) = self.nodes.get_mut(next as usize) {
+            while let Some(node) = self.nodes.remove(next) {
                 fired.push((node.entry, tick));
-                let freed = next;
-                next = std::mem::replace(&mut node.next, self.free);
-                self.free = freed;
-                self.laid -= 1;
+                next = node.next;
             }
             self.occupied[(index / WORD) as usize] &= !(1 << (index % WORD));
             self.now_tick += 1;
@@ -159,22 +157,15 @@ impl Wheel {
     }
 
     fn lay(&mut self, alarm: &mut Alarm, entry: Entry) {
-        let horizon = self.now_tick.saturating_add(SLOTS - 1);
+        let horizon = self.now_tick.saturating_add(LAID_TICKS_MAX);
         // What lies beyond is looked at again on the way, together with others.
         let horizon = (horizon / COARSE_TICKS * COARSE_TICKS).max(self.now_tick);
         alarm.armed_tick = alarm.due_tick.clamp(self.now_tick, horizon);
         let index = alarm.armed_tick % SLOTS;
-        let next = std::mem::replace(&mut self.slots[index as usize], self.free);
-        let node = Node { entry, next };
-        match self.nodes.get_mut(self.free as usize) {
-            Some(free) => self.free = std::mem::replace(free, node).next,
-            None => {
-                self.slots[index as usize] = u32::try_from(self.nodes.len()).unwrap_or(NONE);
-                self.nodes.push(node);
-            }
-        }
+        let head = &mut self.slots[index as usize];
+        let next = *head;
+        *head = self.nodes.insert(Node { entry, next });
         self.occupied[(index / WORD) as usize] |= 1 << (index % WORD);
-        self.laid += 1;
     }
 }
 
@@ -182,10 +173,7 @@ impl Wheel {
 mod tests {
     use super::*;
 
-    const ANA: Entry = Entry {
-        slot: 7,
-        generation: 1,
-    };
+    const ANA: Entry = Entry { slot: 7 };
 
     fn fires_at(wheel: &mut Wheel, alarm: &mut Alarm, from_ms: u64, until_ms: u64) -> Option<u64> {
         let mut fired = Vec::new();

@@ -42,7 +42,7 @@ impl Core {
                     ..
                 },
             ) => {
-                self.entering_joined(id, &namespace, room, name, at, after, recovery, state);
+                self.entering_joined(id, &namespace, room, &name, at, after, recovery, state);
             }
             (What::Enter, Output::Refused { refusal, .. }) => {
                 self.entering_refused(id, &namespace, &refusal);
@@ -78,7 +78,7 @@ impl Core {
             } => {
                 let state = state.as_deref();
                 native::encode_joined(&mut unit, None, &name, at, recovery, roster.as_ref(), state);
-                self.show(id, namespace, room, &name);
+                self.show(id, namespace, room);
                 moved = Some("taut:joined");
             }
             Output::Left { room, .. } => {
@@ -110,7 +110,7 @@ impl Core {
     }
 
     /// A room joined by the verb is shown in `/`, with what is known of each message, also where it was shown there before.
-    fn show(&mut self, id: ConnId, namespace: &Arc<str>, room: taut_hub::RoomId, name: &RoomName) {
+    fn show(&mut self, id: ConnId, namespace: &Arc<str>, room: taut_hub::RoomId) {
         let Some(socketio) = self.socketio(id) else {
             return;
         };
@@ -119,9 +119,8 @@ impl Core {
             Some(view) => view.way = Way::Joined,
             None => socketio.views.push(View {
                 room,
-                name: name.clone(),
-                namespace: Arc::clone(namespace),
                 way: Way::Joined,
+                namespace: Arc::clone(namespace),
             }),
         }
     }

@@ -20,24 +20,26 @@ impl Core {
             return;
         };
         let settled = socketio.namespaces.iter().all(|n| n.entering.is_none());
-        let format = match socketio.views.as_slice() {
-            [] => Format::None,
-            [view] if settled && framing == taut_gate::socketio::Framing::Frames => {
-                let room = view.name.as_str();
-                match view.way {
-                    Way::Lobby => Format::SocketIoLobby,
-                    Way::Joined => Format::SocketIoJoined,
-                    Way::Room if view.namespace.strip_prefix('/') == Some(room) => {
-                        Format::SocketIoRoom
-                    }
-                    Way::Room if view.namespace.strip_prefix("/r/") == Some(room) => {
-                        Format::SocketIoUrl
-                    }
-                    Way::Room => Format::SocketIo,
-                }
+        let shares = settled && framing == taut_gate::socketio::Framing::Frames;
+        let (way, room, namespace) = match socketio.views.as_slice() {
+            [view] if shares => (view.way, view.room, Arc::clone(&view.namespace)),
+            views => {
+                let none = views.is_empty();
+                return self.set_format(id, if none { Format::None } else { Format::SocketIo });
             }
-            _ => Format::SocketIo,
         };
+        let room = self.shard.room(room).map(|room| room.name().as_str());
+        let format = match way {
+            Way::Lobby => Format::SocketIoLobby,
+            Way::Joined => Format::SocketIoJoined,
+            Way::Room if namespace.strip_prefix('/') == room => Format::SocketIoRoom,
+            Way::Room if namespace.strip_prefix("/r/") == room => Format::SocketIoUrl,
+            Way::Room => Format::SocketIo,
+        };
+        self.set_format(id, format);
+    }
+
+    fn set_format(&mut self, id: ConnId, format: Format) {
         if let Some(conn) = self.conns.find(id) {
             conn.format = format;
         }
@@ -63,7 +65,7 @@ impl Core {
             return;
         };
         if let Some(origin) = &message.origin
-            && socketio.earlier.contains(origin)
+            && socketio.said_earlier(origin)
             && !self.shard.room(room).is_some_and(|room| room.policy().echo)
         {
             return;
@@ -106,13 +108,13 @@ impl Core {
         let views = socketio.views.iter();
         let rooms: Vec<_> = views
             .filter(|view| view.namespace == *namespace)
-            .map(|view| {
-                let name = (view.way == Way::Joined).then(|| view.name.clone());
-                (view.room, name)
-            })
+            .map(|view| (view.room, view.way))
             .collect();
-        let stands = rooms.into_iter().filter_map(|(id_of_room, room)| {
+        let stands = rooms.into_iter().filter_map(|(id_of_room, way)| {
             let at = self.stand(id, id_of_room)?;
+            let named = (way == Way::Joined).then_some(id_of_room);
+            let room = named.and_then(|room| self.shard.room(room));
+            let room = room.map(|room| room.name().clone());
             Some(Stand { room, at })
         });
         Offset(stands.collect()).encode()

@@ -15,7 +15,7 @@ use taut_wire::socketio as wire;
 
 use super::super::Step;
 use super::{Namespace, View, What};
-use crate::core::{Core, Parcel};
+use crate::core::{Core, Flag, Parcel};
 use crate::session::{Pass, encode_public_id};
 
 /// The door's label.
@@ -156,10 +156,10 @@ impl Core {
             }
         }
         if let Some(conn) = self.conns.find(id) {
-            conn.flags.held = true;
+            conn.flags.set(Flag::Held, true);
         }
         if let Some(socketio) = self.socketio(id) {
-            socketio.earlier.extend(earlier);
+            socketio.earlier.get_or_insert_default().0.extend(earlier);
         }
     }
 
@@ -204,13 +204,12 @@ impl Core {
         id: ConnId,
         namespace: &Arc<str>,
         room: RoomId,
-        room_name: RoomName,
+        room_name: &RoomName,
         at: Position,
         after: Position,
         recovery: Recovery,
         state: Option<Vec<Arc<Message>>>,
     ) {
-        let room_name = self.shard.shared_name(room_name);
         let Some(socketio) = self.socketio(id) else {
             return;
         };
@@ -231,7 +230,7 @@ impl Core {
         entering.rooms.push((room, at));
         entering.state = state;
         entering.at = after;
-        let way = match (of_namespace, room_name == RoomName::lobby()) {
+        let way = match (of_namespace, *room_name == RoomName::lobby()) {
             (true, _) => Way::Room,
             (false, true) => Way::Lobby,
             (false, false) => Way::Joined,
@@ -239,9 +238,8 @@ impl Core {
         socketio.views.reserve_exact(1);
         socketio.views.push(View {
             room,
-            name: room_name,
-            namespace: Arc::clone(namespace),
             way,
+            namespace: Arc::clone(namespace),
         });
         self.go_on_entering(id, namespace);
     }
@@ -289,13 +287,13 @@ impl Core {
             entering.awaited = 1;
             entering.rooms.clear();
         }
-        let gone: Vec<RoomName> = socketio
+        let gone: Vec<RoomId> = socketio
             .views
             .extract_if(.., |view| view.namespace == *namespace)
-            .map(|view| view.name)
+            .map(|view| view.room)
             .collect();
-        for name in gone {
-            self.leave_room(id, namespace, name, Farewell::Vanished);
+        for room in gone {
+            self.leave_room(id, namespace, room, Farewell::Vanished);
         }
         self.release(id);
         self.join_entering(id, namespace, room, Start::Now);
@@ -310,7 +308,7 @@ impl Core {
             })
         });
         if let Some(conn) = self.conns.find(id) {
-            conn.flags.held = waits;
+            conn.flags.set(Flag::Held, waits);
         }
     }
 

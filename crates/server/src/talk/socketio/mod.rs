@@ -35,14 +35,25 @@ pub(crate) struct SocketIo {
     views: Vec<View>,
     /// The packet whose attachments have not all come.
     assembly: Option<Box<Assembly>>,
-    /// Requests without an answer.
+    /// Its requests, once it has made any but to enter.
+    requests: Option<Box<Requests>>,
+    /// Whom it was in earlier lives: what they said it must not hear.
+    earlier: Option<Box<Earlier>>,
+}
+
+/// What a session has asked the hub.
+#[derive(Debug, Default)]
+struct Requests {
+    /// Those without an answer.
     asked: VecDeque<Asked>,
     next_ticket: u32,
     /// A read that has no answer yet. There is one at a time, since each may bring a whole page.
     reading: Option<Ticket>,
-    /// Whom it was in earlier lives: what they said it must not hear.
-    earlier: Vec<Origin>,
 }
+
+/// See [`SocketIo::earlier`].
+#[derive(Debug, Default)]
+struct Earlier(Vec<Origin>);
 
 /// A namespace that the client has entered, or is about to.
 #[derive(Debug)]
@@ -60,9 +71,8 @@ struct Namespace {
 #[derive(Debug)]
 struct View {
     room: RoomId,
-    name: RoomName,
-    namespace: Arc<str>,
     way: Way,
+    namespace: Arc<str>,
 }
 
 /// A request that waits for its answer.
@@ -98,12 +108,10 @@ impl SocketIo {
 
     /// A ticket for a request.
     fn ask(&mut self, namespace: &Arc<str>, what: What) -> Ticket {
-        self.next_ticket = self.next_ticket.wrapping_add(1);
-        let ticket = Ticket(self.next_ticket);
-        if self.asked.capacity() == 0 {
-            self.asked.reserve_exact(1);
-        }
-        self.asked.push_back(Asked {
+        let requests = self.requests.get_or_insert_default();
+        requests.next_ticket = requests.next_ticket.wrapping_add(1);
+        let ticket = Ticket(requests.next_ticket);
+        requests.asked.push_back(Asked {
             ticket,
             namespace: Arc::clone(namespace),
             what,
@@ -111,26 +119,49 @@ impl SocketIo {
         ticket
     }
 
+    /// The same for a question of whose answer there is one at a time.
+    fn read(&mut self, namespace: &Arc<str>, what: What) -> Ticket {
+        let ticket = self.ask(namespace, what);
+        if let Some(requests) = &mut self.requests {
+            requests.reading = Some(ticket);
+        }
+        ticket
+    }
+
     /// The request that `ticket` was given to.
     fn settle(&mut self, ticket: Ticket) -> Option<Asked> {
-        let index = self.asked.iter().position(|asked| asked.ticket == ticket)?;
-        self.reading = self.reading.filter(|reading| *reading != ticket);
-        let asked = self.asked.remove(index)?;
-        if self.asked.is_empty() && matches!(asked.what, What::Enter) {
+        let requests = self.requests.as_mut()?;
+        let asked = requests.asked.iter();
+        let index = asked.clone().position(|asked| asked.ticket == ticket)?;
+        requests.reading = requests.reading.filter(|reading| *reading != ticket);
+        let asked = requests.asked.remove(index)?;
+        if requests.asked.is_empty() && matches!(asked.what, What::Enter) {
             // Many enter and never ask again.
-            self.asked = VecDeque::new();
+            self.requests = None;
         }
         Some(asked)
     }
 
     /// Whether no more may be asked for the moment.
     fn is_full(&self) -> bool {
-        self.asked.len() >= ASKED_MAX || self.reading.is_some()
+        let full = |r: &Requests| r.asked.len() >= ASKED_MAX || r.reading.is_some();
+        self.requests.as_deref().is_some_and(full)
     }
 
     /// Whether requests wait for answers.
     pub(super) fn is_waiting(&self) -> bool {
-        !self.asked.is_empty()
+        let requests = self.requests.as_deref();
+        requests.is_some_and(|requests| !requests.asked.is_empty())
+    }
+
+    /// Whether an earlier life of it said that.
+    fn said_earlier(&self, origin: &Origin) -> bool {
+        let earlier = self.earlier.as_deref();
+        earlier.is_some_and(|earlier| earlier.0.contains(origin))
+    }
+
+    fn is_shown(&self, room: RoomId) -> bool {
+        self.views.iter().any(|view| view.room == room)
     }
 
     /// Tells every namespace why the session ends.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use taut_gate::socketio::{self as gate, Emitted, Heard, encode_ack, encode_event};
 use taut_gate::{Close, Command, Speaker};
-use taut_hub::{ConnId, Farewell, Input, RoomName};
+use taut_hub::{ConnId, Farewell, Input, RoomId, RoomName};
 use taut_wire::Violation;
 use taut_wire::native::{Rejected, Taken};
 use taut_wire::socketio::{self as wire, Assembly, Content, Limits, Packet, Progress};
@@ -13,7 +13,7 @@ use taut_wire::socketio::{self as wire, Assembly, Content, Limits, Packet, Progr
 use super::super::{Step, Talk};
 use super::{SocketIo, What};
 use crate::application::{self, Application, Say};
-use crate::core::Core;
+use crate::core::{Core, Flag};
 
 const CLAUSE: &str = "Socket.IO v5, exchange protocol";
 
@@ -165,8 +165,11 @@ impl Core {
                 draft,
             },
             Command::Join { room, join } => {
-                let ticket = socketio.ask(namespace, verb(Taken::Publish, Some(room.clone())));
-                socketio.reading = join.state.then_some(ticket).or(socketio.reading);
+                let what = verb(Taken::Publish, Some(room.clone()));
+                let ticket = match join.state {
+                    true => socketio.read(namespace, what),
+                    false => socketio.ask(namespace, what),
+                };
                 Input::Join {
                     conn: id,
                     ticket,
@@ -176,8 +179,7 @@ impl Core {
             }
             Command::Leave { room } => return self.leave_by_verb(id, namespace, ack, room),
             Command::Read { room, range } => {
-                let ticket = socketio.ask(namespace, plain());
-                socketio.reading = Some(ticket);
+                let ticket = socketio.read(namespace, plain());
                 Input::Read {
                     conn: id,
                     ticket,
@@ -186,8 +188,7 @@ impl Core {
                 }
             }
             Command::Who { room, counts } => {
-                let ticket = socketio.ask(namespace, plain());
-                socketio.reading = Some(ticket);
+                let ticket = socketio.read(namespace, plain());
                 Input::Who {
                     conn: id,
                     ticket,
@@ -205,7 +206,7 @@ impl Core {
         if socketio.is_full()
             && let Some(conn) = self.conns.find(id)
         {
-            conn.flags.paused = true;
+            conn.flags.set(Flag::Paused, true);
         }
         self.hub(input);
     }
@@ -223,10 +224,10 @@ impl Core {
             return;
         };
         let left = socketio.namespaces.remove(index);
-        let gone: Vec<RoomName> = socketio
+        let gone: Vec<RoomId> = socketio
             .views
             .extract_if(.., |view| view.namespace == left.name)
-            .map(|view| view.name)
+            .map(|view| view.room)
             .collect();
         for room in gone {
             self.leave_room(id, &left.name, room, Farewell::Said);
@@ -239,15 +240,19 @@ impl Core {
         &mut self,
         id: ConnId,
         namespace: &Arc<str>,
-        room: RoomName,
+        room: RoomId,
         farewell: Farewell,
     ) {
+        let Some(name) = self.shard.room(room).map(|room| room.name().clone()) else {
+            return;
+        };
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        if socketio.views.iter().any(|view| view.name == room) {
+        if socketio.is_shown(room) {
             return;
         }
+        let room = name;
         let ticket = socketio.ask(namespace, What::Nothing);
         self.hub(Input::Leave {
             conn: id,
@@ -265,13 +270,15 @@ impl Core {
         ack: Option<u64>,
         room: RoomName,
     ) {
+        let id_of_room = self.shard.find(&room);
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        let shown = |view: &super::View| view.namespace == *namespace && view.name == room;
+        let shown =
+            |view: &super::View| view.namespace == *namespace && Some(view.room) == id_of_room;
         let was_in = socketio.views.iter().any(shown);
         socketio.views.retain(|view| !shown(view));
-        let elsewhere = socketio.views.iter().any(|view| view.name == room);
+        let elsewhere = id_of_room.is_some_and(|room| socketio.is_shown(room));
         if was_in && elsewhere {
             // Another namespace goes on hearing it, so the hub has nothing to do.
             let what = What::Verb {
