@@ -3,43 +3,45 @@
 use std::sync::Arc;
 
 use taut_gate::Format;
-use taut_gate::socketio::{Offset, Stand, View as Shown, Way, encode_event, encode_gap};
+use taut_gate::socketio::{
+    NOWHERE, OFFSET_ROOMS_MAX, Offset, Stand, View as Shown, Way, encode_event, encode_gap,
+};
 use taut_hub::{ConnId, Lane, Message, Position, RoomId};
-use taut_wire::engineio;
 
 use super::super::Talk;
+use super::super::engineio::push_packets;
 use crate::core::Core;
 
 impl Core {
-    /// Chooses the Format in which room messages go out: a shared one as long as all there is is one view of one room over a WebSocket.
+    /// Chooses the Format in which room messages go out: a shared one as long as all there is is one view of one room over a WebSocket, and the
+    /// Conn is not on its way out of another one, whose last messages would look like this one's.
     pub(super) fn choose_format(&mut self, id: ConnId) {
         let Some(framing) = self.framing(id) else {
             return;
         };
+        let in_one_room = self.shard.memberships(id).len() <= 1;
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        let settled = socketio.namespaces.iter().all(|n| n.entering.is_none());
-        let shares = settled && framing == taut_gate::socketio::Framing::Frames;
-        let (way, room, namespace) = match socketio.views.as_slice() {
-            [view] if shares => (view.way, view.room, Arc::clone(&view.namespace)),
-            views => {
-                let none = views.is_empty();
-                return self.set_format(id, if none { Format::None } else { Format::SocketIo });
+        let settled = in_one_room && socketio.namespaces.iter().all(|n| n.entering.is_none());
+        let format = match socketio.views.as_slice() {
+            [] => Format::None,
+            [view] if settled && framing == taut_gate::socketio::Framing::Frames => {
+                let room = view.name.as_str();
+                match view.way {
+                    Way::Lobby => Format::SocketIoLobby,
+                    Way::Joined => Format::SocketIoJoined,
+                    Way::Room if view.namespace.strip_prefix('/') == Some(room) => {
+                        Format::SocketIoRoom
+                    }
+                    Way::Room if view.namespace.strip_prefix("/r/") == Some(room) => {
+                        Format::SocketIoUrl
+                    }
+                    Way::Room => Format::SocketIo,
+                }
             }
+            _ => Format::SocketIo,
         };
-        let room = self.shard.room(room).map(|room| room.name().as_str());
-        let format = match way {
-            Way::Lobby => Format::SocketIoLobby,
-            Way::Joined => Format::SocketIoJoined,
-            Way::Room if namespace.strip_prefix('/') == room => Format::SocketIoRoom,
-            Way::Room if namespace.strip_prefix("/r/") == room => Format::SocketIoUrl,
-            Way::Room => Format::SocketIo,
-        };
-        self.set_format(id, format);
-    }
-
-    fn set_format(&mut self, id: ConnId, format: Format) {
         if let Some(conn) = self.conns.find(id) {
             conn.format = format;
         }
@@ -65,7 +67,7 @@ impl Core {
             return;
         };
         if let Some(origin) = &message.origin
-            && socketio.said_earlier(origin)
+            && socketio.was(origin)
             && !self.shard.room(room).is_some_and(|room| room.policy().echo)
         {
             return;
@@ -108,13 +110,16 @@ impl Core {
         let views = socketio.views.iter();
         let rooms: Vec<_> = views
             .filter(|view| view.namespace == *namespace)
-            .map(|view| (view.room, view.way))
+            .map(|view| {
+                let name = (view.way == Way::Joined).then(|| view.name.clone());
+                (view.room, name)
+            })
             .collect();
-        let stands = rooms.into_iter().filter_map(|(id_of_room, way)| {
+        if rooms.len() > OFFSET_ROOMS_MAX {
+            return NOWHERE.to_owned();
+        }
+        let stands = rooms.into_iter().filter_map(|(id_of_room, room)| {
             let at = self.stand(id, id_of_room)?;
-            let named = (way == Way::Joined).then_some(id_of_room);
-            let room = named.and_then(|room| self.shard.room(room));
-            let room = room.map(|room| room.name().clone());
             Some(Stand { room, at })
         });
         Offset(stands.collect()).encode()
@@ -163,10 +168,11 @@ impl Core {
             return;
         }
         let out = conn.answers();
-        if polls && !out.is_empty() {
-            out.push(engineio::SEPARATOR);
+        if polls {
+            push_packets(out, packets);
+        } else {
+            out.extend_from_slice(packets);
         }
-        out.extend_from_slice(packets);
         self.touch(id.slot);
     }
 

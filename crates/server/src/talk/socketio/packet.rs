@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use taut_gate::socketio::{self as gate, Emitted, Heard, encode_ack, encode_event};
 use taut_gate::{Close, Command, Speaker};
-use taut_hub::{ConnId, Farewell, Input, RoomId, RoomName};
+use taut_hub::{ConnId, Farewell, Input, Output, Refusal, RoomName};
 use taut_wire::Violation;
-use taut_wire::native::{Rejected, Taken};
+use taut_wire::native::Rejected;
 use taut_wire::socketio::{self as wire, Assembly, Content, Limits, Packet, Progress};
 
 use super::super::{Step, Talk};
-use super::{SocketIo, What};
+use super::{About, NAMESPACES_MAX, SocketIo, What};
 use crate::application::{self, Application, Say};
 use crate::core::{Core, Flag};
 
@@ -41,10 +41,20 @@ impl Core {
         };
         let is_in = socketio.namespace(packet.namespace).is_some();
         match (&packet.content, is_in) {
-            (Content::Connect(auth), false) => self.enter_namespace(id, packet.namespace, auth),
+            (Content::Connect(_), false) if socketio.namespaces.len() >= NAMESPACES_MAX => {
+                let max = u32::try_from(NAMESPACES_MAX).unwrap_or(u32::MAX);
+                self.refuse_entering(id, packet.namespace, &Refusal::TooManyRoomsPerConn { max });
+                Step::Took(0)
+            }
+            (Content::Connect(auth), false) => {
+                self.enter_namespace(id, packet.namespace, auth);
+                self.pause_if_full(id);
+                Step::Took(0)
+            }
             (Content::Connect(_), true) => violated("a namespace is entered twice"),
             (Content::Disconnect, true) => {
                 self.leave_namespace(id, packet.namespace);
+                self.pause_if_full(id);
                 Step::Took(0)
             }
             (_, false) => violated("something is said in a namespace that was not entered"),
@@ -155,17 +165,16 @@ impl Core {
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        let verb = |taken, room| What::Verb { ack, taken, room };
-        let plain = || verb(Taken::Publish, None);
+        let verb = |about| What::Verb { ack, about };
         let input = match command {
             Command::Publish { room, draft, taken } => Input::Publish {
                 conn: id,
-                ticket: socketio.ask(namespace, verb(taken, None)),
+                ticket: socketio.ask(namespace, verb(About::Publish(taken))),
                 room,
                 draft,
             },
             Command::Join { room, join } => {
-                let what = verb(Taken::Publish, Some(room.clone()));
+                let what = verb(About::Join(room.clone()));
                 let ticket = match join.state {
                     true => socketio.read(namespace, what),
                     false => socketio.ask(namespace, what),
@@ -179,7 +188,7 @@ impl Core {
             }
             Command::Leave { room } => return self.leave_by_verb(id, namespace, ack, room),
             Command::Read { room, range } => {
-                let ticket = socketio.read(namespace, plain());
+                let ticket = socketio.read(namespace, verb(About::Read));
                 Input::Read {
                     conn: id,
                     ticket,
@@ -188,7 +197,7 @@ impl Core {
                 }
             }
             Command::Who { room, counts } => {
-                let ticket = socketio.read(namespace, plain());
+                let ticket = socketio.read(namespace, verb(About::Read));
                 Input::Who {
                     conn: id,
                     ticket,
@@ -203,12 +212,17 @@ impl Core {
             | Command::Rename { .. }
             | Command::Ping => return,
         };
-        if socketio.is_full()
+        self.hub(input);
+        self.pause_if_full(id);
+    }
+
+    /// Reads no more while as much waits for answers as may.
+    fn pause_if_full(&mut self, id: ConnId) {
+        if self.socketio(id).is_some_and(|socketio| socketio.is_full())
             && let Some(conn) = self.conns.find(id)
         {
             conn.flags.set(Flag::Paused, true);
         }
-        self.hub(input);
     }
 
     /// The client leaves a namespace, and the rooms that nothing else of it hears.
@@ -224,35 +238,32 @@ impl Core {
             return;
         };
         let left = socketio.namespaces.remove(index);
-        let gone: Vec<RoomId> = socketio
+        let gone: Vec<RoomName> = socketio
             .views
             .extract_if(.., |view| view.namespace == left.name)
-            .map(|view| view.room)
+            .map(|view| view.name)
             .collect();
         for room in gone {
             self.leave_room(id, &left.name, room, Farewell::Said);
         }
+        self.release(id);
         self.choose_format(id);
     }
 
-    /// Leaves a room, unless another namespace still hears it.
+    /// Leaves a room, unless a namespace still hears it, or is about to.
     pub(super) fn leave_room(
         &mut self,
         id: ConnId,
         namespace: &Arc<str>,
-        room: RoomId,
+        room: RoomName,
         farewell: Farewell,
     ) {
-        let Some(name) = self.shard.room(room).map(|room| room.name().clone()) else {
-            return;
-        };
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        if socketio.is_shown(room) {
+        if socketio.hears(&room, None) {
             return;
         }
-        let room = name;
         let ticket = socketio.ask(namespace, What::Nothing);
         self.hub(Input::Leave {
             conn: id,
@@ -270,43 +281,33 @@ impl Core {
         ack: Option<u64>,
         room: RoomName,
     ) {
-        let id_of_room = self.shard.find(&room);
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        let shown =
-            |view: &super::View| view.namespace == *namespace && Some(view.room) == id_of_room;
-        let was_in = socketio.views.iter().any(shown);
-        socketio.views.retain(|view| !shown(view));
-        let elsewhere = id_of_room.is_some_and(|room| socketio.is_shown(room));
-        if was_in && elsewhere {
-            // Another namespace goes on hearing it, so the hub has nothing to do.
-            let what = What::Verb {
-                ack,
-                taken: Taken::Publish,
-                room: Some(room.clone()),
-            };
-            let ticket = socketio.ask(namespace, what);
-            self.choose_format(id);
-            return self.settle(taut_hub::Output::Left {
+        let was_in = socketio.hide(namespace, &room);
+        let elsewhere = socketio.hears(&room, Some(namespace));
+        let about = About::Leave(room.clone());
+        let ticket = socketio.ask(namespace, What::Verb { ack, about });
+        self.choose_format(id);
+        // Another namespace goes on hearing it, so the hub has nothing to do.
+        match (elsewhere, was_in) {
+            (false, _) => self.hub(Input::Leave {
                 conn: id,
                 ticket,
                 room,
-            });
+                farewell: Farewell::Said,
+            }),
+            (true, true) => self.settle(Output::Left {
+                conn: id,
+                ticket,
+                room,
+            }),
+            (true, false) => self.settle(Output::Refused {
+                conn: id,
+                ticket,
+                refusal: Refusal::NotJoined { room },
+            }),
         }
-        let what = What::Verb {
-            ack,
-            taken: Taken::Publish,
-            room: Some(room.clone()),
-        };
-        let ticket = socketio.ask(namespace, what);
-        self.choose_format(id);
-        self.hub(Input::Leave {
-            conn: id,
-            ticket,
-            room,
-            farewell: Farewell::Said,
-        });
     }
 
     /// What is wrong with an event: in its acknowledgement, or else as an event of its own.
@@ -342,14 +343,14 @@ impl Core {
         namespace: &str,
         auth: &str,
         application: &dyn Application,
-    ) -> Step {
+    ) {
         let Some(says) = application.enter(namespace, auth) else {
             self.say(id, |out, framing| {
                 gate::encode_packet(out, &mut Vec::new(), framing, |out| {
                     wire::encode_connect_error(out, namespace, "Invalid namespace", None);
                 });
             });
-            return Step::Took(0);
+            return;
         };
         let public_id = self.sessions.secret();
         if let Some(socketio) = self.socketio(id) {
@@ -368,7 +369,6 @@ impl Core {
             });
         });
         self.say_all(id, namespace, None, says);
-        Step::Took(0)
     }
 
     fn event_application(&mut self, id: ConnId, event: &Event<'_>, application: &dyn Application) {
