@@ -8,7 +8,7 @@ use taut_hub::{ConnId, RoomName};
 use taut_wire::ws::CloseCode;
 
 use super::{Step, Talk};
-use crate::core::Core;
+use crate::core::{Core, Flag};
 
 /// What a socket has said and not heard yet.
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ impl Core {
             echo.ending = Some(ending);
         }
         if let Some(conn) = self.conns.find(id) {
-            conn.flags.paused = true;
+            conn.flags.set(Flag::Paused, true);
         }
         Step::More
     }

@@ -46,8 +46,8 @@ pub(crate) enum Talk {
     Unproven(Box<Unproven>),
     /// A person at `nc`.
     Text(Box<TextTalk>),
-    /// A WebSocket that carries payload only, and the room it is in.
-    Payload(Socket, RoomName),
+    /// A WebSocket that carries payload only, and the room it waits to be in; the hub knows which one it is in.
+    Payload(Socket, Option<Box<RoomName>>),
     /// A WebSocket that carries native JSON.
     Native(Socket, Box<Session>),
     /// An Engine.IO session.
