@@ -6,7 +6,7 @@ use taut_hub::{Body, ConnId, Draft, Input, RoomName, Ticket};
 use taut_wire::ws::{self, CloseCode, Event};
 
 use super::echo::Ending;
-use super::{Step, Talk};
+use super::{Aside, Step, Talk};
 use crate::core::{Core, Flag};
 
 /// A publish that nobody waits for: only a refusal comes back.
@@ -87,14 +87,11 @@ impl Core {
             }
             return;
         }
-        let Talk::Payload(_, room) = &conn.talk else {
+        let Talk::Payload(_, aside) = &conn.talk else {
             return;
         };
-        let room = match room {
-            Some(awaited) => Some(RoomName::clone(awaited)),
-            None => self.room_of(id),
-        };
-        let Some(room) = room else {
+        let awaited = aside.as_ref().and_then(|aside| aside.awaited.clone());
+        let Some(room) = awaited.or_else(|| self.room_of(id)) else {
             return;
         };
         self.publish_payload(id, room, text, binary);
@@ -103,9 +100,15 @@ impl Core {
     /// The room has let the Conn in.
     pub(crate) fn payload_joined(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.find(id)
-            && let Talk::Payload(_, awaited) = &mut conn.talk
+            && let Talk::Payload(_, aside) = &mut conn.talk
         {
-            *awaited = None;
+            let echo = aside.take().and_then(|aside| aside.echo);
+            *aside = echo.map(|echo| {
+                Box::new(Aside {
+                    awaited: None,
+                    echo: Some(echo),
+                })
+            });
         }
         self.touch(id.slot);
     }

@@ -281,7 +281,7 @@ impl Core {
             .is_some_and(|params| params.window_bits == taut_gate::WINDOW_BITS);
         conn.format = Format::socket(socket.native, shares);
         conn.talk = match (&room, socket.native) {
-            (Some(room), false) => Talk::Payload(state, Some(Box::new(room.clone()))),
+            (Some(room), false) => Talk::payload(state, room.clone()),
             _ => Talk::Native(state, Box::<Session>::default()),
         };
         self.set_alarm(id.slot, self.limits.ping_ms);
