@@ -16,8 +16,13 @@ pub struct Membership {
 /// All Conns of a shard.
 #[derive(Debug, Default)]
 pub(crate) struct Conns {
-    slots: Vec<Option<Entry>>,
+    blocks: Vec<Box<Block>>,
 }
+
+/// Slots come densely, and so many at a time: a vector that doubles has three places for each two while it grows.
+const BLOCK: usize = 256;
+
+type Block = [Option<Entry>; BLOCK];
 
 /// What a shard knows of a Conn. Each kind has the generation, so that it lies in what would be padding.
 #[derive(Debug)]
@@ -47,30 +52,38 @@ pub(crate) struct More {
 
 impl Conns {
     pub(crate) fn open(&mut self, conn: ConnId) {
-        let slot = conn.slot as usize;
-        if self.slots.len() <= slot {
-            self.slots.resize_with(slot + 1, || None);
+        let blocks = conn.slot as usize / BLOCK + 1;
+        if self.blocks.len() < blocks {
+            let empty = || Box::new([const { None }; BLOCK]);
+            self.blocks.resize_with(blocks, empty);
         }
-        self.slots[slot] = Some(Entry::Nowhere {
-            generation: conn.generation,
-        });
+        if let Some(slot) = self.slot(conn) {
+            *slot = Some(Entry::Nowhere {
+                generation: conn.generation,
+            });
+        }
     }
 
     pub(crate) fn find(&mut self, conn: ConnId) -> Option<&mut Entry> {
-        self.slots
-            .get_mut(conn.slot as usize)?
+        self.slot(conn)?
             .as_mut()
             .filter(|entry| entry.generation() == conn.generation)
     }
 
     pub(crate) fn close(&mut self, conn: ConnId) -> Option<Entry> {
         self.find(conn)?;
-        self.slots.get_mut(conn.slot as usize)?.take()
+        self.slot(conn)?.take()
+    }
+
+    fn slot(&mut self, conn: ConnId) -> Option<&mut Option<Entry>> {
+        let block = self.blocks.get_mut(conn.slot as usize / BLOCK)?;
+        Some(&mut block[conn.slot as usize % BLOCK])
     }
 
     pub(crate) fn memberships(&self, conn: ConnId) -> &[Membership] {
-        match self.slots.get(conn.slot as usize) {
-            Some(Some(entry)) if entry.generation() == conn.generation => entry.memberships(),
+        let block = self.blocks.get(conn.slot as usize / BLOCK);
+        match block.and_then(|block| block[conn.slot as usize % BLOCK].as_ref()) {
+            Some(entry) if entry.generation() == conn.generation => entry.memberships(),
             _ => &[],
         }
     }

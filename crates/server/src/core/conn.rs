@@ -13,7 +13,7 @@ use taut_gate::Format;
 use taut_hub::{ConnId, Door, Slots};
 
 use super::datagram::Datagrams;
-use super::wheel::{Alarm, Entry};
+use super::wheel::Alarm;
 use crate::talk::Talk;
 
 /// How bytes get in and out. TLS is a further row.
@@ -180,6 +180,9 @@ impl Remainder {
     }
 }
 
+// What the fan-out and the heartbeat need lies in a line and a half. (mio's streams are larger in debug builds.)
+const _: () = assert!(size_of::<Conn>() <= 96 + size_of::<Stream>() - 8);
+
 /// Bytes that wait to be written.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
@@ -194,42 +197,63 @@ impl Output {
     }
 }
 
-/// A Conn's small facts.
+/// A Conn's small facts, a bit each.
 #[derive(Debug, Clone, Copy, Default)]
-#[allow(clippy::struct_excessive_bools)]
-pub(crate) struct Flags {
+pub(crate) struct Flags(u16);
+
+/// One of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Flag {
     /// The kernel took less than was offered; a writability event will come.
-    pub(crate) blocked: bool,
+    Blocked,
     /// Registered for writability.
-    pub(crate) watches_writes: bool,
+    WatchesWrites,
     /// On the list of Conns that have own output or several rooms to flush this turn.
-    pub(crate) dirty: bool,
+    Dirty,
     /// On the list of Conns whose socket may hold more than was read.
-    pub(crate) ready: bool,
+    Ready,
     /// Its units wait until the hub has answered.
-    pub(crate) paused: bool,
+    Paused,
     /// Its units wait until it has taken its answers.
-    pub(crate) choked: bool,
+    Choked,
     /// Its first byte has come.
-    pub(crate) touched: bool,
+    Touched,
     /// Published something in the window being flushed, which it must not hear itself.
-    pub(crate) sender: bool,
+    Sender,
     /// Closes as soon as `output` is written.
-    pub(crate) closing: bool,
+    Closing,
     /// The farewell is written and FIN said; whatever still comes in is thrown away until the peer closes.
-    pub(crate) lingering: bool,
+    Lingering,
     /// The peer said FIN.
-    pub(crate) ended: bool,
+    Ended,
     /// The peer hears nothing any more either. Only a Unix socket tells it; on TCP the next message finds it out.
-    pub(crate) gone: bool,
+    Gone,
     /// A ping is under way.
-    pub(crate) pinged: bool,
+    Pinged,
     /// Room messages must wait: the answer that precedes them is not out.
-    pub(crate) held: bool,
+    Held,
     /// Has asked the hub for a room at least once, so the hub must hear of its end.
-    pub(crate) opened: bool,
+    Opened,
     /// Blocked without progress since the alarm was set for it.
-    pub(crate) stalling: bool,
+    Stalling,
+}
+
+impl Flags {
+    pub(crate) fn has(self, flag: Flag) -> bool {
+        self.0 & (1 << flag as u16) != 0
+    }
+
+    pub(crate) fn set(&mut self, flag: Flag, on: bool) {
+        self.0 &= !(1 << flag as u16);
+        self.0 |= u16::from(on) << flag as u16;
+    }
+
+    /// Sets it and says what it was.
+    pub(crate) fn replace(&mut self, flag: Flag, on: bool) -> bool {
+        let before = self.has(flag);
+        self.set(flag, on);
+        before
+    }
 }
 
 /// What came of a write.
@@ -301,10 +325,10 @@ impl Conn {
         let written = self.stream.write_all_of(parts, datagrams)?;
         if written == total {
             self.output = None;
-            self.flags.blocked = false;
+            self.flags.set(Flag::Blocked, false);
             return Ok(Wrote::All);
         }
-        self.flags.blocked = true;
+        self.flags.set(Flag::Blocked, true);
         match written.checked_sub(own.len()) {
             Some(of_body) => {
                 self.output = None;
@@ -322,7 +346,7 @@ impl Conn {
     /// Notes that something came.
     pub(crate) fn hear(&mut self, now_ms: u64) {
         self.heard_ms = wrapped(now_ms);
-        self.flags.pinged = false;
+        self.flags.set(Flag::Pinged, false);
     }
 
     /// Whether FIN means anything to its peer.
@@ -383,13 +407,6 @@ impl Conns {
 
     pub(crate) fn remove(&mut self, slot: u32) -> Option<Conn> {
         self.slots.remove(slot)
-    }
-
-    pub(crate) fn entry(&self, slot: u32) -> Entry {
-        Entry {
-            slot,
-            generation: self.slots.at(slot).map_or(0, |c| c.generation),
-        }
     }
 
     pub(crate) fn slots(&self) -> Vec<u32> {

@@ -15,7 +15,7 @@ use mio::{Interest, Token};
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, recvmmsg, sendmmsg};
 use taut_hub::ConnId;
 
-use super::Core;
+use super::{Core, Flag};
 
 /// Datagrams taken from, or given to, the kernel in one call.
 const BATCH: usize = 64;
@@ -262,10 +262,10 @@ impl Core {
         outgoing.clear();
         for slot in std::mem::take(&mut self.datagrams.waiting) {
             if let Some(conn) = self.conns.at(slot)
-                && conn.flags.blocked
+                && conn.flags.has(Flag::Blocked)
             {
-                conn.flags.blocked = false;
-                conn.flags.stalling = false;
+                conn.flags.set(Flag::Blocked, false);
+                conn.flags.set(Flag::Stalling, false);
                 self.touch(slot);
             }
         }

@@ -4,7 +4,8 @@ use taut_gate::Close;
 use taut_gate::http::Problem;
 use taut_hub::{ConnId, Farewell};
 
-use super::{Core, Wheel};
+use super::wheel::Entry;
+use super::{Core, Flag, Wheel};
 use crate::talk::Talk;
 
 /// How long a Conn that has said farewell is listened to, in milliseconds, so that the farewell is not lost to a reset.
@@ -13,7 +14,7 @@ const LINGER_MS: u64 = 2_000;
 impl Core {
     /// Sets a Conn's alarm to so many milliseconds from now.
     pub(crate) fn set_alarm(&mut self, slot: u32, delay_ms: u64) {
-        let entry = self.conns.entry(slot);
+        let entry = Entry { slot };
         if let Some(conn) = self.conns.at(slot) {
             self.wheel
                 .arm(&mut conn.alarm, entry, self.now.mono_ms, delay_ms);
@@ -39,12 +40,9 @@ impl Core {
         let mut fired = std::mem::take(&mut self.fired);
         self.wheel.advance(self.now.mono_ms, &mut fired);
         for (entry, tick) in fired.drain(..) {
-            let id = ConnId {
-                slot: entry.slot,
-                generation: entry.generation,
-            };
-            if let Some(conn) = self.conns.find(id)
+            if let Some(conn) = self.conns.at(entry.slot)
                 && self.wheel.is_due(&mut conn.alarm, entry, tick)
+                && let Some(id) = self.conns.id(entry.slot)
             {
                 self.alarm(id);
             }
@@ -56,10 +54,10 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        if conn.flags.closing || conn.flags.lingering {
+        if conn.flags.has(Flag::Closing) || conn.flags.has(Flag::Lingering) {
             return self.remove(id.slot, Farewell::Said);
         }
-        if conn.flags.blocked && std::mem::take(&mut conn.flags.stalling) {
+        if conn.flags.has(Flag::Blocked) && conn.flags.replace(Flag::Stalling, false) {
             return self.stalled(id);
         }
         match conn.talk {
@@ -103,7 +101,7 @@ impl Core {
 
     fn stream_alarm(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.find(id)
-            && !conn.flags.blocked
+            && !conn.flags.has(Flag::Blocked)
             && let Talk::Stream(stream) = &conn.talk
         {
             let mut comment = Vec::new();
@@ -127,10 +125,10 @@ impl Core {
         if silent_ms < ping_ms {
             return self.set_alarm(id.slot, ping_ms - silent_ms);
         }
-        if conn.flags.pinged || conn.flags.blocked {
+        if conn.flags.has(Flag::Pinged) || conn.flags.has(Flag::Blocked) {
             return self.close(id, Close::Silent, None);
         }
-        conn.flags.pinged = true;
+        conn.flags.set(Flag::Pinged, true);
         taut_wire::ws::encode_frame(
             conn.answers(),
             true,
@@ -148,12 +146,12 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        if conn.flags.ended || !conn.has_stream() {
+        if conn.flags.has(Flag::Ended) || !conn.has_stream() {
             return self.remove(id.slot, Farewell::Said);
         }
         conn.stream.finish();
-        conn.flags.closing = false;
-        conn.flags.lingering = true;
+        conn.flags.set(Flag::Closing, false);
+        conn.flags.set(Flag::Lingering, true);
         self.set_alarm(id.slot, LINGER_MS);
     }
 }

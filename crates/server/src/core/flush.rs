@@ -9,7 +9,7 @@ use taut_hub::{
     ConnId, Farewell, LagPolicy, Lane, Member, Membership, Message, Next, Position, RoomId,
 };
 
-use super::{Core, Parcel, Wrote};
+use super::{Core, Flag, Parcel, Wrote};
 use crate::talk::Talk;
 
 /// Bytes one gather brings together. Also the most that a Conn which stops reading can hold of room messages, beside one message.
@@ -146,8 +146,11 @@ impl Core {
     ) -> Option<Reads> {
         let room = self.shard.room(id)?;
         let conn = self.conns.find(member.conn)?;
-        if conn.flags.blocked || conn.flags.closing || conn.flags.held {
-            if room.overdue(index) && !conn.flags.closing {
+        if conn.flags.has(Flag::Blocked)
+            || conn.flags.has(Flag::Closing)
+            || conn.flags.has(Flag::Held)
+        {
+            if room.overdue(index) && !conn.flags.has(Flag::Closing) {
                 self.close(member.conn, Close::Slow, None);
             }
             return None;
@@ -177,7 +180,7 @@ impl Core {
         let speaks = self
             .conns
             .find(member.conn)
-            .is_some_and(|conn| conn.flags.sender);
+            .is_some_and(|conn| conn.flags.has(Flag::Sender));
         if direct && !speaks {
             return Some(Reads::Both);
         }
@@ -201,7 +204,7 @@ impl Core {
                 && origin.core == self.id
                 && let Some(conn) = self.conns.find(origin.conn)
             {
-                conn.flags.sender = mark;
+                conn.flags.set(Flag::Sender, mark);
             }
         }
     }
@@ -294,8 +297,8 @@ impl Core {
         let Some(conn) = self.conns.at(slot) else {
             return;
         };
-        conn.flags.dirty = false;
-        if conn.flags.blocked {
+        conn.flags.set(Flag::Dirty, false);
+        if conn.flags.has(Flag::Blocked) {
             return;
         }
         if self.polls(id) {
@@ -321,7 +324,11 @@ impl Core {
             return false;
         };
         let format = conn.format;
-        if conn.flags.held || conn.flags.closing || conn.flags.lingering || format == Format::None {
+        if conn.flags.has(Flag::Held)
+            || conn.flags.has(Flag::Closing)
+            || conn.flags.has(Flag::Lingering)
+            || format == Format::None
+        {
             return false;
         }
         let memberships = self.shard.memberships(id).to_vec();
@@ -354,12 +361,20 @@ impl Core {
 
     /// What the rooms hold for a Conn that is about to end goes out before its farewell, as far as one gather brings it.
     pub(super) fn say_the_rest(&mut self, id: ConnId) {
-        if self.conns.find(id).is_none_or(|conn| conn.flags.blocked) {
+        if self
+            .conns
+            .find(id)
+            .is_none_or(|conn| conn.flags.has(Flag::Blocked))
+        {
             return;
         }
         let mut rest = Vec::new();
         self.gather(id, &mut rest);
-        if self.conns.find(id).is_some_and(|conn| !conn.flags.closing) {
+        if self
+            .conns
+            .find(id)
+            .is_some_and(|conn| !conn.flags.has(Flag::Closing))
+        {
             self.append(id, &rest);
         }
     }
@@ -515,14 +530,14 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        if conn.output.is_some() || conn.flags.blocked {
+        if conn.output.is_some() || conn.flags.has(Flag::Blocked) {
             return;
         }
-        if conn.flags.closing {
+        if conn.flags.has(Flag::Closing) {
             self.finish(id);
             return;
         }
-        if std::mem::take(&mut conn.flags.choked) {
+        if conn.flags.replace(Flag::Choked, false) {
             self.ready_again(id.slot);
         }
         self.file_goes_on(id);
@@ -533,14 +548,14 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        conn.flags.stalling = true;
+        conn.flags.set(Flag::Stalling, true);
         if !conn.has_stream() {
             self.datagrams.wait(id.slot);
         }
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        if !std::mem::replace(&mut conn.flags.watches_writes, true) {
+        if !conn.flags.replace(Flag::WatchesWrites, true) {
             let both = Interest::READABLE | Interest::WRITABLE;
             if self.register(id.slot, both, true).is_err() {
                 self.remove(id.slot, Farewell::Vanished);

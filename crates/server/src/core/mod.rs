@@ -28,7 +28,7 @@ use taut_gate::http::{Responder, Site};
 use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard};
 use taut_wire::ws;
 
-pub(crate) use conn::{Conns, Name, Output as Waiting, Stream, Wrote};
+pub(crate) use conn::{Conns, Flag, Name, Output as Waiting, Stream, Wrote, wrapped};
 pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
 pub(crate) use link::{Alert, Links, Parcel};
@@ -233,9 +233,9 @@ impl Core {
     /// Puts a Conn on the list to be flushed this turn.
     pub(crate) fn touch(&mut self, slot: u32) {
         if let Some(conn) = self.conns.at(slot)
-            && !conn.flags.dirty
+            && !conn.flags.has(Flag::Dirty)
         {
-            conn.flags.dirty = true;
+            conn.flags.set(Flag::Dirty, true);
             self.dirty.push(slot);
         }
     }
@@ -243,9 +243,9 @@ impl Core {
     /// Puts a Conn on the list to be read in the next round although no event comes for it.
     pub(crate) fn ready_again(&mut self, slot: u32) {
         if let Some(conn) = self.conns.at(slot)
-            && !conn.flags.ready
+            && !conn.flags.has(Flag::Ready)
         {
-            conn.flags.ready = true;
+            conn.flags.set(Flag::Ready, true);
             self.ready.push(slot);
         }
     }
@@ -371,7 +371,11 @@ impl Core {
         let Some(id) = self.conns.id(slot) else {
             return;
         };
-        if self.conns.at(slot).is_some_and(|conn| conn.flags.opened) {
+        if self
+            .conns
+            .at(slot)
+            .is_some_and(|conn| conn.flags.has(Flag::Opened))
+        {
             self.hub(Input::Close { conn: id, farewell });
         }
         // Dropping the socket takes it off the poll.

@@ -7,7 +7,7 @@ use mio::Interest;
 use taut_gate::Close;
 use taut_hub::{ConnId, Farewell, Input};
 
-use super::{Core, Name, READ_BYTES};
+use super::{Core, Flag, Name, READ_BYTES};
 use crate::acceptor::Newcomer;
 use crate::listen::Speaks;
 use crate::talk::{Step, Talk};
@@ -49,16 +49,16 @@ impl Core {
         };
         if event.is_writable()
             && let Some(conn) = self.conns.at(slot)
-            && conn.flags.blocked
+            && conn.flags.has(Flag::Blocked)
         {
-            conn.flags.blocked = false;
-            conn.flags.stalling = false;
+            conn.flags.set(Flag::Blocked, false);
+            conn.flags.set(Flag::Stalling, false);
             self.touch(slot);
         }
         if event.is_write_closed()
             && let Some(conn) = self.conns.at(slot)
         {
-            conn.flags.gone = true;
+            conn.flags.set(Flag::Gone, true);
         }
         let aborts = event.is_read_closed()
             && self
@@ -81,7 +81,7 @@ impl Core {
             let Some(conn) = self.conns.at(slot) else {
                 continue;
             };
-            conn.flags.ready = false;
+            conn.flags.set(Flag::Ready, false);
             if let Some(id) = self.conns.id(slot) {
                 self.receive(id, true);
             }
@@ -124,13 +124,16 @@ impl Core {
     fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<usize> {
         let now_ms = self.now.mono_ms;
         let conn = self.conns.find(id)?;
-        if conn.flags.paused || conn.flags.choked || conn.flags.ended {
+        if conn.flags.has(Flag::Paused)
+            || conn.flags.has(Flag::Choked)
+            || conn.flags.has(Flag::Ended)
+        {
             return None;
         }
         loop {
             match conn.stream.read(buffer) {
                 Ok(0) => {
-                    conn.flags.ended = true;
+                    conn.flags.set(Flag::Ended, true);
                     self.end_of_input(id);
                     return None;
                 }
@@ -173,7 +176,7 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return false;
         };
-        if conn.flags.paused || conn.flags.choked {
+        if conn.flags.has(Flag::Paused) || conn.flags.has(Flag::Choked) {
             return false;
         }
         if !conn.input.is_empty() {
@@ -183,8 +186,8 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return false;
         };
-        let waits = conn.flags.paused || conn.flags.choked;
-        if conn.flags.ended && !waits {
+        let waits = conn.flags.has(Flag::Paused) || conn.flags.has(Flag::Choked);
+        if conn.flags.has(Flag::Ended) && !waits {
             // The end came while the Conn was paused; now its last words have been heard.
             self.end_of_input(id);
             return false;
@@ -207,14 +210,14 @@ impl Core {
             let Some(conn) = self.conns.find(id) else {
                 return data.len();
             };
-            if conn.flags.lingering || conn.flags.closing {
+            if conn.flags.has(Flag::Lingering) || conn.flags.has(Flag::Closing) {
                 return data.len();
             }
             if conn.waiting_bytes() > self.limits.answers_bytes_max {
                 // It asks without listening: it is heard again when it has taken its answers.
-                conn.flags.choked = true;
+                conn.flags.set(Flag::Choked, true);
             }
-            if conn.flags.paused || conn.flags.choked {
+            if conn.flags.has(Flag::Paused) || conn.flags.has(Flag::Choked) {
                 break;
             }
             match self.talk(id, &mut data[consumed..]) {
@@ -234,10 +237,10 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        if conn.flags.paused || conn.flags.choked {
+        if conn.flags.has(Flag::Paused) || conn.flags.has(Flag::Choked) {
             return;
         }
-        if conn.flags.lingering {
+        if conn.flags.has(Flag::Lingering) {
             self.remove(id.slot, Farewell::Said);
             return;
         }
@@ -248,9 +251,9 @@ impl Core {
     /// Lets a paused Conn go on.
     pub(crate) fn resume_input(&mut self, slot: u32) {
         if let Some(conn) = self.conns.at(slot)
-            && conn.flags.paused
+            && conn.flags.has(Flag::Paused)
         {
-            conn.flags.paused = false;
+            conn.flags.set(Flag::Paused, false);
             self.ready_again(slot);
         }
     }
@@ -264,7 +267,7 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        if conn.flags.closing || conn.flags.lingering {
+        if conn.flags.has(Flag::Closing) || conn.flags.has(Flag::Lingering) {
             return;
         }
         // Whoever is too slow, or has lost something, gets no more of what it lost or did not take.
@@ -274,7 +277,7 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        if conn.flags.closing {
+        if conn.flags.has(Flag::Closing) {
             return;
         }
         let mut talk = std::mem::replace(&mut conn.talk, Talk::Done);
@@ -297,10 +300,10 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        conn.flags.closing = true;
-        let unread = std::mem::take(&mut conn.flags.paused) || conn.flags.choked;
+        conn.flags.set(Flag::Closing, true);
+        let unread = conn.flags.replace(Flag::Paused, false) || conn.flags.has(Flag::Choked);
         conn.input.take();
-        if std::mem::take(&mut conn.flags.opened) {
+        if conn.flags.replace(Flag::Opened, false) {
             self.hub(Input::Close { conn: id, farewell });
         }
         if unread {
@@ -349,9 +352,9 @@ impl Core {
     /// Tells the hub of a Conn before its first command.
     pub(crate) fn open(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.find(id)
-            && !conn.flags.opened
+            && !conn.flags.has(Flag::Opened)
         {
-            conn.flags.opened = true;
+            conn.flags.set(Flag::Opened, true);
             self.hub(Input::Open { conn: id });
         }
     }

@@ -174,7 +174,7 @@ impl Core {
                 recovery: taut_hub::Recovery::From(_),
                 ..
             } => self.close(id, Close::Gap, None),
-            Output::Joined { .. } => self.touch(id.slot),
+            Output::Joined { .. } => self.payload_joined(id),
             Output::Published { at, .. } => self.echo_placed(id, Some(at.offset)),
             Output::Said { .. } => self.echo_placed(id, None),
             _ => {}

@@ -4,20 +4,28 @@
 //! therefore costs nothing (the entry fires early, finds the later deadline and is laid again); pulling it in lays a second
 //! entry and lets the first one die unnoticed.
 
+use taut_hub::Slots;
+
 /// Milliseconds a tick lasts: the error that the deadline of a short delay may have.
 pub(crate) const TICK_MS: u64 = 5;
 /// Delays from here on are rounded up to [`COARSE_TICKS`], so that many idle Conns wake their core four times a second and not two hundred.
 const COARSE_FROM_MS: u64 = 2_000;
 /// Ticks that the deadlines of long delays come together at: a quarter of a second.
-const COARSE_TICKS: u32 = 50;
-/// Slots of the wheel, a power of two; with [`TICK_MS`] its horizon is 20 s. Later deadlines are laid again on the way.
-const SLOTS: u32 = 4096;
+const COARSE_TICKS: u64 = 50;
+/// Slots of the wheel, a power of two and more than [`LAID_TICKS_MAX`]. Later deadlines are laid again on the way.
+const SLOTS: u64 = 2048;
 /// Slots that one word of the map of occupied ones stands for.
-const WORD: u32 = u64::BITS;
+const WORD: u64 = u64::BITS as u64;
+/// How far ahead an entry is laid at most: less than the time for a handshake, so that the alarm of a new Conn is not pulled in by its first byte, and
+/// lies on the wheel once.
+const LAID_TICKS_MAX: u64 = 1_800;
+/// The longest delay: far less than what the lower half of a tick can tell, 248 days.
+const TICKS_AHEAD_MAX: u64 = 30 * 86_400_000 / TICK_MS;
 /// Ends a list of nodes.
 const NONE: u32 = u32::MAX;
 
-/// A Conn's place on the wheel, kept in the Conn. Ticks count from 1; 0 is never.
+/// A Conn's place on the wheel, kept in the Conn: the lower halves of two ticks, which are near enough to the present one to tell the rest. Ticks count
+/// from 1; 0 is never, so no tick whose lower half it is gets used.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Alarm {
     /// When the Conn wants to be looked at.
@@ -26,11 +34,11 @@ pub(crate) struct Alarm {
     armed_tick: u32,
 }
 
-/// Who lies on the wheel.
+/// Who lies on the wheel: whoever has that slot. An entry that a Conn left behind finds that its successor is armed for another tick, or has an
+/// entry of its own there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) slot: u32,
-    pub(crate) generation: u32,
 }
 
 /// An entry in its list.
@@ -45,24 +53,20 @@ struct Node {
 pub(crate) struct Wheel {
     /// The first node of each slot.
     slots: Vec<u32>,
-    /// The entries of all slots, and those that are free, in lists.
-    nodes: Vec<Node>,
-    free: u32,
+    /// The entries of all slots, in lists.
+    nodes: Slots<Node>,
     /// A bit for each slot that holds something, so that a core sleeps until the next one that does.
     occupied: Vec<u64>,
-    now_tick: u32,
-    laid: usize,
+    now_tick: u64,
 }
 
 impl Wheel {
     pub(crate) fn new() -> Self {
         Self {
-            slots: vec![NONE; SLOTS as usize],
-            nodes: Vec::new(),
-            free: NONE,
-            occupied: vec![0; (SLOTS / WORD) as usize],
+            slots: vec![NONE; at(SLOTS)],
+            nodes: Slots::default(),
+            occupied: vec![0; at(SLOTS / WORD)],
             now_tick: 1,
-            laid: 0,
         }
     }
 
@@ -70,14 +74,15 @@ impl Wheel {
     pub(crate) fn arm(&mut self, alarm: &mut Alarm, entry: Entry, now_ms: u64, delay_ms: u64) {
         let at_ms = now_ms.saturating_add(delay_ms.max(1));
         // Not before the tick under way, which is the next that fires.
-        let tick = u32::try_from(at_ms.div_ceil(TICK_MS)).unwrap_or(u32::MAX);
+        let tick = at_ms.div_ceil(TICK_MS);
         let tick = if delay_ms < COARSE_FROM_MS {
             tick
         } else {
-            tick.div_ceil(COARSE_TICKS).saturating_mul(COARSE_TICKS)
+            tick.div_ceil(COARSE_TICKS) * COARSE_TICKS
         };
-        alarm.due_tick = tick.max(self.now_tick);
-        if alarm.armed_tick == 0 || alarm.due_tick < alarm.armed_tick {
+        let due = usable(tick.clamp(self.now_tick, self.now_tick + TICKS_AHEAD_MAX));
+        alarm.due_tick = lower(due);
+        if alarm.armed_tick == 0 || due < self.whole(alarm.armed_tick) {
             self.lay(alarm, entry);
         }
     }
@@ -89,24 +94,24 @@ impl Wheel {
 
     /// Milliseconds until the next tick that holds something, counted from `now_ms`; `None` while nothing is laid.
     pub(crate) fn wait_ms(&self, now_ms: u64) -> Option<u64> {
-        (self.laid > 0).then(|| {
-            let next = u64::from(self.now_tick) + u64::from(self.empty_ticks());
+        (!self.nodes.is_empty()).then(|| {
+            let next = self.now_tick + self.empty_ticks();
             (next * TICK_MS).saturating_sub(now_ms)
         })
     }
 
     /// How many of the ticks ahead hold nothing.
-    fn empty_ticks(&self) -> u32 {
+    fn empty_ticks(&self) -> u64 {
         let first = self.now_tick % SLOTS;
         let words = SLOTS / WORD;
         for step in 0..=words {
             let index = (first / WORD + step) % words;
-            let mut word = self.occupied[index as usize];
+            let mut word = self.occupied[at(index)];
             if step == 0 {
                 word &= u64::MAX << (first % WORD);
             }
             if word != 0 {
-                let slot = index * WORD + word.trailing_zeros();
+                let slot = index * WORD + u64::from(word.trailing_zeros());
                 return slot.wrapping_sub(first) % SLOTS;
             }
         }
@@ -115,9 +120,7 @@ impl Wheel {
 
     /// Advances to `now_ms` and moves the entries of the ticks passed into `fired`, live or not: see [`Wheel::is_due`].
     pub(crate) fn advance(&mut self, now_ms: u64, fired: &mut Vec<(Entry, u32)>) {
-        let target = u32::try_from(now_ms / TICK_MS)
-            .unwrap_or(u32::MAX)
-            .saturating_add(1);
+        let target = now_ms / TICK_MS + 1;
         let mut steps = 0;
         while self.now_tick < target {
             // After a long sleep one round over all slots is enough.
@@ -127,15 +130,12 @@ impl Wheel {
             }
             let tick = self.now_tick;
             let index = tick % SLOTS;
-            let mut next = std::mem::replace(&mut self.slots[index as usize], NONE);
-            while let Some(node) = self.nodes.get_mut(next as usize) {
-                fired.push((node.entry, tick));
-                let freed = next;
-                next = std::mem::replace(&mut node.next, self.free);
-                self.free = freed;
-                self.laid -= 1;
+            let mut next = std::mem::replace(&mut self.slots[at(index)], NONE);
+            while let Some(node) = self.nodes.remove(next) {
+                fired.push((node.entry, lower(tick)));
+                next = node.next;
             }
-            self.occupied[(index / WORD) as usize] &= !(1 << (index % WORD));
+            self.occupied[at(index / WORD)] &= !(1 << (index % WORD));
             self.now_tick += 1;
             steps += 1;
         }
@@ -150,7 +150,7 @@ impl Wheel {
         if alarm.due_tick == 0 {
             return false;
         }
-        if alarm.due_tick < self.now_tick {
+        if self.whole(alarm.due_tick) < self.now_tick {
             alarm.due_tick = 0;
             return true;
         }
@@ -159,33 +159,46 @@ impl Wheel {
     }
 
     fn lay(&mut self, alarm: &mut Alarm, entry: Entry) {
-        let horizon = self.now_tick.saturating_add(SLOTS - 1);
+        let horizon = self.now_tick + LAID_TICKS_MAX;
         // What lies beyond is looked at again on the way, together with others.
         let horizon = (horizon / COARSE_TICKS * COARSE_TICKS).max(self.now_tick);
-        alarm.armed_tick = alarm.due_tick.clamp(self.now_tick, horizon);
-        let index = alarm.armed_tick % SLOTS;
-        let next = std::mem::replace(&mut self.slots[index as usize], self.free);
-        let node = Node { entry, next };
-        match self.nodes.get_mut(self.free as usize) {
-            Some(free) => self.free = std::mem::replace(free, node).next,
-            None => {
-                self.slots[index as usize] = u32::try_from(self.nodes.len()).unwrap_or(NONE);
-                self.nodes.push(node);
-            }
-        }
-        self.occupied[(index / WORD) as usize] |= 1 << (index % WORD);
-        self.laid += 1;
+        let armed = usable(self.whole(alarm.due_tick).clamp(self.now_tick, horizon));
+        alarm.armed_tick = lower(armed);
+        let index = armed % SLOTS;
+        let head = &mut self.slots[at(index)];
+        let next = *head;
+        *head = self.nodes.insert(Node { entry, next });
+        self.occupied[at(index / WORD)] |= 1 << (index % WORD);
     }
+}
+
+impl Wheel {
+    /// The tick whose lower half this is and that is nearest to the present one.
+    fn whole(&self, lower_half: u32) -> u64 {
+        let ahead = lower_half.wrapping_sub(lower(self.now_tick)).cast_signed();
+        self.now_tick.saturating_add_signed(i64::from(ahead))
+    }
+}
+
+/// The lower half of a tick.
+fn lower(tick: u64) -> u32 {
+    u32::try_from(tick & u64::from(u32::MAX)).unwrap_or_default()
+}
+
+/// The tick, or the next one where its lower half is that of never.
+fn usable(tick: u64) -> u64 {
+    tick + u64::from(lower(tick) == 0)
+}
+
+fn at(index: u64) -> usize {
+    usize::try_from(index).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ANA: Entry = Entry {
-        slot: 7,
-        generation: 1,
-    };
+    const ANA: Entry = Entry { slot: 7 };
 
     fn fires_at(wheel: &mut Wheel, alarm: &mut Alarm, from_ms: u64, until_ms: u64) -> Option<u64> {
         let mut fired = Vec::new();
@@ -250,5 +263,28 @@ mod tests {
         assert!((30_000..=30_255).contains(&at), "fired at {at}");
         Wheel::disarm(&mut alarm);
         assert_eq!(fires_at(&mut wheel, &mut alarm, at, 200_000), None);
+    }
+
+    #[test]
+    fn deadlines_hold_after_a_year() {
+        // Ticks of 32 bits would be used up after 248 days.
+        let year_ms = 365 * 24 * 3_600_000;
+        // And over the moment at which their lower half begins anew.
+        for start_ms in [
+            year_ms,
+            (1 << 32) * TICK_MS - 700,
+            (1 << 32) * TICK_MS - 1_000,
+        ] {
+            let (mut wheel, mut alarm) = (Wheel::new(), Alarm::default());
+            wheel.advance(start_ms, &mut Vec::new());
+            wheel.arm(&mut alarm, ANA, start_ms, 1_000);
+            assert!(
+                wheel
+                    .wait_ms(start_ms)
+                    .is_some_and(|ms| (1_000..1_006).contains(&ms))
+            );
+            let at = fires_at(&mut wheel, &mut alarm, start_ms, start_ms + 2_000);
+            assert!(at.is_some_and(|at| (1_000..1_011).contains(&(at - start_ms))));
+        }
     }
 }

@@ -1,7 +1,7 @@
 use mio::Interest;
 use taut_hub::{ConnId, Farewell};
 
-use crate::core::{Core, Parcel, Stream, Waiting};
+use crate::core::{Core, Flag, Parcel, Stream, Waiting};
 use crate::talk::Talk;
 
 /// A socket on its way to the core that has the session it asks for.
@@ -21,7 +21,7 @@ impl Core {
         let Some(mut conn) = self.conns.remove(id.slot) else {
             return;
         };
-        if conn.flags.opened {
+        if conn.flags.has(Flag::Opened) {
             self.hub(taut_hub::Input::Close {
                 conn: id,
                 farewell: Farewell::Said,
@@ -55,8 +55,8 @@ impl Core {
         if let Some(conn) = self.conns.find(id) {
             conn.input.put(handover.input);
             conn.output = handover.output;
-            conn.flags.touched = true;
-            conn.flags.watches_writes = blocked;
+            conn.flags.set(Flag::Touched, true);
+            conn.flags.set(Flag::WatchesWrites, blocked);
         }
         let interest = if blocked {
             Interest::READABLE | Interest::WRITABLE

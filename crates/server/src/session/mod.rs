@@ -23,7 +23,7 @@ pub(crate) use lives::Lives;
 pub(crate) use pass::{PUBLIC_ID_BYTES, Pass, encode_public_id};
 pub(crate) use seal::Seal;
 
-use crate::core::{Core, Stream};
+use crate::core::{Core, Flag, Stream};
 
 /// What all sessions of a core share.
 #[derive(Debug)]
@@ -83,11 +83,12 @@ impl Core {
         };
         conn.stream = std::mem::replace(&mut from.stream, Stream::Nobody);
         conn.input.put(rest);
-        conn.flags.blocked = from.flags.blocked;
-        conn.flags.watches_writes = from.flags.watches_writes;
-        conn.flags.touched = true;
+        conn.flags.set(Flag::Blocked, from.flags.has(Flag::Blocked));
+        conn.flags
+            .set(Flag::WatchesWrites, from.flags.has(Flag::WatchesWrites));
+        conn.flags.set(Flag::Touched, true);
         conn.hear(now_ms);
-        let interest = if from.flags.watches_writes {
+        let interest = if from.flags.has(Flag::WatchesWrites) {
             mio::Interest::READABLE | mio::Interest::WRITABLE
         } else {
             mio::Interest::READABLE

@@ -14,7 +14,7 @@ use taut_hub::{ConnId, Input, Output, Ticket};
 use taut_wire::native::{Rejected, Request, Taken, Verb, decode_request};
 
 use super::{Session, Talk};
-use crate::core::{Core, Peer, Stream, ticket_of};
+use crate::core::{Core, Flag, Peer, Stream, ticket_of};
 
 /// How long a challenge holds at least, in milliseconds; at most twice as long.
 const CHALLENGE_MS: u64 = 30_000;
@@ -137,7 +137,7 @@ impl Core {
         // As on any network, what comes too fast is lost.
         let full = matches!(&conn.talk, Talk::Datagrams(session) if session.is_full());
         let choked = conn.waiting_bytes() > self.limits.answers_bytes_max;
-        if full || choked || conn.flags.closing {
+        if full || choked || conn.flags.has(Flag::Closing) {
             return;
         }
         match self.too_long(unit) {

@@ -8,7 +8,7 @@ use taut_hub::{ConnId, RoomName};
 use taut_wire::ws::CloseCode;
 
 use super::{Step, Talk};
-use crate::core::Core;
+use crate::core::{Core, Flag};
 
 /// What a socket has said and not heard yet.
 #[derive(Debug, Default)]
@@ -42,7 +42,10 @@ impl Core {
 
     /// The socket has said something that it will hear.
     pub(super) fn echo_begins(&mut self, id: ConnId) {
-        if let Some(echo) = self.echo(id) {
+        if let Some(conn) = self.conns.find(id)
+            && let Talk::Payload(_, aside) = &mut conn.talk
+        {
+            let echo = &mut aside.get_or_insert_default().echo;
             echo.get_or_insert_default().under_way += 1;
         }
     }
@@ -66,7 +69,7 @@ impl Core {
             echo.ending = Some(ending);
         }
         if let Some(conn) = self.conns.find(id) {
-            conn.flags.paused = true;
+            conn.flags.set(Flag::Paused, true);
         }
         Step::More
     }
@@ -123,7 +126,7 @@ impl Core {
 
     fn echo(&mut self, id: ConnId) -> Option<&mut Option<Box<Echo>>> {
         match &mut self.conns.find(id)?.talk {
-            Talk::Payload(socket, _) => Some(&mut socket.echo),
+            Talk::Payload(_, aside) => Some(&mut aside.as_mut()?.echo),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use taut_gate::http::{FileAsked, Otherwise, Problem};
 use taut_hub::{ConnId, Farewell};
 
 use super::http::Phase;
-use crate::core::Core;
+use crate::core::{Core, Flag};
 use crate::files::{Chunk, Done, Job, Outcome, Rest, Wanted, Work};
 use crate::page;
 
@@ -37,7 +37,7 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        conn.flags.paused = true;
+        conn.flags.set(Flag::Paused, true);
         self.set_errand(id, Errand::Asked(asked.otherwise));
         self.set_alarm_off(id.slot);
     }
@@ -132,7 +132,11 @@ impl Core {
         if self.errand(id).is_none() {
             return false;
         }
-        if self.conns.find(id).is_some_and(|conn| conn.flags.blocked) {
+        if self
+            .conns
+            .find(id)
+            .is_some_and(|conn| conn.flags.has(Flag::Blocked))
+        {
             tracing::debug!(conn = %taut_gate::conn_id(self.id, id), "a peer stopped taking its file");
             self.remove(id.slot, Farewell::Vanished);
         }

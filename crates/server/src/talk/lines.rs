@@ -4,7 +4,7 @@ use taut_hub::{ConnId, Farewell};
 use taut_wire::lines::Splitter;
 
 use super::{Step, Talk};
-use crate::core::Core;
+use crate::core::{Core, Flag};
 
 impl Core {
     /// One line of JSON.
@@ -49,7 +49,11 @@ impl Core {
             return;
         }
         if !self.shard.memberships(id).is_empty() {
-            if self.conns.find(id).is_some_and(|conn| conn.flags.gone) {
+            if self
+                .conns
+                .find(id)
+                .is_some_and(|conn| conn.flags.has(Flag::Gone))
+            {
                 self.remove(id.slot, Farewell::Vanished);
             }
             return;
@@ -67,7 +71,11 @@ impl Core {
 
     /// A Conn that has said FIN and waited only for its last answer ends with it.
     pub(crate) fn end_if_done(&mut self, id: ConnId) {
-        if self.conns.find(id).is_some_and(|conn| conn.flags.ended) {
+        if self
+            .conns
+            .find(id)
+            .is_some_and(|conn| conn.flags.has(Flag::Ended))
+        {
             self.stay_if_joined(id);
         }
     }

@@ -46,8 +46,8 @@ pub(crate) enum Talk {
     Unproven(Box<Unproven>),
     /// A person at `nc`.
     Text(Box<TextTalk>),
-    /// A WebSocket that carries payload only, and the room it is in.
-    Payload(Socket, RoomName),
+    /// A WebSocket that carries payload only. The hub knows the room that it is in.
+    Payload(Socket, Option<Box<Aside>>),
     /// A WebSocket that carries native JSON.
     Native(Socket, Box<Session>),
     /// An Engine.IO session.
@@ -65,9 +65,18 @@ pub(crate) struct Socket {
     pub(crate) deflate: bool,
     /// We have said Close; the peer's own ends the connection.
     pub(crate) closed: bool,
-    /// What it said and will hear, in a room that echoes.
-    pub(crate) echo: Option<Box<echo::Echo>>,
 }
+
+/// What a WebSocket with payload only has for a moment, or in few rooms.
+#[derive(Debug, Default)]
+pub(crate) struct Aside {
+    /// The room that it waits to be in.
+    awaited: Option<RoomName>,
+    /// What it said and will hear, in a room that echoes.
+    echo: Option<Box<echo::Echo>>,
+}
+
+const _: () = assert!(size_of::<Talk>() == 32);
 
 /// What one step of decoding came to.
 #[derive(Debug)]
@@ -119,6 +128,15 @@ impl Talk {
             Self::Probe(probe) => Some(&mut probe.socket),
             _ => None,
         }
+    }
+
+    /// A WebSocket that waits to be in its room.
+    fn payload(socket: Socket, room: RoomName) -> Self {
+        let aside = Aside {
+            awaited: Some(room),
+            echo: None,
+        };
+        Self::Payload(socket, Some(Box::new(aside)))
     }
 
     /// Says farewell in the Conn's own protocol. `text` is what a Violation was about; it goes out where the protocol can carry it.

@@ -8,7 +8,7 @@ use taut_hub::{ConnId, Farewell, Input, Output, Page, Range, RoomName, Roster, S
 use taut_wire::native::Taken;
 
 use super::Talk;
-use crate::core::{Core, ticket_of};
+use crate::core::{Core, Flag, ticket_of};
 
 /// Requests of one Conn that may wait for an answer from another core; beyond it no more are read.
 const PENDING_MAX: usize = 1_024;
@@ -230,7 +230,7 @@ impl Core {
             },
         };
         if !datagrams && (session.is_full() || session.reading.is_some()) {
-            conn.flags.paused = true;
+            conn.flags.set(Flag::Paused, true);
         }
         self.hub(input);
     }

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use taut_gate::Close;
-use taut_hub::{Body, ConnId, Draft, Input, Ticket};
+use taut_hub::{Body, ConnId, Draft, Input, RoomName, Ticket};
 use taut_wire::ws::{self, CloseCode, Event};
 
 use super::echo::Ending;
-use super::{Step, Talk};
-use crate::core::Core;
+use super::{Aside, Step, Talk};
+use crate::core::{Core, Flag};
 
 /// A publish that nobody waits for: only a refusal comes back.
 pub(crate) const UNASKED: Ticket = Ticket(0);
@@ -87,21 +87,40 @@ impl Core {
             }
             return;
         }
-        let Talk::Payload(_, room) = &conn.talk else {
+        let Talk::Payload(_, aside) = &conn.talk else {
             return;
         };
-        let room = room.clone();
+        let awaited = aside.as_ref().and_then(|aside| aside.awaited.clone());
+        let Some(room) = awaited.or_else(|| self.room_of(id)) else {
+            return;
+        };
         self.publish_payload(id, room, text, binary);
     }
 
+    /// The room has let the Conn in.
+    pub(crate) fn payload_joined(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.find(id)
+            && let Talk::Payload(_, aside) = &mut conn.talk
+        {
+            let echo = aside.take().and_then(|aside| aside.echo);
+            *aside = echo.map(|echo| {
+                Box::new(Aside {
+                    awaited: None,
+                    echo: Some(echo),
+                })
+            });
+        }
+        self.touch(id.slot);
+    }
+
+    /// The one room that a Conn is in.
+    fn room_of(&self, id: ConnId) -> Option<RoomName> {
+        let membership = self.shard.memberships(id).first()?;
+        Some(self.shard.room(membership.room)?.name().clone())
+    }
+
     /// Publishes what came in a frame.
-    fn publish_payload(
-        &mut self,
-        id: ConnId,
-        room: taut_hub::RoomName,
-        text: &str,
-        binary: Option<&[u8]>,
-    ) {
+    fn publish_payload(&mut self, id: ConnId, room: RoomName, text: &str, binary: Option<&[u8]>) {
         let from = self.name_of(id);
         let Some(conn) = self.conns.find(id) else {
             return;
@@ -138,7 +157,7 @@ impl Core {
         }
         conn.answers().extend_from_slice(&frame);
         // It has said its last word (RFC 6455 §5.5.1), so there is no end of it to wait for.
-        conn.flags.ended = true;
+        conn.flags.set(Flag::Ended, true);
         Step::End(Close::Asked, None)
     }
 }

@@ -5,7 +5,7 @@ use taut_hub::{ConnId, Farewell};
 use taut_wire::sniff::{self, Sniffed};
 
 use super::{Step, Talk};
-use crate::core::Core;
+use crate::core::{Core, Flag};
 
 impl Core {
     /// Decides, without consuming anything but what belongs to no protocol.
@@ -15,7 +15,7 @@ impl Core {
             && self
                 .conns
                 .find(id)
-                .is_some_and(|conn| !std::mem::replace(&mut conn.flags.touched, true));
+                .is_some_and(|conn| !conn.flags.replace(Flag::Touched, true));
         if first {
             self.set_alarm(id.slot, self.limits.handshake_ms_max);
         }

@@ -10,7 +10,7 @@ use taut_hub::{
 use taut_wire::sse;
 
 use super::Talk;
-use crate::core::Core;
+use crate::core::{Core, Flag};
 
 /// A stream's own state.
 #[derive(Debug)]
@@ -273,7 +273,7 @@ impl Core {
             (Streaming::Ndjson, _, true) => Format::LinesChunked,
             (Streaming::Ndjson, _, false) => Format::Lines,
         };
-        conn.flags.held = true;
+        conn.flags.set(Flag::Held, true);
         conn.talk = Talk::Stream(Box::new(talk));
         let door = conn.door();
         for (index, (room, start)) in streams.rooms.into_iter().enumerate() {
@@ -311,7 +311,7 @@ impl Core {
         if let Talk::Stream(stream) = &mut talk
             && stream.joined(ticket, room, after, recovery, state)
         {
-            conn.flags.held = false;
+            conn.flags.set(Flag::Held, false);
             stream.open(conn.answers());
         }
         conn.talk = talk;

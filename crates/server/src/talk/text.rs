@@ -13,7 +13,7 @@ use taut_wire::text::{Line, decode_line};
 
 use super::payload::UNASKED;
 use super::{Step, Talk};
-use crate::core::Core;
+use crate::core::{Core, Flag};
 
 /// Messages that `/history` shows when it is not told how many.
 const HISTORY_DEFAULT: u32 = 20;
@@ -248,7 +248,7 @@ impl Core {
             Some(room) => {
                 let ticket = state.ticket();
                 // An answer may be a whole page: no more is heard before it has come.
-                conn.flags.paused = true;
+                conn.flags.set(Flag::Paused, true);
                 self.hub(question(id, ticket, room));
             }
             None => self.say_text(id, text::encode_nowhere),

@@ -1,33 +1,66 @@
 //! When a session is looked at: to ping its client, to end it where no pong came, where it never entered a namespace, or where attachments stay out.
 
+use std::num::NonZeroU32;
+
 use taut_gate::Close;
 use taut_gate::http::EngineDialect;
 use taut_hub::{ConnId, Farewell};
 use taut_wire::engineio::Packet;
 
 use super::Carrier;
-use crate::core::Core;
+use crate::core::{Core, Flag, wrapped};
 
-/// A session's clock, in milliseconds of the core's.
+/// The farthest that a moment may lie ahead, in milliseconds: 12 days.
+const AHEAD_MS_MAX: u64 = 1 << 30;
+
+/// A time of the core's clock in milliseconds, wrapping after 49 days. Not 0, so that none takes no more.
+#[derive(Debug, Clone, Copy)]
+struct Moment(NonZeroU32);
+
+impl Moment {
+    fn after(now_ms: u64, delay_ms: u64) -> Self {
+        let at = wrapped(now_ms + delay_ms.min(AHEAD_MS_MAX));
+        Self(NonZeroU32::new(at).unwrap_or(NonZeroU32::MIN))
+    }
+
+    fn later(self, delay_ms: u64) -> Self {
+        Self::after(u64::from(self.0.get()), delay_ms)
+    }
+
+    /// How long it is until then; 0 when it has come.
+    fn wait_ms(self, now_ms: u64) -> u64 {
+        let ahead = u64::from(self.0.get().wrapping_sub(wrapped(now_ms)));
+        // Whatever seems farther ahead than a moment may be is past.
+        if ahead > 2 * AHEAD_MS_MAX { 0 } else { ahead }
+    }
+
+    fn has_come(self, now_ms: u64) -> bool {
+        self.wait_ms(now_ms) == 0
+    }
+}
+
+/// A session's clock.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Heartbeat {
     /// When the next ping goes out; where one is out, when its pong must be here.
-    due_ms: u64,
+    due: Moment,
     /// A ping is out.
     pinged: bool,
-    /// When the client must have entered a namespace; 0 where it has.
-    enter_by_ms: u64,
-    /// When the attachments of the packet under way must be here; 0 where there is none.
-    attach_by_ms: u64,
+    /// When the client must have entered a namespace, where it has not.
+    enter_by: Option<Moment>,
+    /// When the attachments of the packet under way must be here, where there is one.
+    attach_by: Option<Moment>,
 }
 
 impl Heartbeat {
-    fn next_ms(&self) -> u64 {
-        [self.due_ms, self.enter_by_ms, self.attach_by_ms]
+    /// How long it is until something is to be done.
+    fn wait_ms(&self, now_ms: u64) -> u64 {
+        [Some(self.due), self.enter_by, self.attach_by]
             .into_iter()
-            .filter(|at| *at > 0)
+            .flatten()
+            .map(|moment| moment.wait_ms(now_ms))
             .min()
-            .unwrap_or(self.due_ms)
+            .unwrap_or(0)
     }
 }
 
@@ -35,25 +68,31 @@ impl Core {
     pub(super) fn first_heartbeat(&self, dialect: EngineDialect) -> Heartbeat {
         let now_ms = self.now.mono_ms;
         Heartbeat {
-            due_ms: now_ms + self.limits.engine.ping_ms,
+            due: Moment::after(now_ms, self.limits.engine.ping_ms),
             pinged: false,
-            enter_by_ms: match dialect {
-                EngineDialect::SocketIo => now_ms + self.limits.engine.connect_ms_max,
-                EngineDialect::Echo => 0,
+            enter_by: match dialect {
+                EngineDialect::SocketIo => {
+                    Some(Moment::after(now_ms, self.limits.engine.connect_ms_max))
+                }
+                EngineDialect::Echo => None,
             },
-            attach_by_ms: 0,
+            attach_by: None,
         }
     }
 
     /// Sets the session's alarm to whatever comes first.
     pub(in super::super) fn beat_on(&mut self, id: ConnId) {
         let now_ms = self.now.mono_ms;
-        if self.conns.find(id).is_some_and(|conn| conn.flags.closing) {
+        if self
+            .conns
+            .find(id)
+            .is_some_and(|conn| conn.flags.has(Flag::Closing))
+        {
             // It has another alarm: that of its last words.
             return;
         }
         if let Some(engine) = self.engine(id) {
-            let wait_ms = engine.heartbeat.next_ms().saturating_sub(now_ms);
+            let wait_ms = engine.heartbeat.wait_ms(now_ms);
             self.set_alarm(id.slot, wait_ms);
         }
     }
@@ -61,16 +100,16 @@ impl Core {
     /// The client has entered a namespace.
     pub(in super::super) fn entered(&mut self, id: ConnId) {
         if let Some(engine) = self.engine(id) {
-            engine.heartbeat.enter_by_ms = 0;
+            engine.heartbeat.enter_by = None;
         }
         self.beat_on(id);
     }
 
     /// Attachments are awaited, or have come.
     pub(in super::super) fn await_attachments(&mut self, id: ConnId, missing: bool) {
-        let by_ms = self.now.mono_ms + self.limits.handshake_ms_max;
+        let by = Moment::after(self.now.mono_ms, self.limits.handshake_ms_max);
         if let Some(engine) = self.engine(id) {
-            engine.heartbeat.attach_by_ms = if missing { by_ms } else { 0 };
+            engine.heartbeat.attach_by = missing.then_some(by);
         }
         if missing {
             self.beat_on(id);
@@ -78,10 +117,10 @@ impl Core {
     }
 
     pub(super) fn pong(&mut self, id: ConnId) {
-        let due_ms = self.now.mono_ms + self.limits.engine.ping_ms;
+        let due = Moment::after(self.now.mono_ms, self.limits.engine.ping_ms);
         if let Some(engine) = self.engine(id) {
             engine.heartbeat.pinged = false;
-            engine.heartbeat.due_ms = due_ms;
+            engine.heartbeat.due = due;
         }
         self.beat_on(id);
     }
@@ -94,23 +133,23 @@ impl Core {
             return;
         };
         let beat = &mut engine.heartbeat;
-        let late = |by_ms: u64| by_ms > 0 && by_ms <= now_ms;
-        if late(beat.enter_by_ms) || late(beat.attach_by_ms) {
+        let late = |by: Option<Moment>| by.is_some_and(|by| by.has_come(now_ms));
+        if late(beat.enter_by) || late(beat.attach_by) {
             return self.time_out(id);
         }
-        if beat.due_ms > now_ms {
+        if !beat.due.has_come(now_ms) {
             return self.beat_on(id);
         }
         if moving {
             // Neither transport would bring a pong now.
-            beat.due_ms = now_ms + pong_ms;
+            beat.due = Moment::after(now_ms, pong_ms);
             return self.beat_on(id);
         }
         if beat.pinged {
             return self.time_out(id);
         }
         beat.pinged = true;
-        beat.due_ms += pong_ms;
+        beat.due = beat.due.later(pong_ms);
         self.say_packet(id, &Packet::Ping(""));
         self.beat_on(id);
     }
@@ -120,7 +159,7 @@ impl Core {
         let now_ms = self.now.mono_ms;
         self.engine(id).is_some_and(|engine| {
             let beat = &engine.heartbeat;
-            beat.pinged && beat.due_ms <= now_ms
+            beat.pinged && beat.due.has_come(now_ms)
         })
     }
 

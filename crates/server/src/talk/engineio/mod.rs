@@ -23,7 +23,7 @@ use taut_wire::ws::{self, CloseCode, Event};
 use super::http::is_bodyless;
 use super::socketio::SocketIo;
 use super::{Socket, Step, Talk};
-use crate::core::{Core, Stream};
+use crate::core::{Core, Flag, Stream};
 use crate::session::{SECRET_BYTES, SessionId};
 
 pub(crate) use polling::Posting;
@@ -37,17 +37,18 @@ const CLAUSE: &str = "Engine.IO v4, protocol";
 pub(crate) struct Engine {
     secret: [u8; SECRET_BYTES],
     pub(super) carrier: Carrier,
-    /// The WebSocket that is about to become its own.
-    probe: Option<ConnId>,
     heartbeat: heartbeat::Heartbeat,
     pub(super) dialect: Dialect,
 }
+
+// What a session costs more than a WebSocket, with a namespace and a view.
+const _: () = assert!(size_of::<Engine>() <= 128);
 
 /// How packets travel.
 #[derive(Debug)]
 pub(super) enum Carrier {
     /// The client polls and posts.
-    Polling(polling::Polling),
+    Polling(Box<polling::Polling>),
     /// A frame each.
     Socket(Socket),
 }
@@ -177,8 +178,7 @@ impl Core {
         };
         let mut engine = Engine {
             secret,
-            carrier: Carrier::Polling(polling::Polling::new(request.payload_packets_max)),
-            probe: None,
+            carrier: Carrier::Polling(Box::new(polling::Polling::new(request.payload_packets_max))),
             heartbeat,
             dialect,
         };
@@ -200,8 +200,8 @@ impl Core {
             }
         };
         if let Some(conn) = self.conns.find(session) {
-            conn.flags.touched = true;
-            conn.flags.blocked = session != id;
+            conn.flags.set(Flag::Touched, true);
+            conn.flags.set(Flag::Blocked, session != id);
             if let Some(name) = &request.name {
                 conn.name.set(name);
             }

@@ -9,7 +9,7 @@ use taut_wire::http::{BodyDecoder, Framing};
 use super::super::http::Phase;
 use super::super::{Step, Talk};
 use super::{CLAUSE, Carrier, Engine};
-use crate::core::Core;
+use crate::core::{Core, Flag};
 
 /// Bytes of room messages that one answer to a poll brings, beside own answers and one whole message.
 const PAYLOAD_BYTES: usize = 64 << 10;
@@ -28,6 +28,8 @@ pub(in super::super) struct Polling {
     closed: bool,
     /// Packets that one answer may have.
     packets_max: usize,
+    /// The WebSocket that the session is about to move to.
+    pub(super) probe: Option<ConnId>,
 }
 
 impl Polling {
@@ -37,6 +39,7 @@ impl Polling {
             post: None,
             closed: false,
             packets_max,
+            probe: None,
         }
     }
 
@@ -74,13 +77,13 @@ impl Core {
             talk.phase = Phase::Polling(session);
         }
         if let Some(conn) = self.conns.find(id) {
-            conn.flags.paused = true;
+            conn.flags.set(Flag::Paused, true);
         }
         // The session's own clock tells when nobody waits any more.
         self.set_alarm_off(id.slot);
         if let Some(conn) = self.conns.find(session) {
-            conn.flags.blocked = false;
-            conn.flags.stalling = false;
+            conn.flags.set(Flag::Blocked, false);
+            conn.flags.set(Flag::Stalling, false);
         }
         self.touch(session.slot);
         self.beat_on(session);
@@ -125,10 +128,10 @@ impl Core {
         let Some(conn) = self.conns.find(session) else {
             return;
         };
-        if conn.flags.closing && conn.output.is_none() {
+        if conn.flags.has(Flag::Closing) && conn.output.is_none() {
             return self.remove(session.slot, Farewell::Said);
         }
-        if std::mem::take(&mut conn.flags.choked) {
+        if conn.flags.replace(Flag::Choked, false) {
             self.ready_again(session.slot);
         }
     }
@@ -138,7 +141,7 @@ impl Core {
             polling.poll = None;
         }
         if let Some(conn) = self.conns.find(session) {
-            conn.flags.blocked = true;
+            conn.flags.set(Flag::Blocked, true);
         }
         self.answer(poll, |responder, out, reply| {
             responder.packets(out, reply, payload);
@@ -259,7 +262,7 @@ impl Core {
         let bytes = std::mem::take(&mut posting.bytes);
         talk.phase = Phase::Polling(session);
         if let Some(conn) = self.conns.find(id) {
-            conn.flags.paused = true;
+            conn.flags.set(Flag::Paused, true);
         }
         self.set_alarm_off(id.slot);
         if bytes.is_empty() || std::str::from_utf8(&bytes).is_err() {
@@ -379,15 +382,15 @@ impl Core {
                     }
                 });
             }
-        }
-        if let Some(probe) = engine.probe.take() {
-            self.close(probe, Close::Asked, None);
+            if let Some(probe) = polling.probe.take() {
+                self.close(probe, Close::Asked, None);
+            }
         }
     }
 
     pub(super) fn polling(&mut self, session: ConnId) -> Option<&mut Polling> {
         match &mut self.engine(session)?.carrier {
-            Carrier::Polling(polling) => Some(polling),
+            Carrier::Polling(polling) => Some(polling.as_mut()),
             Carrier::Socket(_) => None,
         }
     }

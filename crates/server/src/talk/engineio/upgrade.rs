@@ -11,7 +11,7 @@ use taut_wire::ws::{self, CloseCode, Event, handshake};
 
 use super::super::{Socket, Step, Talk};
 use super::{CLAUSE, Carrier};
-use crate::core::Core;
+use crate::core::{Core, Flag};
 
 /// A WebSocket that a session is to move to.
 #[derive(Debug)]
@@ -30,10 +30,13 @@ impl Core {
         let Some(engine) = self.engine(session) else {
             return;
         };
-        let is_wanted = !under_way && matches!(engine.carrier, Carrier::Polling(_));
-        if is_wanted {
-            engine.probe = Some(id);
-        }
+        let is_wanted = match &mut engine.carrier {
+            Carrier::Polling(polling) if !under_way => {
+                polling.probe = Some(id);
+                true
+            }
+            _ => false,
+        };
         let Some(conn) = self.conns.find(id) else {
             return;
         };
@@ -132,7 +135,6 @@ impl Core {
         let Talk::Engine(engine) = &mut of_session.talk else {
             return;
         };
-        engine.probe = None;
         engine.carrier = Carrier::Socket(probe.socket);
         let out = of_session.answers();
         out.extend_from_slice(&under_way);
@@ -152,20 +154,24 @@ impl Core {
 
     /// The WebSocket that a session is about to move to, unless it has ended.
     fn probe_of(&mut self, session: ConnId) -> Option<&Probe> {
-        let probe = self.engine(session)?.probe?;
+        let probe = self.polling(session)?.probe?;
         let conn = self.conns.find(probe)?;
         match &conn.talk {
-            Talk::Probe(probe) if !conn.flags.closing && !conn.flags.lingering => Some(probe),
+            Talk::Probe(probe)
+                if !conn.flags.has(Flag::Closing) && !conn.flags.has(Flag::Lingering) =>
+            {
+                Some(probe)
+            }
             _ => None,
         }
     }
 
     /// A WebSocket that was about to be a session's own is gone; the session goes on as it was.
     pub(crate) fn probe_gone(&mut self, id: ConnId, probe: &Probe) {
-        if let Some(engine) = self.engine(probe.session)
-            && engine.probe == Some(id)
+        if let Some(polling) = self.polling(probe.session)
+            && polling.probe == Some(id)
         {
-            engine.probe = None;
+            polling.probe = None;
         }
         self.touch(probe.session.slot);
         self.beat_on(probe.session);

@@ -7,7 +7,7 @@ use taut_wire::native::Taken;
 
 use super::super::Step;
 use super::{Phase, Question, THE_WAIT};
-use crate::core::Core;
+use crate::core::{Core, Flag};
 
 impl Core {
     /// The hub's page for a read: the answer, or the beginning of a wait.
@@ -96,7 +96,7 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        if keep_alive && !conn.flags.ended {
+        if keep_alive && !conn.flags.has(Flag::Ended) {
             self.touch(id.slot);
             self.set_alarm(id.slot, keep_alive_ms);
             self.resume_input(id.slot);

@@ -17,7 +17,7 @@ use taut_wire::native::Taken;
 use super::engineio::Posting;
 use super::file::Errand;
 use super::{Session, Socket, Step, Talk};
-use crate::core::Core;
+use crate::core::{Core, Flag};
 use crate::files::Wanted;
 use crate::library;
 use crate::page;
@@ -281,7 +281,7 @@ impl Core {
             .is_some_and(|params| params.window_bits == taut_gate::WINDOW_BITS);
         conn.format = Format::socket(socket.native, shares);
         conn.talk = match (&room, socket.native) {
-            (Some(room), false) => Talk::Payload(state, room.clone()),
+            (Some(room), false) => Talk::payload(state, room.clone()),
             _ => Talk::Native(state, Box::<Session>::default()),
         };
         self.set_alarm(id.slot, self.limits.ping_ms);
@@ -338,7 +338,7 @@ impl Core {
             return;
         };
         let door = conn.door();
-        conn.flags.paused = true;
+        conn.flags.set(Flag::Paused, true);
         if let Talk::Http(talk) = &mut conn.talk {
             talk.phase = Phase::Asked(about);
         }

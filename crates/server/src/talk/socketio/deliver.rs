@@ -67,7 +67,7 @@ impl Core {
             return;
         };
         if let Some(origin) = &message.origin
-            && socketio.earlier.contains(origin)
+            && socketio.was(origin)
             && !self.shard.room(room).is_some_and(|room| room.policy().echo)
         {
             return;

@@ -143,7 +143,7 @@ impl Core {
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        let namespace = shared;
+        let namespace = socketio.name_anew(shared);
         let entering = Entering::new(auth, name, pass, stands.len());
         socketio.namespaces.reserve_exact(1);
         socketio.namespaces.push(Namespace {

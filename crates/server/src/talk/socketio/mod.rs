@@ -44,14 +44,25 @@ pub(crate) struct SocketIo {
     views: Vec<View>,
     /// The packet whose attachments have not all come.
     assembly: Option<Box<Assembly>>,
-    /// Requests without an answer.
+    /// What it has asked the hub, once that was more than to enter.
+    requests: Option<Box<Requests>>,
+    /// Whom it was in earlier lives: what they said it must not hear.
+    earlier: Option<Box<Earlier>>,
+}
+
+/// What a session has asked the hub.
+#[derive(Debug, Default)]
+struct Requests {
+    /// Those without an answer.
     asked: VecDeque<Asked>,
     next_ticket: u32,
     /// A read that has no answer yet. There is one at a time, since each may bring a whole page.
     reading: Option<Ticket>,
-    /// Whom it was in earlier lives: what they said it must not hear.
-    earlier: Vec<Origin>,
 }
+
+/// See [`SocketIo::earlier`].
+#[derive(Debug, Default)]
+struct Earlier(Vec<Origin>);
 
 /// A namespace that the client has entered, or is about to.
 #[derive(Debug)]
@@ -168,30 +179,50 @@ impl SocketIo {
             } => of == room && counts(&asked.namespace),
             _ => false,
         };
-        self.views.iter().any(shown) || self.asked.iter().any(awaited)
+        self.views.iter().any(shown) || self.asked().any(awaited)
     }
 
     /// Notes whom it was before.
     fn remember(&mut self, earlier: Vec<Origin>) {
+        let Earlier(known) = &mut **self.earlier.get_or_insert_default();
         for origin in earlier {
-            if self.earlier.contains(&origin) {
+            if known.contains(&origin) {
                 continue;
             }
-            if self.earlier.len() == EARLIER_MAX {
-                self.earlier.remove(0);
+            if known.len() == EARLIER_MAX {
+                known.remove(0);
             }
-            self.earlier.push(origin);
+            known.push(origin);
         }
+    }
+
+    /// Whether an earlier life of it was that Conn.
+    fn was(&self, origin: &Origin) -> bool {
+        let earlier = self.earlier.as_deref();
+        earlier.is_some_and(|earlier| earlier.0.contains(origin))
+    }
+
+    /// Requests without an answer.
+    fn asked(&self) -> impl Iterator<Item = &Asked> {
+        let requests = self.requests.iter();
+        requests.flat_map(|requests| &requests.asked)
+    }
+
+    /// The name of a namespace that is entered now: one that others may have too, unless an answer to it is under way.
+    fn name_anew(&self, shared: Arc<str>) -> Arc<str> {
+        let is_it = |asked: &Asked| Arc::ptr_eq(&asked.namespace, &shared);
+        if self.asked().any(is_it) {
+            return Arc::from(&*shared);
+        }
+        shared
     }
 
     /// A ticket for a request.
     fn ask(&mut self, namespace: &Arc<str>, what: What) -> Ticket {
-        self.next_ticket = self.next_ticket.wrapping_add(1);
-        let ticket = Ticket(self.next_ticket);
-        if self.asked.capacity() == 0 {
-            self.asked.reserve_exact(1);
-        }
-        self.asked.push_back(Asked {
+        let requests = self.requests.get_or_insert_default();
+        requests.next_ticket = requests.next_ticket.wrapping_add(1);
+        let ticket = Ticket(requests.next_ticket);
+        requests.asked.push_back(Asked {
             ticket,
             namespace: Arc::clone(namespace),
             what,
@@ -199,26 +230,37 @@ impl SocketIo {
         ticket
     }
 
+    /// The same for what is answered before anything more is asked.
+    fn read(&mut self, namespace: &Arc<str>, what: What) -> Ticket {
+        let ticket = self.ask(namespace, what);
+        if let Some(requests) = &mut self.requests {
+            requests.reading = Some(ticket);
+        }
+        ticket
+    }
+
     /// The request that `ticket` was given to.
     fn settle(&mut self, ticket: Ticket) -> Option<Asked> {
-        let index = self.asked.iter().position(|asked| asked.ticket == ticket)?;
-        self.reading = self.reading.filter(|reading| *reading != ticket);
-        let asked = self.asked.remove(index)?;
-        if self.asked.is_empty() && matches!(asked.what, What::Enter(_)) {
+        let index = self.asked().position(|asked| asked.ticket == ticket)?;
+        let requests = self.requests.as_mut()?;
+        requests.reading = requests.reading.filter(|reading| *reading != ticket);
+        let asked = requests.asked.remove(index)?;
+        if requests.asked.is_empty() && matches!(asked.what, What::Enter(_)) {
             // Many enter and never ask again.
-            self.asked = VecDeque::new();
+            self.requests = None;
         }
         Some(asked)
     }
 
     /// Whether no more may be asked for the moment.
     fn is_full(&self) -> bool {
-        self.asked.len() >= ASKED_MAX || self.reading.is_some()
+        let is_full = |r: &Requests| r.asked.len() >= ASKED_MAX || r.reading.is_some();
+        self.requests.as_deref().is_some_and(is_full)
     }
 
     /// Whether requests wait for answers.
     pub(super) fn is_waiting(&self) -> bool {
-        !self.asked.is_empty()
+        self.asked().next().is_some()
     }
 
     /// Tells every namespace why the session ends.

@@ -13,7 +13,7 @@ use taut_wire::socketio::{self as wire, Assembly, Content, Limits, Packet, Progr
 use super::super::{Step, Talk};
 use super::{About, NAMESPACES_MAX, SocketIo, What};
 use crate::application::{self, Application, Say};
-use crate::core::Core;
+use crate::core::{Core, Flag};
 
 const CLAUSE: &str = "Socket.IO v5, exchange protocol";
 
@@ -174,8 +174,11 @@ impl Core {
                 draft,
             },
             Command::Join { room, join } => {
-                let ticket = socketio.ask(namespace, verb(About::Join(room.clone())));
-                socketio.reading = join.state.then_some(ticket).or(socketio.reading);
+                let what = verb(About::Join(room.clone()));
+                let ticket = match join.state {
+                    true => socketio.read(namespace, what),
+                    false => socketio.ask(namespace, what),
+                };
                 Input::Join {
                     conn: id,
                     ticket,
@@ -185,8 +188,7 @@ impl Core {
             }
             Command::Leave { room } => return self.leave_by_verb(id, namespace, ack, room),
             Command::Read { room, range } => {
-                let ticket = socketio.ask(namespace, verb(About::Read));
-                socketio.reading = Some(ticket);
+                let ticket = socketio.read(namespace, verb(About::Read));
                 Input::Read {
                     conn: id,
                     ticket,
@@ -195,8 +197,7 @@ impl Core {
                 }
             }
             Command::Who { room, counts } => {
-                let ticket = socketio.ask(namespace, verb(About::Read));
-                socketio.reading = Some(ticket);
+                let ticket = socketio.read(namespace, verb(About::Read));
                 Input::Who {
                     conn: id,
                     ticket,
@@ -220,7 +221,7 @@ impl Core {
         if self.socketio(id).is_some_and(|socketio| socketio.is_full())
             && let Some(conn) = self.conns.find(id)
         {
-            conn.flags.paused = true;
+            conn.flags.set(Flag::Paused, true);
         }
     }
 

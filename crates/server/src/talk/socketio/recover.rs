@@ -6,7 +6,7 @@ use taut_gate::native;
 use taut_gate::socketio::{Auth, Offset, Stand};
 use taut_hub::{ConnId, Farewell, Origin, Position, RoomId, RoomName, Start};
 
-use crate::core::{Core, Parcel};
+use crate::core::{Core, Flag, Parcel};
 use crate::session::Pass;
 
 /// The session that a client comes back to.
@@ -66,7 +66,7 @@ impl Core {
             }
         }
         if let Some(conn) = self.conns.find(id) {
-            conn.flags.held = true;
+            conn.flags.set(Flag::Held, true);
         }
         if let Some(socketio) = self.socketio(id) {
             socketio.remember(earlier);
@@ -108,7 +108,7 @@ impl Core {
             })
         });
         if let Some(conn) = self.conns.find(id) {
-            conn.flags.held = waits;
+            conn.flags.set(Flag::Held, waits);
         }
     }
 
