@@ -285,6 +285,9 @@ pub(crate) struct ChurnArgs {
     /// Seconds of coming and going in each round
     #[arg(long, value_name = "S", default_value = "2")]
     pub(crate) seconds: f64,
+    /// Seconds of it before, which do not count
+    #[arg(long, value_name = "S", default_value = "1")]
+    pub(crate) warm_up: f64,
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
     #[command(flatten)]

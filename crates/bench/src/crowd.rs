@@ -13,6 +13,7 @@ use socket2::{Domain, Socket, Type};
 use crate::conn::{Conn, Hear, Scratch};
 use crate::dialect::Dialect;
 use crate::failure::{Failure, Kind};
+use crate::interrupt;
 use crate::reader::Gone;
 use crate::target::Target;
 
@@ -136,6 +137,7 @@ impl Crowd {
         &mut self,
         tell: &mut dyn FnMut(usize, News<'_>) -> Result<(), Failure>,
     ) -> Result<usize, Failure> {
+        interrupt::check()?;
         match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(0),
             result => result?,

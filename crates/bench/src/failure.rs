@@ -17,6 +17,8 @@ pub enum Kind {
     Violation,
     /// The server did not answer in time.
     Silent,
+    /// Ctrl-C.
+    Interrupted,
 }
 
 /// Why a benchmark failed.

@@ -1,7 +1,7 @@
 //! `taut bench`: a load generator that verifies every delivery, and the limit of the machine to compare with.
 //!
 //! One thread spins over all client connections, so that the server never pays for waking the generator up, and its CPU time
-//! ([`process`]) is that of its own work. Subjects are measured in turn, each round with a fresh server where it is ours to start.
+//! (`process.rs`) is that of its own work. Subjects are measured in turn, each round with a fresh server where it is ours to start.
 //!
 //! Invariants that a reader could break:
 //!
@@ -19,6 +19,7 @@ mod crowd;
 mod dialect;
 mod failure;
 mod floor;
+mod interrupt;
 mod limits;
 mod load;
 mod payload;

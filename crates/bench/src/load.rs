@@ -14,8 +14,8 @@ use crate::failure::{Failure, Kind};
 use crate::payload::{Form, Label};
 use crate::verify::{Judgement, Sequence, Tally};
 
-/// Messages of one source that an open loop has under way at most; a server that is further behind does not keep up.
-const FLIGHT_MAX: usize = 1 << 16;
+/// Messages that an open loop has under way at most, of all sources; a server that is further behind does not keep up.
+const FLIGHT_MAX: u64 = 1 << 18;
 /// Silence behind the last message after which nothing more is expected.
 const LINGER: Duration = Duration::from_millis(100);
 /// The longest latency that is told apart, in nanoseconds.
@@ -251,7 +251,7 @@ impl Load {
         while clockwork.left > 0 && clockwork.due_ns() <= self.now_ns {
             let source = self.next_source;
             self.next_source = (source + 1) % self.sources.len();
-            if self.sources[source].flight.len() >= FLIGHT_MAX {
+            if self.under_way >= FLIGHT_MAX {
                 let text = format!(
                     "the server is {FLIGHT_MAX} messages behind: it does not keep up with this rate"
                 );

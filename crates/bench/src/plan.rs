@@ -121,7 +121,7 @@ fn rooms(args: &RoomsArgs) -> Result<Plan, Failure> {
 }
 
 fn idle(args: &IdleArgs) -> Result<Plan, Failure> {
-    let terms = Terms::silent(&args.subject, args.seconds)?;
+    let terms = Terms::silent(&args.subject, args.seconds, 0.0)?;
     let scenes = args
         .members
         .iter()
@@ -130,7 +130,7 @@ fn idle(args: &IdleArgs) -> Result<Plan, Failure> {
 }
 
 fn churn(args: &ChurnArgs) -> Result<Plan, Failure> {
-    let terms = Terms::silent(&args.subject, args.seconds)?;
+    let terms = Terms::silent(&args.subject, args.seconds, args.warm_up)?;
     let scenes = args
         .members
         .iter()
@@ -219,11 +219,11 @@ impl Terms {
     }
 
     /// For scenes in which nothing is said.
-    fn silent(subject: &SubjectArgs, seconds: f64) -> Result<Self, Failure> {
+    fn silent(subject: &SubjectArgs, seconds: f64, warm_up: f64) -> Result<Self, Failure> {
         let message = MessageArgs {
             bytes: 128,
             seconds,
-            warm_up: 0.3,
+            warm_up,
             patience: 5.0,
         };
         Self::read(subject, &message)

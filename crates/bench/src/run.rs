@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::args::{BenchArgs, RunArgs, Scenario};
 use crate::failure::{Failure, Kind};
 use crate::floor;
+use crate::interrupt;
 use crate::limits;
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -26,6 +27,7 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
         let members = args.members.first().copied().unwrap_or(1);
         return floor::serve(what, port, members);
     }
+    interrupt::watch()?;
     let run = args.scenario.run();
     let report = play(&Plan::read(&args.scenario)?, run)?;
     if let Some(path) = &run.html {
@@ -94,6 +96,8 @@ fn round(
     progress.begin(what.clone());
     let round = scene.play(subject, terms, progress);
     progress.end();
+    // Ctrl-C reaches the server, too, and its end is no news then.
+    interrupt::check()?;
     round.map_err(|failure| failure.about(what))
 }
 

@@ -1,13 +1,17 @@
 //! What is measured: a server that runs already, or one that is started for each round, pinned to a core of its own.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Signal, set_parent_process_death_signal};
+
 use crate::dialect::Door;
 use crate::failure::{Failure, Kind};
+use crate::interrupt;
 use crate::process::{Cpu, Process, Spent};
 use crate::target::Target;
 
@@ -164,7 +168,8 @@ impl Running {
                 own
             }
         };
-        // A child inherits the affinity of its parent: so it is set without a hook between fork and exec.
+        ends_with_us(&mut command);
+        // A child inherits the affinity of its parent.
         pin(pins.server)?;
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         pin(pins.generator)?;
@@ -200,6 +205,7 @@ impl Running {
     fn wait_until_it_listens(&mut self) -> Result<(), Failure> {
         let begun = Instant::now();
         while TcpStream::connect(self.target.address).is_err() {
+            interrupt::check()?;
             if let Some(child) = &mut self.child
                 && let Some(status) = child.try_wait()?
             {
@@ -226,6 +232,14 @@ impl Drop for Running {
             let _ = std::fs::remove_dir_all(dir);
         }
     }
+}
+
+/// Whatever ends this program, a server that it started must not stay behind.
+#[allow(unsafe_code)]
+fn ends_with_us(command: &mut Command) {
+    let hook = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);
+    // SAFETY: the hook makes one system call and allocates nothing, which is allowed between fork and exec.
+    unsafe { command.pre_exec(hook) };
 }
 
 /// One core, rooms in memory; the rest is as it comes.

@@ -46,6 +46,20 @@ impl Door {
         let known = Self::ALL.iter().find(|known| **known == label);
         Self(known.copied().unwrap_or("unknown"))
     }
+
+    /// Its place among all of them, for what keeps very many.
+    pub(crate) fn code(self) -> u8 {
+        let place = Self::ALL.iter().position(|known| *known == self.0);
+        place
+            .and_then(|at| u8::try_from(at).ok())
+            .unwrap_or(u8::MAX)
+    }
+
+    /// The door at that place; `unknown` where none is.
+    pub(crate) fn coded(code: u8) -> Self {
+        let known = Self::ALL.get(usize::from(code));
+        Self(known.copied().unwrap_or("unknown"))
+    }
 }
 
 /// A Conn, named so that every core understands it.

@@ -21,6 +21,7 @@ mod position;
 mod refusal;
 mod room;
 mod shard;
+mod slots;
 mod store;
 
 pub use conn::{ConnId, Door, Origin, Ticket};
@@ -41,6 +42,7 @@ pub use shard::{
     Answer, Ask, Batch, CloseReason, Farewell, Input, Join, LinkMessage, Membership, Next, Now,
     Output, Page, Range, Recovery, Shard, ShardSettings, Start, State,
 };
+pub use slots::Slots;
 pub use store::{
     Append, Expired, Kept, KeptId, Store, StoreAnswer, StoreError, StoreReader, StoreRequest,
     Stretch, Tail,

@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 /// A program of its own behind the Socket.IO door, in the place of rooms: what a namespace says to who enters it, and to each event.
 ///
-/// It runs on the cores, so it must not wait. The official protocol suite is served this way (`examples/socketio_conformance.rs`).
+/// It runs on the cores, so it must not wait. The official protocol suite is served this way (`socketio_conformance` among the examples of `taut`).
 pub trait Application: Debug + Send + Sync {
     /// What `namespace` says first to a client that enters with `auth` (a JSON object, or nothing); `None` where there is no such namespace.
     fn enter(&self, namespace: &str, auth: &str) -> Option<Vec<Say>>;

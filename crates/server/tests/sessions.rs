@@ -8,12 +8,14 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use peer::{Running, request};
+use peer::{Running, post, request};
 use taut_server::{Config, Limits};
 use taut_wire::ws::{Decoder, Event, Opcode, Role, Settings, deflate::Inflater, encode_frame};
 
 /// How long a test waits for what must come: a bound on failure, not a measurement.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Rooms that a test of several cores uses, so that some of them are at home elsewhere.
+const ROOMS: usize = 12;
 
 const SOCKET: &str = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
@@ -289,6 +291,226 @@ fn a_post_that_does_not_come_in_time_is_not_in_the_way_of_the_next() {
     let (head, _) = raw.answer();
     assert!(head.starts_with("HTTP/1.1 408"), "{head}");
     assert_eq!(say(server.address, &target, "40/den,"), "ok");
+}
+
+#[test]
+fn a_session_is_in_so_many_namespaces_and_no_more() {
+    let server = Running::new(1);
+    let mut wire = Wire::new(server.address);
+    // One room by many names: each letter may be written in two ways.
+    let name = |number: u32| -> String {
+        let letter = |bit: u32| if number >> bit & 1 == 1 { "%61" } else { "a" };
+        (0..12).map(letter).collect()
+    };
+    let names: Vec<String> = (0..2_000).map(|n| format!("40/{},", name(n))).collect();
+    let packets: Vec<&str> = names.iter().map(String::as_str).collect();
+    wire.send(&packets);
+    let answers: Vec<String> = names.iter().map(|_| wire.until("4")).collect();
+    let entered = answers.iter().filter(|a| a.starts_with("40")).count();
+    assert_eq!(entered, 256);
+    let refused = answers.iter().find(|a| a.starts_with("44")).unwrap();
+    assert!(refused.contains("too-many-rooms-per-conn"), "{refused}");
+}
+
+#[test]
+fn a_namespace_that_is_left_while_it_is_recovered_does_not_silence_the_others() {
+    let server = Running::new(2);
+    for number in 0..ROOMS {
+        let namespace = format!("/left-{number},");
+        let mut wire = Wire::new(server.address);
+        let pass = wire.enter(&namespace, "");
+        drop(wire);
+        let mut wire = Wire::new(server.address);
+        let base = format!("base-{number}");
+        wire.enter(&format!("/{base},"), "");
+        wire.send(&[
+            &format!("40{namespace}{{\"pid\":\"{pass}\"}}"),
+            &format!("41{namespace}"),
+        ]);
+        wire.ask(&format!("/{base},"), "[\"message\",\"mine\"]");
+        post(server.address, &base, "heard");
+        assert!(wire.until(&format!("42/{base},")).contains("heard"));
+    }
+}
+
+#[test]
+fn a_namespace_that_is_left_before_it_was_entered_is_left() {
+    let server = Running::new(2);
+    for number in 0..ROOMS {
+        let mut wire = Wire::new(server.address);
+        wire.enter("/base,", "");
+        let room = format!("never-{number}");
+        wire.send(&[&format!("40/{room},"), &format!("41/{room},")]);
+        // Behind both at the room's home.
+        wire.send(&["40/,"]);
+        wire.until("40{");
+        let ask = format!("7[\"who\",\"{room}\"]");
+        let mut said = String::new();
+        for _ in 0..50 {
+            wire.send(&[&format!("42{ask}")]);
+            said = wire.until("437");
+            if said.contains("\"count\":0") {
+                break;
+            }
+        }
+        assert!(said.contains("\"count\":0"), "{said}");
+    }
+}
+
+#[test]
+fn a_namespace_that_is_left_and_entered_again_is_entered() {
+    let server = Running::new(2);
+    for number in 0..ROOMS {
+        let mut wire = Wire::new(server.address);
+        let room = format!("again-{number}");
+        let (enter, leave) = (format!("40/{room},"), format!("41/{room},"));
+        wire.send(&[&enter, &leave, &enter, &leave, &enter]);
+        wire.until(&enter);
+        wire.ask(&format!("/{room},"), "[\"message\",\"mine\"]");
+        post(server.address, &room, "heard");
+        assert!(wire.until(&format!("42/{room},")).contains("heard"));
+    }
+}
+
+#[test]
+fn the_verb_does_not_leave_a_room_that_is_another_namespace() {
+    let server = Running::new(1);
+    let mut wire = Wire::new(server.address);
+    wire.enter("", "");
+    wire.enter("/den,", "");
+    let left = wire.ask("", "[\"leave\",\"den\"]");
+    assert!(left.contains("\"error\":\"not-joined\""), "{left}");
+    post(server.address, "den", "heard");
+    assert!(wire.until("42/den,").contains("heard"));
+}
+
+#[test]
+fn a_room_that_is_being_left_is_not_shown_as_the_lobby() {
+    let server = Running::new(2);
+    for number in 0..ROOMS {
+        let room = format!("loud-{number}");
+        let mut loud = Raw::new(server.address);
+        let line = format!("{{\"publish\":\"{room}\",\"data\":\"noise\"}}\n");
+        let noise = line.repeat(2_000);
+        let mut wire = Wire::new(server.address);
+        wire.enter("", "");
+        wire.enter(&format!("/{room},"), "");
+        let noisy = std::thread::spawn(move || {
+            loud.send(&noise);
+            loud
+        });
+        wire.until(&format!("42/{room},"));
+        wire.send(&[&format!("41/{room},"), "4213[\"who\",\"lobby\"]"]);
+        loop {
+            let packet = wire.packet().unwrap();
+            if packet.starts_with("4313") {
+                break;
+            }
+            assert!(!packet.starts_with("42[\"message\",\"noise\""), "{packet}");
+        }
+        wire.ask("", &format!("[\"publish\",\"{room}\",\"end\"]"));
+        post(server.address, "lobby", "end");
+        assert!(wire.until("42[").contains("end"));
+        drop(noisy.join());
+    }
+}
+
+#[test]
+fn a_lobby_that_was_joined_by_the_verb_looks_the_same_after_recovery() {
+    let server = Running::new(1);
+    let mut wire = Wire::new(server.address);
+    let pass = wire.enter("", "");
+    wire.ask("", "[\"join\",\"lobby\"]");
+    let moved = wire.until("42[\"taut:joined\"");
+    let offset = moved.split('"').rev().nth(1).unwrap().to_owned();
+    drop(wire);
+    post(server.address, "lobby", "missed");
+    let mut wire = Wire::new(server.address);
+    wire.send(&[&format!("40{{\"pid\":\"{pass}\",\"offset\":\"{offset}\"}}")]);
+    let missed = wire.until("42[\"message\"");
+    assert!(missed.contains("\"room\":\"lobby\""), "{missed}");
+    assert!(missed.ends_with(":lobby\"]"), "{missed}");
+}
+
+#[test]
+fn a_room_that_is_heard_already_is_not_recovered_from_further_back() {
+    let server = Running::new(1);
+    let mut wire = Wire::new(server.address);
+    let (one, other) = (wire.enter("/den,", ""), wire.enter("/r/den,", ""));
+    drop(wire);
+    post(server.address, "den", "missed");
+    let mut wire = Wire::new(server.address);
+    wire.send(&[&format!("40/den,{{\"pid\":\"{one}\"}}")]);
+    assert!(wire.until("42/den,").contains("missed"));
+    assert_eq!(field(&wire.until("40/den,"), "pid"), one);
+    // The Conn is past what this one missed.
+    let pass = wire.enter("/r/den,", &format!("{{\"pid\":\"{other}\"}}"));
+    assert_ne!(pass, other, "recovered, and something is missing");
+}
+
+#[test]
+fn an_offset_that_names_a_room_twice_shows_it_once() {
+    let server = Running::new(1);
+    let mut wire = Wire::new(server.address);
+    let pass = wire.enter("", "");
+    wire.ask("", "[\"join\",\"den\"]");
+    let moved = wire.until("42[\"taut:joined\"");
+    let offset = moved.split('"').rev().nth(1).unwrap();
+    let den = offset.split('+').nth(1).unwrap();
+    let doubled = format!("{offset}+{den}+{den}");
+    drop(wire);
+    let mut wire = Wire::new(server.address);
+    wire.send(&[&format!(
+        "40{{\"pid\":\"{pass}\",\"offset\":\"{doubled}\"}}"
+    )]);
+    wire.until("40{");
+    post(server.address, "lobby", "first");
+    post(server.address, "den", "once");
+    post(server.address, "lobby", "last");
+    let mut heard = Vec::new();
+    loop {
+        let packet = wire.until("42[\"message\"");
+        if packet.contains("\"last\"") {
+            break;
+        }
+        heard.push(packet);
+    }
+    let once = heard.iter().filter(|packet| packet.contains("once"));
+    assert!(once.count() <= 1, "{heard:?}");
+}
+
+#[test]
+fn a_poll_brings_as_much_as_it_may() {
+    let server = Running::new(1);
+    let target = polling(server.address);
+    assert_eq!(say(server.address, &target, "40/den,"), "ok");
+    assert!(poll(server.address, &target).starts_with("40/den,"));
+    let message = "x".repeat(1_000);
+    for _ in 0..100 {
+        post(server.address, "den", &message);
+    }
+    let payload = poll(server.address, &target);
+    assert!(payload.len() > 60_000, "{} bytes", payload.len());
+    let rest = poll(server.address, &target);
+    let count = payload.split('\u{1e}').count() + rest.split('\u{1e}').count();
+    assert_eq!(count, 100);
+}
+
+#[test]
+fn no_session_begins_while_the_server_stops() {
+    let server = Running::new(1);
+    let whole = get("/socket.io/?EIO=4&transport=polling", "");
+    let (first, second) = whole.split_at(whole.len() - 2);
+    let mut late = Raw::new(server.address);
+    late.send(first);
+    let mut wire = Wire::new(server.address);
+    wire.enter("/den,", "");
+    server.begin_to_stop();
+    wire.until("42/den,[\"taut:bye\"");
+    late.send(second);
+    let (head, _) = late.answer();
+    assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+    server.stop();
 }
 
 #[test]

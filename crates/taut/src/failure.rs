@@ -124,6 +124,7 @@ impl From<taut_bench::Failure> for Failure {
             Kind::Refused => Code::Refused,
             Kind::Violation => Code::Violation,
             Kind::Silent => Code::Silent,
+            Kind::Interrupted => Code::Interrupted,
         };
         Self {
             code,

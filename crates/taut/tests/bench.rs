@@ -75,7 +75,9 @@ fn a_fixed_rate_publishes_as_much_as_it_says() {
 #[test]
 fn clients_come_and_go_by_every_door() {
     for door in ["ws", "socketio", "tcp", "sse"] {
-        let report = bench(&format!("churn --members 4 --seconds 0.2 --door {door}"));
+        let report = bench(&format!(
+            "churn --members 4 --seconds 0.2 --warm-up 0 --door {door}"
+        ));
         assert_eq!(programs(&report).len(), 1);
     }
 }

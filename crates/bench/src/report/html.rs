@@ -80,7 +80,8 @@ fn section(out: &mut String, cell: &Cell) {
 fn bar(row: &Row) -> Option<Bar> {
     let (label, parts, spread, text) = match row.spread(Round::cpu_us) {
         Some(cpu) => {
-            let user = row.spread(|round| round.user_us)?.median;
+            let (user, system) = row.parts_us()?;
+            let user = cpu.median * user / (user + system);
             let parts = vec![(user, "user"), ((cpu.median - user).max(0.0), "system")];
             (
                 table::name(row),

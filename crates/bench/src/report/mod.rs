@@ -83,6 +83,19 @@ impl Row {
         Spread::of(self.rounds.iter().filter_map(value))
     }
 
+    /// Mean user and system time of one delivery, in microseconds. The kernel samples how time divides, so only all rounds together say it well.
+    pub(crate) fn parts_us(&self) -> Option<(f64, f64)> {
+        let (mut user_us, mut system_us, mut count) = (0.0, 0.0, 0.0);
+        for round in &self.rounds {
+            let weight = round.count as f64;
+            user_us += round.user_us? * weight;
+            system_us += round.system_us? * weight;
+            count += weight;
+        }
+        let is_known = count > 0.0 && user_us + system_us > 0.0;
+        is_known.then(|| (user_us / count, system_us / count))
+    }
+
     /// How much of what it takes the first subject this one takes: CPU time, or memory where nothing was said.
     pub(crate) fn times(&self, first: &Self) -> Option<Spread> {
         let cost = |round: &Round| round.cpu_us().or(round.conn_bytes);

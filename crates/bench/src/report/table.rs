@@ -96,9 +96,10 @@ pub(super) fn times(cell: &Cell, row: &Row) -> Option<Spread> {
 }
 
 fn parts(row: &Row) -> String {
-    let user = median(row.spread(|round| round.user_us), 3);
-    let system = median(row.spread(|round| round.system_us), 3);
-    format!("{user} + {system}")
+    match row.parts_us() {
+        Some((user, system)) => format!("{user:.3} + {system:.3}"),
+        None => "-".into(),
+    }
 }
 
 fn median(spread: Option<Spread>, digits: usize) -> String {

@@ -15,5 +15,5 @@ pub use encode::{
     Framing, View, Way, encode_ack, encode_attachment, encode_event, encode_gap, encode_message,
     encode_packet,
 };
-pub use offset::{OFFSET_ROOMS_MAX, Offset, Stand};
+pub use offset::{NOWHERE, OFFSET_ROOMS_MAX, Offset, Stand};
 pub use verb::{Emitted, Heard, emitted};

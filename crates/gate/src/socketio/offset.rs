@@ -5,6 +5,9 @@ use crate::http::position as read_position;
 /// Rooms that an offset of the namespace `/` names. In more, a session has no place for where it stands and is not recovered.
 pub const OFFSET_ROOMS_MAX: usize = 16;
 
+/// What a client in more rooms keeps: no list that could be read back.
+pub const NOWHERE: &str = "+";
+
 /// Where a Conn in the namespace `/` stands in one of its rooms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stand {
@@ -24,8 +27,8 @@ impl Offset {
     #[must_use]
     pub fn encode(&self) -> String {
         if self.0.len() > OFFSET_ROOMS_MAX {
-            // Not a list that could be read back: a session that is not whole must not look so.
-            return "+".to_owned();
+            // A session that is not whole must not look so.
+            return NOWHERE.to_owned();
         }
         let mut text = String::new();
         for (index, stand) in self.0.iter().enumerate() {

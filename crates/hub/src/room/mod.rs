@@ -6,8 +6,10 @@ mod ids;
 mod latest;
 mod log;
 mod news;
+mod people;
 mod relay;
 mod roster;
+mod short;
 mod state;
 mod users;
 

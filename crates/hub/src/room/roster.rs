@@ -3,14 +3,15 @@
 //! A user is whoever goes by one name, over one connection or several: it comes with the first and goes with the last. A user whose last
 //! connection vanished is there until its grace is over, as if over that connection still: in counts, in lists, and to the watchers.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::news::News;
-use super::users::{PresenceChange, Present, Roster, USER_CONNS_LISTED, User, Watch};
-use crate::conn::{Door, Origin};
+use super::people::{Gone, People};
+use super::users::{PresenceChange, Present, Roster, User, Watch};
+use crate::conn::Origin;
 use crate::keyed::Keyed;
 
 /// About how long a roster is at most on the wire, in bytes; users beyond it are only counted. A watcher that takes its roster slowly must not
@@ -23,8 +24,7 @@ const CONN_BYTES: usize = 48;
 /// The roster and what has not been announced of it.
 #[derive(Debug)]
 pub(crate) struct Presence {
-    present: HashMap<Origin, Entry, Keyed>,
-    users: HashMap<Arc<str>, Account, Keyed>,
+    people: People,
     /// Who vanished, and when that will be said.
     ghosts: BTreeSet<(u64, Arc<str>)>,
     news: News,
@@ -34,37 +34,10 @@ pub(crate) struct Presence {
     watchers: u32,
 }
 
-#[derive(Debug)]
-struct Entry {
-    name: Arc<str>,
-    door: Door,
-    watch: Watch,
-    /// Its index in [`Account::conns`].
-    place: usize,
-}
-
-/// A user as the room knows it.
-#[derive(Debug, Default)]
-struct Account {
-    conns: Vec<(Door, Origin)>,
-    data: Option<Bytes>,
-    ghost: Option<Ghost>,
-}
-
-/// A user without connections.
-#[derive(Debug, Clone, Copy)]
-struct Ghost {
-    /// When its leave will be said.
-    until_ms: u64,
-    /// The connection that went last.
-    last: (Door, Origin),
-}
-
 impl Presence {
     pub(crate) fn new(keyed: Keyed) -> Self {
         Self {
-            present: HashMap::with_hasher(keyed),
-            users: HashMap::with_hasher(keyed),
+            people: People::new(keyed),
             ghosts: BTreeSet::new(),
             news: News::new(keyed),
             said_ms: 0,
@@ -74,12 +47,12 @@ impl Presence {
 
     /// How many users are here.
     pub(crate) fn count(&self) -> u32 {
-        u32::try_from(self.users.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.people.count()).unwrap_or(u32::MAX)
     }
 
     /// Over how many connections. Who has vanished counts as one until its grace is over.
     pub(crate) fn conns(&self) -> u32 {
-        u32::try_from(self.present.len() + self.ghosts.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.people.conns() + self.ghosts.len()).unwrap_or(u32::MAX)
     }
 
     /// How many users have vanished and are in their grace.
@@ -89,65 +62,56 @@ impl Presence {
 
     /// Whether a Conn is here.
     pub(crate) fn holds(&self, origin: Origin) -> bool {
-        self.present.contains_key(&origin)
+        self.people.holds(origin)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.users.is_empty()
+        self.people.count() == 0
     }
 
     /// Whether nobody is connected: at most some who vanished.
     pub(crate) fn is_deserted(&self) -> bool {
-        self.present.is_empty()
+        self.people.conns() == 0
     }
 
     /// A connection came, or came again with another name. Gives what it watched before; `None` when it was not here.
     pub(crate) fn come(
         &mut self,
-        present: Present,
+        present: &Present,
         data: Option<Bytes>,
         watch: Watch,
         listed_max: u32,
     ) -> Option<Watch> {
-        let Present { name, door, origin } = present;
-        let old = self
-            .present
-            .get(&origin)
-            .map(|entry| (Arc::clone(&entry.name), entry.watch));
-        let watched = old.as_ref().map(|(_, watch)| *watch);
+        let old = self.people.find(present.origin);
+        let watched = old.as_ref().map(|(_, _, watch)| *watch);
         self.count_watcher(watched, watch);
         match old {
-            Some((old, _)) if old == name => {
-                if let Some(entry) = self.present.get_mut(&origin) {
-                    entry.watch = watch;
-                }
-            }
-            Some(_) => {
-                let kept = self.take_conn(origin, None, listed_max);
-                self.give_conn(&name, door, origin, watch, listed_max);
+            Some((old, ..)) if old == present.name => self.people.watch(present.origin, watch),
+            Some((old, ..)) => {
+                let kept = self.take_conn(present.origin, &old, None, listed_max);
+                self.give_conn(present, watch, listed_max);
                 // What a user said of itself goes along with its only connection.
-                if let Some(account) = self.users.get_mut(&name) {
-                    account.data = account.data.take().or(kept);
+                if kept.is_some() && self.people.data(&present.name).is_none() {
+                    self.people.say(&present.name, kept);
                 }
             }
-            None => self.give_conn(&name, door, origin, watch, listed_max),
+            None => self.give_conn(present, watch, listed_max),
         }
         if data.is_some() {
-            self.say_data(&name, data, listed_max);
+            self.say_data(&present.name, data, listed_max);
         }
         watched
     }
 
     /// Takes another name; nothing when it is not here.
     pub(crate) fn rename(&mut self, origin: Origin, name: &Arc<str>, listed_max: u32) {
-        if let Some(entry) = self.present.get(&origin) {
-            let (door, watch) = (entry.door, entry.watch);
+        if let Some((_, door, watch)) = self.people.find(origin) {
             let present = Present {
                 name: Arc::clone(name),
                 door,
                 origin,
             };
-            self.come(present, None, watch, listed_max);
+            self.come(&present, None, watch, listed_max);
         }
     }
 
@@ -159,9 +123,9 @@ impl Presence {
         ghost_until_ms: Option<u64>,
         listed_max: u32,
     ) -> Option<Watch> {
-        let watched = self.present.get(&origin)?.watch;
+        let (name, _, watched) = self.people.find(origin)?;
         self.count_watcher(Some(watched), Watch::Nothing);
-        self.take_conn(origin, ghost_until_ms, listed_max);
+        self.take_conn(origin, &name, ghost_until_ms, listed_max);
         Some(watched)
     }
 
@@ -170,7 +134,7 @@ impl Presence {
         while self.ghost_due_ms().is_some_and(|until| until <= now_ms) {
             if let Some((_, name)) = self.ghosts.pop_first() {
                 self.note(&name, listed_max);
-                self.users.remove(&name);
+                self.people.forget(&name);
             }
         }
     }
@@ -191,14 +155,14 @@ impl Presence {
             conns: self.conns(),
             ..PresenceChange::default()
         };
-        let users = &self.users;
-        self.news.take(|name| known(users, name), change)
+        let people = &self.people;
+        self.news.take(|name| people.user(name), change)
     }
 
     /// The roster for somebody who watches from now on.
     pub(crate) fn show(&mut self, listed_max: u32) -> Roster {
-        let users = &self.users;
-        self.news.shown(|name| known(users, name));
+        let people = &self.people;
+        self.news.shown(|name| people.user(name));
         self.roster(listed_max)
     }
 
@@ -206,16 +170,14 @@ impl Presence {
     pub(crate) fn roster(&self, listed_max: u32) -> Roster {
         let mut bytes = 0;
         let mut members: Vec<User> = self
-            .users
-            .iter()
+            .people
+            .users()
             .take(listed_max as usize)
-            .take_while(|(name, account)| {
-                let conns = account.conns.len().clamp(1, USER_CONNS_LISTED);
-                let data = account.data.as_ref().map_or(0, Bytes::len);
-                bytes += name.len() + conns * CONN_BYTES + data;
+            .take_while(|user| {
+                let data = user.data.as_ref().map_or(0, Bytes::len);
+                bytes += user.name.len() + user.conns.len() * CONN_BYTES + data;
                 bytes <= ROSTER_BYTES_MAX
             })
-            .map(|(name, account)| user(name, account))
             .collect();
         members.sort_by(|a, b| a.name.cmp(&b.name));
         Roster {
@@ -225,79 +187,47 @@ impl Presence {
         }
     }
 
-    fn give_conn(
-        &mut self,
-        name: &Arc<str>,
-        door: Door,
-        origin: Origin,
-        watch: Watch,
-        listed_max: u32,
-    ) {
-        self.note(name, listed_max);
-        let account = self.users.entry(Arc::clone(name)).or_default();
+    fn give_conn(&mut self, present: &Present, watch: Watch, listed_max: u32) {
+        self.note(&present.name, listed_max);
         // Who comes back within the grace never went.
-        if let Some(ghost) = account.ghost.take() {
-            self.ghosts.remove(&(ghost.until_ms, Arc::clone(name)));
+        if let Some(ghost) = self.people.come(present, watch) {
+            let name = Arc::clone(&present.name);
+            self.ghosts.remove(&(ghost.until_ms, name));
         }
-        let entry = Entry {
-            name: Arc::clone(name),
-            door,
-            watch,
-            place: account.conns.len(),
-        };
-        account.conns.push((door, origin));
-        self.present.insert(origin, entry);
     }
 
     /// Gives what its user said of itself, where that is gone with it.
     fn take_conn(
         &mut self,
         origin: Origin,
+        name: &Arc<str>,
         ghost_until_ms: Option<u64>,
         listed_max: u32,
     ) -> Option<Bytes> {
-        let name = Arc::clone(&self.present.get(&origin)?.name);
-        self.note(&name, listed_max);
-        let Entry { place, door, .. } = self.present.remove(&origin)?;
-        let account = self.users.get_mut(&name)?;
-        // A user may have very many connections: none is looked for, and none is moved but one.
-        if place < account.conns.len() {
-            account.conns.swap_remove(place);
-        }
-        if let Some((_, moved)) = account.conns.get(place)
-            && let Some(entry) = self.present.get_mut(moved)
-        {
-            entry.place = place;
-        }
-        if !account.conns.is_empty() {
-            return None;
-        }
-        match ghost_until_ms {
-            Some(until_ms) => {
-                let last = (door, origin);
-                account.ghost = Some(Ghost { until_ms, last });
-                self.ghosts.insert((until_ms, name));
+        self.note(name, listed_max);
+        match (self.people.go(origin, ghost_until_ms), ghost_until_ms) {
+            (Gone::User(data), _) => data,
+            (Gone::Ghost, Some(until_ms)) => {
+                self.ghosts.insert((until_ms, Arc::clone(name)));
                 None
             }
-            None => self.users.remove(&name)?.data,
+            _ => None,
         }
     }
 
     fn say_data(&mut self, name: &Arc<str>, data: Option<Bytes>, listed_max: u32) {
-        if self.users.get(name).is_some_and(|user| user.data == data) {
+        if self.people.data(name) == data.as_ref() {
             return;
         }
         self.note(name, listed_max);
-        if let Some(account) = self.users.get_mut(name) {
-            account.data = data;
-        }
+        self.people.say(name, data);
     }
 
     /// A user is about to change.
     fn note(&mut self, name: &Arc<str>, listed_max: u32) {
         if self.watchers > 0 {
-            let users = &self.users;
-            self.news.note(name, || known(users, name), listed_max);
+            let people = &self.people;
+            self.news.note(name, || people.user(name), listed_max);
         }
     }
 
@@ -307,25 +237,5 @@ impl Presence {
         if self.watchers == 0 {
             self.news.clear();
         }
-    }
-}
-
-fn known(users: &HashMap<Arc<str>, Account, Keyed>, name: &Arc<str>) -> Option<User> {
-    users.get(name).map(|account| user(name, account))
-}
-
-fn user(name: &Arc<str>, account: &Account) -> User {
-    let conns = match account.ghost {
-        Some(ghost) => vec![ghost.last],
-        None => {
-            let listed = account.conns.iter().take(USER_CONNS_LISTED);
-            listed.copied().collect()
-        }
-    };
-    User {
-        name: Arc::clone(name),
-        conns,
-        conns_count: u32::try_from(account.conns.len().max(1)).unwrap_or(u32::MAX),
-        data: account.data.clone(),
     }
 }

@@ -1,4 +1,4 @@
-//! Which rooms each Conn is in: an array by slot, so that two rooms cost no allocation.
+//! Which rooms each Conn is in: an array by slot, 16 bytes for whoever is in one room.
 
 use crate::conn::ConnId;
 use crate::name::RoomName;
@@ -19,19 +19,30 @@ pub(crate) struct Conns {
     slots: Vec<Option<Entry>>,
 }
 
-/// What a shard knows of a Conn.
+/// What a shard knows of a Conn. Each kind has the generation, so that it lies in what would be padding.
 #[derive(Debug)]
-pub(crate) struct Entry {
-    generation: u32,
-    rooms: Rooms,
-    /// Joins that the home has not answered.
-    pub(crate) joining: Vec<RoomName>,
+pub(crate) enum Entry {
+    Nowhere {
+        generation: u32,
+    },
+    One {
+        generation: u32,
+        membership: Membership,
+    },
+    More {
+        generation: u32,
+        more: Box<More>,
+    },
 }
 
-#[derive(Debug)]
-enum Rooms {
-    Few([Membership; 2], u8),
-    Many(Vec<Membership>),
+const _: () = assert!(size_of::<Option<Entry>>() == 16);
+
+/// Whatever is not one room.
+#[derive(Debug, Default)]
+pub(crate) struct More {
+    rooms: Vec<Membership>,
+    /// Joins that the home has not answered.
+    joining: Vec<RoomName>,
 }
 
 impl Conns {
@@ -40,10 +51,8 @@ impl Conns {
         if self.slots.len() <= slot {
             self.slots.resize_with(slot + 1, || None);
         }
-        self.slots[slot] = Some(Entry {
+        self.slots[slot] = Some(Entry::Nowhere {
             generation: conn.generation,
-            rooms: Rooms::new(),
-            joining: Vec::new(),
         });
     }
 
@@ -51,7 +60,7 @@ impl Conns {
         self.slots
             .get_mut(conn.slot as usize)?
             .as_mut()
-            .filter(|entry| entry.generation == conn.generation)
+            .filter(|entry| entry.generation() == conn.generation)
     }
 
     pub(crate) fn close(&mut self, conn: ConnId) -> Option<Entry> {
@@ -61,17 +70,34 @@ impl Conns {
 
     pub(crate) fn memberships(&self, conn: ConnId) -> &[Membership] {
         match self.slots.get(conn.slot as usize) {
-            Some(Some(entry)) if entry.generation == conn.generation => entry.memberships(),
+            Some(Some(entry)) if entry.generation() == conn.generation => entry.memberships(),
             _ => &[],
         }
     }
 }
 
 impl Entry {
+    fn generation(&self) -> u32 {
+        match self {
+            Self::Nowhere { generation }
+            | Self::One { generation, .. }
+            | Self::More { generation, .. } => *generation,
+        }
+    }
+
     pub(crate) fn memberships(&self) -> &[Membership] {
-        match &self.rooms {
-            Rooms::Few(rooms, count) => &rooms[..usize::from(*count)],
-            Rooms::Many(rooms) => rooms,
+        match self {
+            Self::Nowhere { .. } => &[],
+            Self::One { membership, .. } => std::slice::from_ref(membership),
+            Self::More { more, .. } => &more.rooms,
+        }
+    }
+
+    /// Joins that the home has not answered.
+    pub(crate) fn joining(&self) -> &[RoomName] {
+        match self {
+            Self::More { more, .. } => &more.joining,
+            _ => &[],
         }
     }
 
@@ -83,63 +109,72 @@ impl Entry {
     }
 
     pub(crate) fn add(&mut self, membership: Membership) {
-        match &mut self.rooms {
-            Rooms::Few(rooms, count) if usize::from(*count) < rooms.len() => {
-                rooms[usize::from(*count)] = membership;
-                *count += 1;
+        match self {
+            Self::Nowhere { generation } => {
+                *self = Self::One {
+                    generation: *generation,
+                    membership,
+                };
             }
-            Rooms::Few(rooms, _) => {
-                let mut many = rooms.to_vec();
-                many.push(membership);
-                self.rooms = Rooms::Many(many);
-            }
-            Rooms::Many(rooms) => rooms.push(membership),
+            _ => self.change(|more| more.rooms.push(membership)),
         }
     }
 
     pub(crate) fn remove(&mut self, room: RoomId) {
-        match &mut self.rooms {
-            Rooms::Few(rooms, count) => {
-                let used = &mut rooms[..usize::from(*count)];
-                if let Some(at) = used.iter().position(|membership| membership.room == room) {
-                    let last = used.len() - 1;
-                    used.swap(at, last);
-                    *count -= 1;
-                }
+        self.change(|more| {
+            if let Some(at) = more.rooms.iter().position(|m| m.room == room) {
+                more.rooms.swap_remove(at);
             }
-            Rooms::Many(rooms) => rooms.retain(|membership| membership.room != room),
-        }
+        });
     }
 
     /// The member array moved this Conn's entry.
     pub(crate) fn moved(&mut self, room: RoomId, index: u32) {
-        let memberships = match &mut self.rooms {
-            Rooms::Few(rooms, count) => &mut rooms[..usize::from(*count)],
-            Rooms::Many(rooms) => rooms,
+        let memberships = match self {
+            Self::Nowhere { .. } => &mut [],
+            Self::One { membership, .. } => std::slice::from_mut(membership),
+            Self::More { more, .. } => more.rooms.as_mut_slice(),
         };
         if let Some(membership) = memberships.iter_mut().find(|m| m.room == room) {
             membership.index = index;
         }
     }
 
+    /// A join is on its way to the home.
+    pub(crate) fn begin_join(&mut self, room: RoomName) {
+        self.change(|more| more.joining.push(room));
+    }
+
     /// A join was answered.
     pub(crate) fn settle_join(&mut self, room: &RoomName) {
-        if let Some(at) = self.joining.iter().position(|joining| joining == room) {
-            self.joining.swap_remove(at);
-        }
-        if self.joining.is_empty() {
-            // An idle Conn keeps no allocation for what it once waited for.
-            self.joining = Vec::new();
-        }
+        self.change(|more| {
+            if let Some(at) = more.joining.iter().position(|joining| joining == room) {
+                more.joining.swap_remove(at);
+            }
+        });
     }
-}
 
-impl Rooms {
-    fn new() -> Self {
-        let nowhere = Membership {
-            room: RoomId(0),
-            index: 0,
+    /// An idle Conn in one room keeps no allocation, whatever it once waited for.
+    fn change(&mut self, change: impl FnOnce(&mut More)) {
+        let generation = self.generation();
+        let before = std::mem::replace(self, Self::Nowhere { generation });
+        let mut more = match before {
+            Self::Nowhere { .. } => Box::default(),
+            Self::One { membership, .. } => Box::new(More {
+                rooms: vec![membership],
+                joining: Vec::new(),
+            }),
+            Self::More { more, .. } => more,
         };
-        Self::Few([nowhere; 2], 0)
+        change(&mut more);
+        *self = match more.rooms.as_slice() {
+            _ if !more.joining.is_empty() => Self::More { generation, more },
+            [] => Self::Nowhere { generation },
+            [membership] => Self::One {
+                generation,
+                membership: *membership,
+            },
+            _ => Self::More { generation, more },
+        };
     }
 }

@@ -175,7 +175,7 @@ impl Shard {
             return Err(Refusal::TooManyRooms { max: 0 });
         };
         let core = present.origin.core;
-        let watched = home.presence.come(present, data, presence, listed_max);
+        let watched = home.presence.come(&present, data, presence, listed_max);
         if core != own {
             let relay = match watched {
                 None => Some(home.attach(core, head, latest)),

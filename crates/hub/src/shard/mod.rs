@@ -207,6 +207,13 @@ impl Shard {
         self.rooms.find(name)
     }
 
+    /// The same name as its room has it, where the room is here: who keeps it keeps no copy then.
+    #[must_use]
+    pub fn shared_name(&self, name: RoomName) -> RoomName {
+        let room = self.find(&name).and_then(|id| self.room(id));
+        room.map_or(name, |room| room.name().clone())
+    }
+
     /// Which rooms a Conn is in.
     #[must_use]
     pub fn memberships(&self, conn: ConnId) -> &[Membership] {
@@ -257,7 +264,7 @@ impl Shard {
         };
         let known = self.rooms.find(&room);
         let again = known.is_some_and(|known| entry.place_in(known).is_some());
-        if !again && entry.memberships().len() + entry.joining.len() >= rooms_max as usize {
+        if !again && entry.memberships().len() + entry.joining().len() >= rooms_max as usize {
             let refusal = Refusal::TooManyRoomsPerConn { max: rooms_max };
             out.push(Output::Refused {
                 conn,
@@ -270,7 +277,7 @@ impl Shard {
             self.begin_relay(&room);
         }
         if let Some(entry) = self.conns.find(conn) {
-            entry.joining.push(room.clone());
+            entry.begin_join(room.clone());
         }
         let ask = Ask::Join {
             name: join.name,
@@ -355,7 +362,7 @@ impl Shard {
             .filter_map(|membership| rooms.at(membership.room))
             .map(|room| room.name().clone())
             .collect();
-        for name in &entry.joining {
+        for name in entry.joining() {
             if !names.contains(name) {
                 names.push(name.clone());
             }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use taut_gate::Format;
-use taut_hub::{ConnId, Door};
+use taut_hub::{ConnId, Door, Slots};
 
 use super::datagram::Datagrams;
 use super::wheel::{Alarm, Entry};
@@ -128,13 +128,56 @@ pub(crate) struct Conn {
     /// Own answers, or the rest of a frame under way; `None` while nothing waits.
     pub(crate) output: Option<Box<Output>>,
     /// What has arrived and is no whole unit yet; empty without allocation while nothing has.
-    pub(crate) input: Vec<u8>,
+    pub(crate) input: Remainder,
     pub(crate) talk: Talk,
-    /// What the others see as `from`; made up at the first need.
-    pub(crate) name: Option<Arc<str>>,
+    pub(crate) name: Name,
     pub(crate) alarm: Alarm,
     /// When bytes last came, in milliseconds of the core's clock, wrapping after 49 days.
     pub(crate) heard_ms: u32,
+}
+
+/// What the others see as `from`.
+#[derive(Debug)]
+pub(crate) enum Name {
+    /// The number of a guest, of whom many never say a word; 0 until it is needed.
+    Guest(u64),
+    Known(Arc<str>),
+}
+
+impl Name {
+    /// Takes a name. A guest's own needs no place.
+    pub(crate) fn set(&mut self, name: &Arc<str>) {
+        match self {
+            Self::Guest(number) if Self::of_guest(*number) == *name => {}
+            _ => *self = Self::Known(Arc::clone(name)),
+        }
+    }
+
+    /// The name that goes with a number.
+    pub(crate) fn of_guest(number: u64) -> Arc<str> {
+        format!("guest-{number}").into()
+    }
+}
+
+/// Bytes that are no whole unit yet: a word while there are none.
+#[derive(Debug, Default)]
+pub(crate) struct Remainder(Option<Box<Bytes>>);
+
+#[derive(Debug)]
+struct Bytes(Vec<u8>);
+
+impl Remainder {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(crate) fn put(&mut self, bytes: Vec<u8>) {
+        self.0 = (!bytes.is_empty()).then(|| Box::new(Bytes(bytes)));
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.0.take().map_or_else(Vec::new, |bytes| bytes.0)
+    }
 }
 
 /// Bytes that wait to be written.
@@ -207,9 +250,9 @@ impl Conn {
             flags: Flags::default(),
             rooms: 0,
             output: None,
-            input: Vec::new(),
+            input: Remainder::default(),
             talk,
-            name: None,
+            name: Name::Guest(0),
             alarm: Alarm::default(),
             heard_ms: wrapped(now_ms),
         }
@@ -301,7 +344,7 @@ pub(crate) fn wrapped(now_ms: u64) -> u32 {
 /// All Conns of a core, by slot. A slot's generation counts up at every reuse, so that a late answer never meets a stranger.
 #[derive(Debug, Default)]
 pub(crate) struct Conns {
-    slots: slab::Slab<Conn>,
+    slots: Slots<Conn>,
     generation: u32,
 }
 
@@ -314,17 +357,15 @@ impl Conns {
     pub(crate) fn insert(&mut self, stream: Stream, talk: Talk, now_ms: u64) -> ConnId {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
-        let slot = self
-            .slots
-            .insert(Conn::new(stream, talk, generation, now_ms));
+        let conn = Conn::new(stream, talk, generation, now_ms);
         ConnId {
-            slot: u32::try_from(slot).unwrap_or(u32::MAX),
+            slot: self.slots.insert(conn),
             generation,
         }
     }
 
     pub(crate) fn at(&mut self, slot: u32) -> Option<&mut Conn> {
-        self.slots.get_mut(slot as usize)
+        self.slots.at_mut(slot)
     }
 
     /// The Conn, unless its slot has gone to another one.
@@ -334,27 +375,24 @@ impl Conns {
     }
 
     pub(crate) fn id(&self, slot: u32) -> Option<ConnId> {
-        self.slots.get(slot as usize).map(|conn| ConnId {
+        self.slots.at(slot).map(|conn| ConnId {
             slot,
             generation: conn.generation,
         })
     }
 
     pub(crate) fn remove(&mut self, slot: u32) -> Option<Conn> {
-        self.slots.try_remove(slot as usize)
+        self.slots.remove(slot)
     }
 
     pub(crate) fn entry(&self, slot: u32) -> Entry {
         Entry {
             slot,
-            generation: self.slots.get(slot as usize).map_or(0, |c| c.generation),
+            generation: self.slots.at(slot).map_or(0, |c| c.generation),
         }
     }
 
     pub(crate) fn slots(&self) -> Vec<u32> {
-        self.slots
-            .iter()
-            .map(|(slot, _)| u32::try_from(slot).unwrap_or(u32::MAX))
-            .collect()
+        self.slots.iter().map(|(slot, _)| slot).collect()
     }
 }

@@ -28,7 +28,7 @@ use taut_gate::http::{Responder, Site};
 use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard};
 use taut_wire::ws;
 
-pub(crate) use conn::{Conns, Output as Waiting, Stream, Wrote};
+pub(crate) use conn::{Conns, Name, Output as Waiting, Stream, Wrote};
 pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
 pub(crate) use link::{Alert, Links, Parcel};

@@ -7,7 +7,7 @@ use mio::Interest;
 use taut_gate::Close;
 use taut_hub::{ConnId, Farewell, Input};
 
-use super::{Core, READ_BYTES};
+use super::{Core, Name, READ_BYTES};
 use crate::acceptor::Newcomer;
 use crate::listen::Speaks;
 use crate::talk::{Step, Talk};
@@ -154,7 +154,7 @@ impl Core {
             return;
         };
         if !conn.input.is_empty() {
-            let mut input = std::mem::take(&mut conn.input);
+            let mut input = conn.input.take();
             input.extend_from_slice(data);
             self.decode_input(id, input);
             return;
@@ -164,7 +164,7 @@ impl Core {
         if !rest.is_empty()
             && let Some(conn) = self.conns.find(id)
         {
-            conn.input = rest.to_vec();
+            conn.input.put(rest.to_vec());
         }
     }
 
@@ -177,7 +177,7 @@ impl Core {
             return false;
         }
         if !conn.input.is_empty() {
-            let input = std::mem::take(&mut conn.input);
+            let input = conn.input.take();
             self.decode_input(id, input);
         }
         let Some(conn) = self.conns.find(id) else {
@@ -196,7 +196,7 @@ impl Core {
         let consumed = self.decode(id, &mut input);
         if let Some(conn) = self.conns.find(id) {
             input.drain(..consumed);
-            conn.input = if input.is_empty() { Vec::new() } else { input };
+            conn.input.put(input);
         }
     }
 
@@ -241,7 +241,7 @@ impl Core {
             self.remove(id.slot, Farewell::Said);
             return;
         }
-        let rest = std::mem::take(&mut conn.input);
+        let rest = conn.input.take();
         self.talk_end(id, &rest);
     }
 
@@ -299,7 +299,7 @@ impl Core {
         };
         conn.flags.closing = true;
         let unread = std::mem::take(&mut conn.flags.paused) || conn.flags.choked;
-        conn.input = Vec::new();
+        conn.input.take();
         if std::mem::take(&mut conn.flags.opened) {
             self.hub(Input::Close { conn: id, farewell });
         }
@@ -317,19 +317,33 @@ impl Core {
         self.touch(id.slot);
     }
 
-    /// The Conn's display name, made up when it has none.
+    /// The Conn's display name, made up when it has none. Kept for its next word.
     pub(crate) fn name_of(&mut self, id: ConnId) -> Arc<str> {
-        let number = self.guests * u64::from(self.cores) + u64::from(self.id);
+        let name = self.name_once(id);
+        if let Some(conn) = self.conns.find(id)
+            && matches!(conn.name, Name::Guest(_))
+        {
+            conn.name = Name::Known(Arc::clone(&name));
+        }
+        name
+    }
+
+    /// The same for a Conn that may never say a word: of a guest only the number is kept.
+    pub(crate) fn name_once(&mut self, id: ConnId) -> Arc<str> {
+        let next = self.guests * u64::from(self.cores) + u64::from(self.id) + 1;
         let Some(conn) = self.conns.find(id) else {
             return "guest".into();
         };
-        if let Some(name) = &conn.name {
-            return Arc::clone(name);
+        match &mut conn.name {
+            Name::Known(name) => Arc::clone(name),
+            Name::Guest(number) => {
+                if *number == 0 {
+                    *number = next;
+                    self.guests += 1;
+                }
+                Name::of_guest(*number)
+            }
         }
-        let name: Arc<str> = format!("guest-{}", number + 1).into();
-        conn.name = Some(Arc::clone(&name));
-        self.guests += 1;
-        name
     }
 
     /// Tells the hub of a Conn before its first command.

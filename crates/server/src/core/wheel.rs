@@ -14,8 +14,8 @@ const COARSE_TICKS: u32 = 50;
 const SLOTS: u32 = 4096;
 /// Slots that one word of the map of occupied ones stands for.
 const WORD: u32 = u64::BITS;
-/// Entries that an empty slot keeps space for.
-const SLOT_ENTRIES_KEPT: usize = 16;
+/// Ends a list of nodes.
+const NONE: u32 = u32::MAX;
 
 /// A Conn's place on the wheel, kept in the Conn. Ticks count from 1; 0 is never.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,10 +33,21 @@ pub(crate) struct Entry {
     pub(crate) generation: u32,
 }
 
+/// An entry in its list.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    entry: Entry,
+    next: u32,
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Wheel {
-    slots: Vec<Vec<Entry>>,
+    /// The first node of each slot.
+    slots: Vec<u32>,
+    /// The entries of all slots, and those that are free, in lists.
+    nodes: Vec<Node>,
+    free: u32,
     /// A bit for each slot that holds something, so that a core sleeps until the next one that does.
     occupied: Vec<u64>,
     now_tick: u32,
@@ -46,7 +57,9 @@ pub(crate) struct Wheel {
 impl Wheel {
     pub(crate) fn new() -> Self {
         Self {
-            slots: (0..SLOTS).map(|_| Vec::new()).collect(),
+            slots: vec![NONE; SLOTS as usize],
+            nodes: Vec::new(),
+            free: NONE,
             occupied: vec![0; (SLOTS / WORD) as usize],
             now_tick: 1,
             laid: 0,
@@ -114,11 +127,14 @@ impl Wheel {
             }
             let tick = self.now_tick;
             let index = tick % SLOTS;
-            let slot = &mut self.slots[index as usize];
-            self.laid -= slot.len();
-            fired.extend(slot.drain(..).map(|entry| (entry, tick)));
-            // A slot that once held many keeps no space for as many.
-            slot.shrink_to(SLOT_ENTRIES_KEPT);
+            let mut next = std::mem::replace(&mut self.slots[index as usize], NONE);
+            while let Some(node) = self.nodes.get_mut(next as usize) {
+                fired.push((node.entry, tick));
+                let freed = next;
+                next = std::mem::replace(&mut node.next, self.free);
+                self.free = freed;
+                self.laid -= 1;
+            }
             self.occupied[(index / WORD) as usize] &= !(1 << (index % WORD));
             self.now_tick += 1;
             steps += 1;
@@ -148,7 +164,15 @@ impl Wheel {
         let horizon = (horizon / COARSE_TICKS * COARSE_TICKS).max(self.now_tick);
         alarm.armed_tick = alarm.due_tick.clamp(self.now_tick, horizon);
         let index = alarm.armed_tick % SLOTS;
-        self.slots[index as usize].push(entry);
+        let next = std::mem::replace(&mut self.slots[index as usize], self.free);
+        let node = Node { entry, next };
+        match self.nodes.get_mut(self.free as usize) {
+            Some(free) => self.free = std::mem::replace(free, node).next,
+            None => {
+                self.slots[index as usize] = u32::try_from(self.nodes.len()).unwrap_or(NONE);
+                self.nodes.push(node);
+            }
+        }
         self.occupied[(index / WORD) as usize] |= 1 << (index % WORD);
         self.laid += 1;
     }

@@ -53,7 +53,7 @@ impl Core {
         );
         let blocked = handover.output.is_some();
         if let Some(conn) = self.conns.find(id) {
-            conn.input = handover.input;
+            conn.input.put(handover.input);
             conn.output = handover.output;
             conn.flags.touched = true;
             conn.flags.watches_writes = blocked;

@@ -33,6 +33,8 @@ pub(crate) struct Sessions {
     /// Of this run and this core, so that no secret comes twice where the seal's key is kept.
     nonce: [u8; 16],
     made: u64,
+    /// The namespace that was entered last: most clients enter the same one, and share its name.
+    namespace: Arc<str>,
 }
 
 impl Sessions {
@@ -42,7 +44,16 @@ impl Sessions {
             lives,
             nonce,
             made: 0,
+            namespace: "/".into(),
         }
+    }
+
+    /// A namespace's name, without a copy where it is that of the last one.
+    pub(crate) fn shared_namespace(&mut self, name: &str) -> Arc<str> {
+        if *self.namespace != *name {
+            self.namespace = name.into();
+        }
+        Arc::clone(&self.namespace)
     }
 
     /// Bytes that nobody can guess, at most 16, and that never come again.
@@ -71,7 +82,7 @@ impl Core {
             return;
         };
         conn.stream = std::mem::replace(&mut from.stream, Stream::Nobody);
-        conn.input = rest;
+        conn.input.put(rest);
         conn.flags.blocked = from.flags.blocked;
         conn.flags.watches_writes = from.flags.watches_writes;
         conn.flags.touched = true;

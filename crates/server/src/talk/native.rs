@@ -1,7 +1,6 @@
 //! Native JSON: the session that lines and WebSockets share.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use taut_gate::datagram::{self, Fetch};
 use taut_gate::{Close, Command, Speaker, native};
@@ -58,6 +57,9 @@ impl Session {
     fn ticket(&mut self, reference: Option<Box<str>>) -> Ticket {
         self.next_ticket = self.next_ticket.wrapping_add(1);
         let ticket = Ticket(self.next_ticket);
+        if self.pending.capacity() == 0 {
+            self.pending.reserve_exact(1);
+        }
         self.pending.push_back(Asked {
             ticket,
             reference,
@@ -107,7 +109,7 @@ pub(super) fn farewell(out: &mut Vec<u8>, close: Close, text: Option<&str>, seed
 impl Core {
     /// One native request.
     pub(super) fn native_unit(&mut self, id: ConnId, unit: &[u8]) {
-        let name = self.name_of(id);
+        let name = self.name_once(id);
         let Some(conn) = self.conns.find(id) else {
             return;
         };
@@ -116,7 +118,15 @@ impl Core {
             door: conn.door(),
         };
         match native::command(unit, &speaker) {
-            Ok((command, reference)) => self.command(id, command, reference.map(Into::into)),
+            Ok((command, reference)) => {
+                if matches!(
+                    command,
+                    Command::Publish { .. } | Command::PublishBatch { .. }
+                ) {
+                    self.name_of(id);
+                }
+                self.command(id, command, reference.map(Into::into));
+            }
             Err(refused) => self.say_native(id, |out| refused.encode(out)),
         }
     }
@@ -141,14 +151,14 @@ impl Core {
                 });
             }
             Command::Rename { name } => {
-                conn.name = Some(Arc::clone(&name));
+                conn.name.set(&name);
                 self.say_native(id, |out| {
                     native::encode_renamed(out, reference.as_deref(), &name);
                 });
                 return self.hub(Input::Rename { conn: id, name });
             }
             Command::Join { room, join } => {
-                conn.name = Some(Arc::clone(&join.name));
+                conn.name.set(&join.name);
                 let ticket = if join.state {
                     session.read(reference, Wants::All)
                 } else {

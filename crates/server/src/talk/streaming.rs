@@ -237,12 +237,10 @@ impl Core {
         head: Vec<u8>,
     ) {
         self.open(id);
-        if let Some(conn) = self.conns.find(id)
-            && streams.name.is_some()
-        {
-            conn.name = streams.name;
+        if let (Some(name), Some(conn)) = (&streams.name, self.conns.find(id)) {
+            conn.name.set(name);
         }
-        let name = self.name_of(id);
+        let name = self.name_once(id);
         let talk = StreamTalk {
             streaming: streams.streaming,
             chunked,
@@ -261,7 +259,7 @@ impl Core {
                     position: None,
                     whole_from: None,
                     state: None,
-                    name: room.clone(),
+                    name: self.shard.shared_name(room.clone()),
                 })
                 .collect(),
         };

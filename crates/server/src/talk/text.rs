@@ -302,7 +302,7 @@ impl Core {
         match display_name(name) {
             Ok(name) => {
                 if let Some(conn) = self.conns.find(id) {
-                    conn.name = Some(Arc::clone(&name));
+                    conn.name.set(&name);
                 }
                 self.say_text(id, |out| text::encode_renamed(out, &name));
                 self.hub(Input::Rename { conn: id, name });

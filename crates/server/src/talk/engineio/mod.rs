@@ -27,6 +27,7 @@ use crate::core::{Core, Stream};
 use crate::session::{SECRET_BYTES, SessionId};
 
 pub(crate) use polling::Posting;
+pub(super) use polling::push_packets;
 pub(crate) use upgrade::Probe;
 
 const CLAUSE: &str = "Engine.IO v4, protocol";
@@ -160,6 +161,14 @@ impl Core {
 
     /// Opens a session for a client that polls, or of the connection itself.
     fn engine_handshake(&mut self, id: ConnId, request: EngineRequest) {
+        let polls = !matches!(request.wants, EngineWants::Socket(_));
+        if let Some((code, text)) = self.opens_none(polls) {
+            let problem = Problem {
+                retry_s: Some(10),
+                ..Problem::new(503, code, text)
+            };
+            return self.answer_problem(id, &problem);
+        }
         let secret = self.sessions.secret();
         let heartbeat = self.first_heartbeat(request.dialect);
         let dialect = match request.dialect {
@@ -183,17 +192,6 @@ impl Core {
                 conn.talk = Talk::Engine(Box::new(engine));
                 id
             }
-            EngineWants::Poll | EngineWants::Post if self.is_full() => {
-                let problem = Problem {
-                    retry_s: Some(10),
-                    ..Problem::new(
-                        503,
-                        "full",
-                        "the server has no room for a session now; come back later",
-                    )
-                };
-                return self.answer_problem(id, &problem);
-            }
             EngineWants::Poll | EngineWants::Post => {
                 let talk = Talk::Engine(Box::new(engine));
                 let session = self.conns.insert(Stream::Nobody, talk, self.now.mono_ms);
@@ -204,7 +202,9 @@ impl Core {
         if let Some(conn) = self.conns.find(session) {
             conn.flags.touched = true;
             conn.flags.blocked = session != id;
-            conn.name = request.name.or(conn.name.take());
+            if let Some(name) = &request.name {
+                conn.name.set(name);
+            }
         }
         self.say_open(session, secret);
         self.beat_on(session);
@@ -213,9 +213,16 @@ impl Core {
         }
     }
 
-    /// Whether this core has its share of all that may be open. A session that polls has no socket by which the acceptor would count it.
-    fn is_full(&self) -> bool {
-        self.conns.len() >= self.limits.conns_max.div_ceil(usize::from(self.cores))
+    /// Why no session is opened now: the server stops, and would not tell who comes that late; or this core has its share of all that may be
+    /// open, where a session `polls` and has no socket by which the acceptor would count it.
+    fn opens_none(&self, polls: bool) -> Option<(&'static str, &'static str)> {
+        if self.is_draining() {
+            let text = "the server is shutting down; another one will come";
+            return Some(("restart", text));
+        }
+        let conns_max = self.limits.conns_max.div_ceil(usize::from(self.cores));
+        let text = "the server has no room for a session now; come back later";
+        (polls && self.conns.len() >= conns_max).then_some(("full", text))
     }
 
     fn say_open(&mut self, session: ConnId, secret: [u8; SECRET_BYTES]) {

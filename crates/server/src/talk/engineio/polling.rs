@@ -99,10 +99,12 @@ impl Core {
             return;
         };
         let mut payload = conn.take_answers();
+        let mut gathered = Vec::new();
         while payload.len() < PAYLOAD_BYTES {
-            let before = payload.len();
-            let more = self.gather(session, &mut payload);
-            if !more || payload.len() == before {
+            gathered.clear();
+            let more = self.gather(session, &mut gathered);
+            push_packets(&mut payload, &gathered);
+            if !more || gathered.is_empty() {
                 break;
             }
         }
@@ -114,7 +116,10 @@ impl Core {
         if let Some(rest) = payload.get(end + 1..)
             && let Some(conn) = self.conns.find(session)
         {
-            conn.answers().extend_from_slice(rest);
+            let later = conn.take_answers();
+            let out = conn.answers();
+            out.extend_from_slice(rest);
+            push_packets(out, &later);
         }
         self.answer_poll(session, poll, &payload[..end]);
         let Some(conn) = self.conns.find(session) else {
@@ -263,7 +268,7 @@ impl Core {
         }
         let now_ms = self.now.mono_ms;
         if let Some(conn) = self.conns.find(session) {
-            conn.input = bytes;
+            conn.input.put(bytes);
             conn.hear(now_ms);
             self.ready_again(session.slot);
         }
@@ -391,6 +396,14 @@ impl Core {
     pub(crate) fn polls(&mut self, id: ConnId) -> bool {
         self.polling(id).is_some()
     }
+}
+
+/// Appends packets of a payload to another one.
+pub(in super::super) fn push_packets(out: &mut Vec<u8>, packets: &[u8]) {
+    if !out.is_empty() && !packets.is_empty() {
+        out.push(engineio::SEPARATOR);
+    }
+    out.extend_from_slice(packets);
 }
 
 impl Talk {

@@ -128,7 +128,7 @@ impl Core {
             return self.close(id, Close::Asked, None);
         };
         let waiting = of_session.take_answers();
-        let unread = std::mem::take(&mut of_session.input);
+        let unread = of_session.input.take();
         let Talk::Engine(engine) = &mut of_session.talk else {
             return;
         };

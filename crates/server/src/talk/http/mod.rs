@@ -262,11 +262,10 @@ impl Core {
 
     fn upgrade(&mut self, id: ConnId, socket: gate_http::Socket) {
         self.open(id);
-        if let Some(conn) = self.conns.find(id)
-            && socket.name.is_some()
-        {
-            conn.name = socket.name;
+        if let (Some(name), Some(conn)) = (&socket.name, self.conns.find(id)) {
+            conn.name.set(name);
         }
+        let room = socket.room.map(|room| self.shard.shared_name(room));
         let Some(conn) = self.conns.find(id) else {
             return;
         };
@@ -281,16 +280,16 @@ impl Core {
             .deflate
             .is_some_and(|params| params.window_bits == taut_gate::WINDOW_BITS);
         conn.format = Format::socket(socket.native, shares);
-        conn.talk = match (&socket.room, socket.native) {
+        conn.talk = match (&room, socket.native) {
             (Some(room), false) => Talk::Payload(state, room.clone()),
             _ => Talk::Native(state, Box::<Session>::default()),
         };
         self.set_alarm(id.slot, self.limits.ping_ms);
         self.touch(id.slot);
-        let Some(room) = socket.room else {
+        let Some(room) = room else {
             return;
         };
-        let name = self.name_of(id);
+        let name = self.name_once(id);
         let Some(conn) = self.conns.find(id) else {
             return;
         };
@@ -351,7 +350,7 @@ impl Core {
     fn wait(&mut self, id: ConnId, poll: Poll) {
         let name = match &poll.name {
             Some(name) => Arc::clone(name),
-            None => self.name_of(id),
+            None => self.name_once(id),
         };
         let join = Join {
             name,

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use taut_gate::native;
 use taut_gate::socketio::{Way, encode_ack};
-use taut_hub::{ConnId, Output, RoomName};
+use taut_hub::{ConnId, Farewell, Output, RoomName};
 use taut_wire::native::Taken;
 
-use super::enter::encode_moved;
-use super::{Asked, View, What};
+use super::enter::{Entered, encode_moved};
+use super::{About, Asked, What};
 use crate::core::{Core, ticket_of};
 
 impl Core {
@@ -29,12 +29,15 @@ impl Core {
         if !socketio.is_full() {
             self.resume_input(id.slot);
         }
+        let is_known = self
+            .socketio(id)
+            .is_some_and(|socketio| socketio.known(&namespace).is_some());
         match (what, output) {
+            (_, output) if !is_known => self.answer_late(id, &namespace, output),
             (
-                What::Enter,
+                What::Enter(entry),
                 Output::Joined {
                     room,
-                    name,
                     at,
                     after,
                     recovery,
@@ -42,17 +45,31 @@ impl Core {
                     ..
                 },
             ) => {
-                self.entering_joined(id, &namespace, room, name, at, after, recovery, state);
+                let entered = Entered {
+                    room,
+                    at,
+                    after,
+                    recovery,
+                    state,
+                };
+                self.entering_joined(id, &namespace, entry, entered);
             }
-            (What::Enter, Output::Refused { refusal, .. }) => {
+            (What::Enter(_), Output::Refused { refusal, .. }) => {
                 self.entering_refused(id, &namespace, &refusal);
             }
-            (What::Verb { ack, taken, room }, output) => {
-                self.answer_verb(id, &namespace, ack, taken, room, output);
+            (What::Verb { ack, about }, output) => {
+                self.answer_verb(id, &namespace, ack, about, output);
             }
             _ => {}
         }
         self.choose_format(id);
+    }
+
+    /// An answer to a namespace that the client has left since: it does not come into a room any more.
+    fn answer_late(&mut self, id: ConnId, namespace: &Arc<str>, output: Output) {
+        if let Output::Joined { name, .. } = output {
+            self.leave_room(id, namespace, name, Farewell::Said);
+        }
     }
 
     fn answer_verb(
@@ -60,8 +77,7 @@ impl Core {
         id: ConnId,
         namespace: &Arc<str>,
         ack: Option<u64>,
-        taken: Taken,
-        of_room: Option<RoomName>,
+        about: About,
         output: Output,
     ) {
         let mut unit = Vec::new();
@@ -78,18 +94,28 @@ impl Core {
             } => {
                 let state = state.as_deref();
                 native::encode_joined(&mut unit, None, &name, at, recovery, roster.as_ref(), state);
-                self.show(id, namespace, room, &name);
+                if let Some(socketio) = self.socketio(id) {
+                    socketio.show(namespace, room, name, Way::Joined);
+                }
                 moved = Some("taut:joined");
             }
             Output::Left { room, .. } => {
                 native::encode_left(&mut unit, None, &room);
+                if let Some(socketio) = self.socketio(id) {
+                    // It may have been joined again ahead of this.
+                    socketio.hide(namespace, &room);
+                }
                 moved = Some("taut:left");
             }
             Output::Published { at, duplicate, .. } => {
+                let taken = match about {
+                    About::Publish(taken) => taken,
+                    _ => Taken::Publish,
+                };
                 native::encode_published(&mut unit, None, taken, Some(at), duplicate);
             }
             Output::Said { .. } => {
-                native::encode_published(&mut unit, None, taken, None, false);
+                native::encode_published(&mut unit, None, Taken::Publish, None, false);
             }
             Output::History { page, .. } => native::encode_history(&mut unit, None, &page),
             Output::Who { room, roster, .. } => native::encode_who(&mut unit, None, &room, &roster),
@@ -104,25 +130,8 @@ impl Core {
                 encode_ack(out, framing, namespace, ack, &unit);
             });
         }
-        if let (Some(event), Some(room)) = (moved, of_room) {
+        if let (Some(event), About::Join(room) | About::Leave(room)) = (moved, about) {
             self.say_moved(id, namespace, event, &room);
-        }
-    }
-
-    /// A room joined by the verb is shown in `/`, with what is known of each message, also where it was shown there before.
-    fn show(&mut self, id: ConnId, namespace: &Arc<str>, room: taut_hub::RoomId, name: &RoomName) {
-        let Some(socketio) = self.socketio(id) else {
-            return;
-        };
-        let shown = |view: &&mut View| view.namespace == *namespace && view.room == room;
-        match socketio.views.iter_mut().find(shown) {
-            Some(view) => view.way = Way::Joined,
-            None => socketio.views.push(View {
-                room,
-                name: name.clone(),
-                namespace: Arc::clone(namespace),
-                way: Way::Joined,
-            }),
         }
     }
 

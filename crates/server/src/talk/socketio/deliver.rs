@@ -3,23 +3,27 @@
 use std::sync::Arc;
 
 use taut_gate::Format;
-use taut_gate::socketio::{Offset, Stand, View as Shown, Way, encode_event, encode_gap};
+use taut_gate::socketio::{
+    NOWHERE, OFFSET_ROOMS_MAX, Offset, Stand, View as Shown, Way, encode_event, encode_gap,
+};
 use taut_hub::{ConnId, Lane, Message, Position, RoomId};
-use taut_wire::engineio;
 
 use super::super::Talk;
+use super::super::engineio::push_packets;
 use crate::core::Core;
 
 impl Core {
-    /// Chooses the Format in which room messages go out: a shared one as long as all there is is one view of one room over a WebSocket.
+    /// Chooses the Format in which room messages go out: a shared one as long as all there is is one view of one room over a WebSocket, and the
+    /// Conn is not on its way out of another one, whose last messages would look like this one's.
     pub(super) fn choose_format(&mut self, id: ConnId) {
         let Some(framing) = self.framing(id) else {
             return;
         };
+        let in_one_room = self.shard.memberships(id).len() <= 1;
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        let settled = socketio.namespaces.iter().all(|n| n.entering.is_none());
+        let settled = in_one_room && socketio.namespaces.iter().all(|n| n.entering.is_none());
         let format = match socketio.views.as_slice() {
             [] => Format::None,
             [view] if settled && framing == taut_gate::socketio::Framing::Frames => {
@@ -111,6 +115,9 @@ impl Core {
                 (view.room, name)
             })
             .collect();
+        if rooms.len() > OFFSET_ROOMS_MAX {
+            return NOWHERE.to_owned();
+        }
         let stands = rooms.into_iter().filter_map(|(id_of_room, room)| {
             let at = self.stand(id, id_of_room)?;
             Some(Stand { room, at })
@@ -161,10 +168,11 @@ impl Core {
             return;
         }
         let out = conn.answers();
-        if polls && !out.is_empty() {
-            out.push(engineio::SEPARATOR);
+        if polls {
+            push_packets(out, packets);
+        } else {
+            out.extend_from_slice(packets);
         }
-        out.extend_from_slice(packets);
         self.touch(id.slot);
     }
 

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use taut_gate::native;
 use taut_gate::socketio::{
-    Auth, Framing, Offset, Stand, Way, encode_event, encode_gap, encode_packet, namespace_room,
+    Auth, Framing, Way, encode_event, encode_gap, encode_packet, namespace_room,
 };
 use taut_hub::{
-    ConnId, Door, Farewell, Input, Join, Message, Origin, Position, Recovery, Refusal, RoomId,
-    RoomName, Start,
+    ConnId, Door, Input, Join, Message, Origin, Position, Recovery, Refusal, RoomId, RoomName,
+    Start,
 };
 use taut_wire::native::{encode_error, encode_string};
 use taut_wire::socketio as wire;
 
-use super::super::Step;
-use super::{Namespace, View, What};
-use crate::core::{Core, Parcel};
+use super::recover::Comeback;
+use super::{Entry, Namespace, What};
+use crate::core::Core;
 use crate::session::{Pass, encode_public_id};
 
 /// The door's label.
@@ -28,13 +28,13 @@ pub(super) struct Entering {
     /// The display name in its rooms.
     name: Arc<str>,
     /// What it goes on from, where it is an earlier session.
-    pass: Option<Pass>,
+    pub(super) pass: Option<Pass>,
     /// Rooms that have not answered.
-    awaited: usize,
+    pub(super) awaited: usize,
     /// Whether everything is there so far that it missed.
-    is_whole: bool,
+    pub(super) is_whole: bool,
     /// Its rooms, and how far each has to be read before the CONNECT is answered.
-    rooms: Vec<(RoomId, Position)>,
+    pub(super) rooms: Vec<(RoomId, Position)>,
     /// What is said right after the answer.
     gap: Option<(Position, Position)>,
     state: Option<Vec<Arc<Message>>>,
@@ -42,35 +42,98 @@ pub(super) struct Entering {
     at: Position,
 }
 
+/// What the hub says of a room that a namespace has come into.
+#[derive(Debug)]
+pub(super) struct Entered {
+    pub(super) room: RoomId,
+    pub(super) at: Position,
+    pub(super) after: Position,
+    pub(super) recovery: Recovery,
+    pub(super) state: Option<Vec<Arc<Message>>>,
+}
+
+impl Entering {
+    fn new(auth: Auth, name: Arc<str>, pass: Option<Pass>, awaited: usize) -> Self {
+        Self {
+            auth,
+            name,
+            pass,
+            awaited,
+            is_whole: true,
+            rooms: Vec::new(),
+            gap: None,
+            state: None,
+            at: Position::UNKNOWN,
+        }
+    }
+
+    /// Goes on as if there had been no earlier session.
+    pub(super) fn forget(&mut self) {
+        self.pass = None;
+        self.awaited = 1;
+        self.is_whole = true;
+        self.rooms.clear();
+        self.gap = None;
+        self.state = None;
+    }
+
+    /// Notes one of its rooms, and whether anything is missing between where it wanted to begin there and where it does.
+    fn note(&mut self, start: Start, entered: Entered) {
+        let Entered {
+            room,
+            at,
+            after,
+            recovery,
+            state,
+        } = entered;
+        self.awaited = self.awaited.saturating_sub(1);
+        self.rooms.push((room, at));
+        self.state = state;
+        self.at = after;
+        let begins = match (recovery, start) {
+            (Recovery::From(whole), _) => whole,
+            // In a room that it is in already, a Conn goes on where it stands.
+            (_, Start::After(since))
+                if after.epoch == since.epoch && after.offset > since.offset =>
+            {
+                after
+            }
+            _ => return,
+        };
+        self.is_whole = false;
+        if let (Start::After(since), None) = (start, &self.pass) {
+            self.gap = Some((since, begins));
+        }
+    }
+}
+
 impl Core {
     /// A client wants to enter a namespace.
-    pub(super) fn enter_namespace(&mut self, id: ConnId, namespace: &str, payload: &str) -> Step {
+    pub(super) fn enter_namespace(&mut self, id: ConnId, namespace: &str, payload: &str) {
         if let Some(application) = self.application.clone() {
             return self.enter_application(id, namespace, payload, &*application);
         }
         let room = match namespace_room(namespace) {
             Ok(room) => room,
             Err(error) => {
-                self.refuse_namespace(id, namespace, "Invalid namespace", "bad-room", &error);
-                return Step::Took(0);
+                let message = "Invalid namespace";
+                return self.refuse_namespace(id, namespace, message, "bad-room", &error);
             }
         };
         let auth = match Auth::read(payload) {
             Ok(auth) => auth,
             Err((code, text)) => {
-                self.refuse_namespace(id, namespace, &text, code, &text);
-                return Step::Took(0);
+                return self.refuse_namespace(id, namespace, &text, code, &text);
             }
         };
         self.open(id);
         if let (Some(name), Some(conn)) = (&auth.name, self.conns.find(id)) {
-            conn.name = Some(Arc::clone(name));
+            conn.name.set(name);
         }
-        let name = self.name_of(id);
-        let pass = self.recoverable(&auth, namespace, room.as_ref());
-        let name_of_namespace: Arc<str> = namespace.into();
-        let (pass, stands) = match pass {
-            Some((pass, stands)) => (Some(pass), stands),
+        let name = self.name_once(id);
+        let shared = self.sessions.shared_namespace(namespace);
+        let (pass, stands) = match self.comeback(&auth, namespace, room.as_ref()) {
+            Some(Comeback { pass, stands }) => (Some(pass), stands),
             None => (None, vec![(room.clone(), auth.start)]),
         };
         let public_id = match &pass {
@@ -78,91 +141,28 @@ impl Core {
             None => self.sessions.secret(),
         };
         let Some(socketio) = self.socketio(id) else {
-            return Step::More;
+            return;
         };
+        let namespace = shared;
+        let entering = Entering::new(auth, name, pass, stands.len());
+        socketio.namespaces.reserve_exact(1);
         socketio.namespaces.push(Namespace {
-            name: Arc::clone(&name_of_namespace),
+            name: Arc::clone(&namespace),
             room,
             public_id,
-            entering: Some(Box::new(Entering {
-                auth,
-                name,
-                pass,
-                awaited: stands.len(),
-                is_whole: true,
-                rooms: Vec::new(),
-                gap: None,
-                state: None,
-                at: Position::UNKNOWN,
-            })),
+            entering: Some(Box::new(entering)),
         });
         self.entered(id);
         if let Some(pass) = pass {
             self.begin_life(id, &pass);
         }
         for (room, start) in stands {
-            self.join_entering(id, &name_of_namespace, room, start);
-        }
-        Step::Took(0)
-    }
-
-    /// The session that the client comes back to, and where it stood in each of its rooms.
-    #[allow(clippy::type_complexity)]
-    fn recoverable(
-        &self,
-        auth: &Auth,
-        namespace: &str,
-        room: Option<&RoomName>,
-    ) -> Option<(Pass, Vec<(Option<RoomName>, Start)>)> {
-        let pass = Pass::decode(auth.pass.as_deref()?, &self.sessions.seal, namespace)?;
-        // A client keeps its offset for ever: one that stands before the pass is of an earlier session.
-        let later = |at: Position| {
-            let offset = at.offset.max(pass.at.offset);
-            (at.epoch == pass.at.epoch).then_some(Start::After(Position { offset, ..at }))
-        };
-        let stands = match (room, &auth.offset) {
-            // It has heard nothing since it came.
-            (room, None) => vec![(room.cloned(), Start::After(pass.at))],
-            (Some(room), Some(offset)) => {
-                vec![(Some(room.clone()), later(native::position(offset))?)]
-            }
-            (None, Some(offset)) => {
-                let Offset(stands) = Offset::decode(offset)?;
-                let stands = stands.into_iter().map(|Stand { room, at }| match room {
-                    None => Some((None, later(at)?)),
-                    room => Some((room, Start::After(at))),
-                });
-                stands.collect::<Option<_>>()?
-            }
-        };
-        Some((pass, stands))
-    }
-
-    /// A session has begun another life: its last one ends, wherever it was, and what all of them said is its own.
-    fn begin_life(&mut self, id: ConnId, pass: &Pass) {
-        let now = Origin {
-            core: self.id,
-            conn: id,
-        };
-        let earlier = self.sessions.lives.begin(pass, now);
-        if let Some(last) = earlier.last()
-            && *last != now
-        {
-            if last.core == self.id {
-                self.supersede(last.conn);
-            } else if last.core < self.cores {
-                self.links.send(last.core, Parcel::Superseded(last.conn));
-            }
-        }
-        if let Some(conn) = self.conns.find(id) {
-            conn.flags.held = true;
-        }
-        if let Some(socketio) = self.socketio(id) {
-            socketio.earlier.extend(earlier);
+            self.join_entering(id, &namespace, room, start);
         }
     }
 
-    fn join_entering(
+    /// Joins one of the rooms of a namespace; no `room` is the lobby, for want of another one.
+    pub(super) fn join_entering(
         &mut self,
         id: ConnId,
         namespace: &Arc<str>,
@@ -172,8 +172,13 @@ impl Core {
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        let Some(found) = socketio.namespace(namespace) else {
+        let Some(found) = socketio.known(namespace) else {
             return;
+        };
+        let way = match (&found.room, &room) {
+            (Some(_), _) => Way::Room,
+            (None, None) => Way::Lobby,
+            (None, Some(_)) => Way::Joined,
         };
         let Some(entering) = &found.entering else {
             return;
@@ -187,65 +192,44 @@ impl Core {
             data: None,
             state: is_new && entering.auth.state,
         };
-        let ticket = socketio.ask(namespace, What::Enter);
+        let room = room.unwrap_or_else(RoomName::lobby);
+        let entry = Entry {
+            room: room.clone(),
+            way,
+            start,
+        };
+        let ticket = socketio.ask(namespace, What::Enter(entry));
         self.hub(Input::Join {
             conn: id,
             ticket,
-            room: room.unwrap_or_else(RoomName::lobby),
+            room,
             join,
         });
     }
 
     /// One of the rooms of a namespace has let the Conn in.
-    #[allow(clippy::too_many_arguments)]
     pub(super) fn entering_joined(
         &mut self,
         id: ConnId,
         namespace: &Arc<str>,
-        room: RoomId,
-        room_name: RoomName,
-        at: Position,
-        after: Position,
-        recovery: Recovery,
-        state: Option<Vec<Arc<Message>>>,
+        entry: Entry,
+        entered: Entered,
     ) {
+        let name = self.shard.shared_name(entry.room);
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        let Some(found) = socketio.namespace(namespace) else {
-            return;
-        };
-        let of_namespace = found.room.is_some();
-        let Some(entering) = &mut found.entering else {
-            return;
-        };
-        entering.awaited = entering.awaited.saturating_sub(1);
-        if let Recovery::From(whole) = recovery {
-            entering.is_whole = false;
-            if let Start::After(since) = entering.auth.start {
-                entering.gap = Some((since, whole));
-            }
+        socketio.show(namespace, entered.room, name, entry.way);
+        let entering = socketio.known(namespace);
+        if let Some(entering) = entering.and_then(|found| found.entering.as_mut()) {
+            entering.note(entry.start, entered);
         }
-        entering.rooms.push((room, at));
-        entering.state = state;
-        entering.at = after;
-        let way = match (of_namespace, room_name == RoomName::lobby()) {
-            (true, _) => Way::Room,
-            (false, true) => Way::Lobby,
-            (false, false) => Way::Joined,
-        };
-        socketio.views.push(View {
-            room,
-            name: room_name,
-            namespace: Arc::clone(namespace),
-            way,
-        });
         self.go_on_entering(id, namespace);
     }
 
     /// Goes on when every room has answered: to read what was missed, to answer, or to enter anew.
     fn go_on_entering(&mut self, id: ConnId, namespace: &Arc<str>) {
-        let Some(found) = self.socketio(id).and_then(|s| s.namespace(namespace)) else {
+        let Some(found) = self.socketio(id).and_then(|s| s.known(namespace)) else {
             return;
         };
         let Some(entering) = &mut found.entering else {
@@ -269,92 +253,8 @@ impl Core {
         self.append(id, &answer);
     }
 
-    /// Whatever cannot be recovered whole is not: the client enters as if for the first time, with another id, and knows by that.
-    fn enter_anew(&mut self, id: ConnId, namespace: &Arc<str>) {
-        let public_id = self.sessions.secret();
-        let Some(socketio) = self.socketio(id) else {
-            return;
-        };
-        let Some(found) = socketio.namespace(namespace) else {
-            return;
-        };
-        found.public_id = public_id;
-        let room = found.room.clone();
-        if let Some(entering) = &mut found.entering {
-            entering.pass = None;
-            entering.is_whole = true;
-            entering.awaited = 1;
-            entering.rooms.clear();
-        }
-        let gone: Vec<RoomName> = socketio
-            .views
-            .extract_if(.., |view| view.namespace == *namespace)
-            .map(|view| view.name)
-            .collect();
-        for name in gone {
-            self.leave_room(id, namespace, name, Farewell::Vanished);
-        }
-        self.release(id);
-        self.join_entering(id, namespace, room, Start::Now);
-    }
-
-    /// Lets room messages out again, unless another namespace is still being recovered.
-    fn release(&mut self, id: ConnId) {
-        let waits = self.socketio(id).is_some_and(|socketio| {
-            socketio.namespaces.iter().any(|namespace| {
-                let entering = namespace.entering.as_deref();
-                entering.is_some_and(|e| e.pass.is_some() && e.awaited > 0)
-            })
-        });
-        if let Some(conn) = self.conns.find(id) {
-            conn.flags.held = waits;
-        }
-    }
-
-    /// Something is lost of a room that was being recovered: the client will know by another id.
-    pub(super) fn lost_while_entering(&mut self, id: ConnId, room: RoomId) {
-        let public_id = self.sessions.secret();
-        let Some(socketio) = self.socketio(id) else {
-            return;
-        };
-        for namespace in &mut socketio.namespaces {
-            if let Some(entering) = &mut namespace.entering
-                && entering.rooms.iter().any(|(of, _)| *of == room)
-            {
-                entering.is_whole = false;
-                namespace.public_id = public_id;
-            }
-        }
-    }
-
-    /// Namespaces that have now read all that they missed get the answer to their CONNECT.
-    pub(crate) fn settle_recoveries(&mut self, id: ConnId, out: &mut Vec<u8>) {
-        let Some(socketio) = self.socketio(id) else {
-            return;
-        };
-        let waiting: Vec<Waiting> = socketio
-            .namespaces
-            .iter()
-            .filter_map(|namespace| {
-                let entering = namespace.entering.as_deref()?;
-                let reads = entering.pass.is_some() && entering.awaited == 0;
-                reads.then(|| (Arc::clone(&namespace.name), entering.rooms.clone()))
-            })
-            .collect();
-        for (namespace, rooms) in waiting {
-            let done = rooms.iter().all(|(room, at)| {
-                self.stand(id, *room)
-                    .is_none_or(|stand| stand.offset >= at.offset)
-            });
-            if done {
-                self.answer_entering(id, &namespace, out);
-                self.choose_format(id);
-            }
-        }
-    }
-
     /// Answers a CONNECT: `recovered` where the pass is the one that the client came with.
-    fn answer_entering(&mut self, id: ConnId, namespace: &Arc<str>, out: &mut Vec<u8>) {
+    pub(super) fn answer_entering(&mut self, id: ConnId, namespace: &Arc<str>, out: &mut Vec<u8>) {
         let origin = Origin {
             core: self.id,
             conn: id,
@@ -364,7 +264,7 @@ impl Core {
         let Some(framing) = self.framing(id) else {
             return;
         };
-        let Some(found) = self.socketio(id).and_then(|s| s.namespace(namespace)) else {
+        let Some(found) = self.socketio(id).and_then(|s| s.known(namespace)) else {
             return;
         };
         let Some(entering) = found.entering.take() else {
@@ -400,7 +300,7 @@ impl Core {
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        let Some(found) = socketio.namespace(namespace) else {
+        let Some(found) = socketio.known(namespace) else {
             return;
         };
         let recovers = found.entering.as_deref().is_some_and(|e| e.pass.is_some());
@@ -414,6 +314,11 @@ impl Core {
         }
         socketio.namespaces.retain(|other| other.name != *namespace);
         self.release(id);
+        self.refuse_entering(id, namespace, refusal);
+    }
+
+    /// `connect_error`, with what the hub said.
+    pub(super) fn refuse_entering(&mut self, id: ConnId, namespace: &str, refusal: &Refusal) {
         let text = refusal.to_string();
         self.refuse_namespace(id, namespace, &text, refusal.code(), &text);
     }
@@ -435,22 +340,7 @@ impl Core {
             });
         });
     }
-
-    /// How far the Conn has heard in a room.
-    pub(super) fn stand(&self, id: ConnId, room: RoomId) -> Option<Position> {
-        let memberships = self.shard.memberships(id).iter();
-        let index = memberships
-            .filter(|membership| membership.room == room)
-            .map(|membership| membership.index)
-            .next()?;
-        let room = self.shard.room(room)?;
-        let member = room.members().get(index as usize)?;
-        Some(room.position(member.cursor))
-    }
 }
-
-/// A namespace that waits for its answer, and how far its rooms must be read before.
-type Waiting = (Arc<str>, Vec<(RoomId, Position)>);
 
 /// `taut:joined` and `taut:left`: the client is in other rooms than before, and its offset says so from here on.
 pub(super) fn encode_moved(

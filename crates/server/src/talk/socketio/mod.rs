@@ -1,10 +1,14 @@
 //! Socket.IO v5: namespaces over one Engine.IO session. A namespace is a room; `/` is a client that names none.
 //!
 //! The session is one Conn, a member once of each room that any of its namespaces hears: a [`View`] says which namespace shows a room, and how.
-//! [`enter`] is CONNECT and recovery, [`packet`] what a client says, [`answer`] what the hub answers, [`deliver`] how room messages go out.
+//! [`enter`] is CONNECT, [`recover`] how an earlier session goes on, [`packet`] what a client says, [`answer`] what the hub answers, [`deliver`]
+//! how room messages go out.
 //!
 //! Invariants:
-//! - While there is one view in all, of one room, and nothing is being recovered, the Conn has a shared Format: it is as cheap as a plain WebSocket.
+//! - While there is one view in all, of the one room that the Conn is in, and nothing is being recovered, the Conn has a shared Format: it is as
+//!   cheap as a plain WebSocket.
+//! - A namespace is known by its `Arc`: the same name, left and entered again, is another one, and answers to the first mean nothing to it.
+//! - A room is left when no view shows it and no join of a namespace that is still there is under way.
 //! - What a recovered namespace missed goes out ahead of the answer to its CONNECT; no room message goes out while it is not known
 //!   whether everything can be recovered (`held`).
 
@@ -12,13 +16,14 @@ mod answer;
 mod deliver;
 mod enter;
 mod packet;
+mod recover;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use taut_gate::Close;
 use taut_gate::socketio::{Framing, Way, encode_event};
-use taut_hub::{Origin, RoomId, RoomName, Ticket};
+use taut_hub::{Origin, RoomId, RoomName, Start, Ticket};
 use taut_wire::native::Taken;
 use taut_wire::socketio::Assembly;
 
@@ -27,6 +32,10 @@ use enter::Entering;
 
 /// Requests of one Conn that may wait for an answer from another core; beyond it no more are read.
 const ASKED_MAX: usize = 1_024;
+/// Namespaces that one client may be in: a room has many names, so the bound of rooms does not bound them.
+const NAMESPACES_MAX: usize = 256;
+/// Earlier lives that a Conn remembers, in all its namespaces. They are the same in all of them, unless a client makes them up.
+const EARLIER_MAX: usize = 64;
 
 /// See the [module](self).
 #[derive(Debug, Default)]
@@ -77,16 +86,32 @@ struct Asked {
 #[derive(Debug)]
 enum What {
     /// To enter the namespace.
-    Enter,
+    Enter(Entry),
     /// Something that a client's event stands for, to be acknowledged where it gave a number.
-    Verb {
-        ack: Option<u64>,
-        taken: Taken,
-        /// It is a join or a leave of this room by the verb.
-        room: Option<RoomName>,
-    },
+    Verb { ack: Option<u64>, about: About },
     /// To be out of a room, which nobody waits for.
     Nothing,
+}
+
+/// One of the rooms by which a namespace is entered.
+#[derive(Debug)]
+struct Entry {
+    room: RoomName,
+    way: Way,
+    start: Start,
+}
+
+/// What an event of a client asked for.
+#[derive(Debug)]
+enum About {
+    /// To say something.
+    Publish(Taken),
+    /// To come into a room.
+    Join(RoomName),
+    /// To go out of one.
+    Leave(RoomName),
+    /// To be told something.
+    Read,
 }
 
 impl SocketIo {
@@ -96,10 +121,76 @@ impl SocketIo {
             .find(|namespace| &*namespace.name == name)
     }
 
+    /// The namespace, unless it was left since.
+    fn known(&mut self, name: &Arc<str>) -> Option<&mut Namespace> {
+        let mut namespaces = self.namespaces.iter_mut();
+        namespaces.find(|namespace| Arc::ptr_eq(&namespace.name, name))
+    }
+
+    /// Shows a room in a namespace, also where it was shown in another way.
+    fn show(&mut self, namespace: &Arc<str>, room: RoomId, name: RoomName, way: Way) {
+        let shown = |view: &&mut View| view.namespace == *namespace && view.room == room;
+        match self.views.iter_mut().find(shown) {
+            Some(view) => view.way = way,
+            None => {
+                self.views.reserve_exact(1);
+                self.views.push(View {
+                    room,
+                    name,
+                    namespace: Arc::clone(namespace),
+                    way,
+                });
+            }
+        }
+    }
+
+    /// Shows a room no more in a namespace; whether it was.
+    fn hide(&mut self, namespace: &Arc<str>, name: &RoomName) -> bool {
+        let before = self.views.len();
+        self.views
+            .retain(|view| view.namespace != *namespace || view.name != *name);
+        self.views.len() < before
+    }
+
+    /// Whether a room is shown, or about to be, in any namespace but `aside`.
+    fn hears(&self, room: &RoomName, aside: Option<&Arc<str>>) -> bool {
+        let counts = |namespace: &Arc<str>| {
+            let is_known = |known: &Namespace| Arc::ptr_eq(&known.name, namespace);
+            aside.is_none_or(|aside| !Arc::ptr_eq(aside, namespace))
+                && self.namespaces.iter().any(is_known)
+        };
+        let shown = |view: &View| view.name == *room && counts(&view.namespace);
+        let awaited = |asked: &Asked| match &asked.what {
+            What::Enter(Entry { room: of, .. })
+            | What::Verb {
+                about: About::Join(of),
+                ..
+            } => of == room && counts(&asked.namespace),
+            _ => false,
+        };
+        self.views.iter().any(shown) || self.asked.iter().any(awaited)
+    }
+
+    /// Notes whom it was before.
+    fn remember(&mut self, earlier: Vec<Origin>) {
+        for origin in earlier {
+            if self.earlier.contains(&origin) {
+                continue;
+            }
+            if self.earlier.len() == EARLIER_MAX {
+                self.earlier.remove(0);
+            }
+            self.earlier.push(origin);
+        }
+    }
+
     /// A ticket for a request.
     fn ask(&mut self, namespace: &Arc<str>, what: What) -> Ticket {
         self.next_ticket = self.next_ticket.wrapping_add(1);
         let ticket = Ticket(self.next_ticket);
+        if self.asked.capacity() == 0 {
+            self.asked.reserve_exact(1);
+        }
         self.asked.push_back(Asked {
             ticket,
             namespace: Arc::clone(namespace),
@@ -112,7 +203,12 @@ impl SocketIo {
     fn settle(&mut self, ticket: Ticket) -> Option<Asked> {
         let index = self.asked.iter().position(|asked| asked.ticket == ticket)?;
         self.reading = self.reading.filter(|reading| *reading != ticket);
-        self.asked.remove(index)
+        let asked = self.asked.remove(index)?;
+        if self.asked.is_empty() && matches!(asked.what, What::Enter(_)) {
+            // Many enter and never ask again.
+            self.asked = VecDeque::new();
+        }
+        Some(asked)
     }
 
     /// Whether no more may be asked for the moment.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use taut_gate::socketio::{self as gate, Emitted, Heard, encode_ack, encode_event};
 use taut_gate::{Close, Command, Speaker};
-use taut_hub::{ConnId, Farewell, Input, RoomName};
+use taut_hub::{ConnId, Farewell, Input, Output, Refusal, RoomName};
 use taut_wire::Violation;
-use taut_wire::native::{Rejected, Taken};
+use taut_wire::native::Rejected;
 use taut_wire::socketio::{self as wire, Assembly, Content, Limits, Packet, Progress};
 
 use super::super::{Step, Talk};
-use super::{SocketIo, What};
+use super::{About, NAMESPACES_MAX, SocketIo, What};
 use crate::application::{self, Application, Say};
 use crate::core::Core;
 
@@ -41,10 +41,20 @@ impl Core {
         };
         let is_in = socketio.namespace(packet.namespace).is_some();
         match (&packet.content, is_in) {
-            (Content::Connect(auth), false) => self.enter_namespace(id, packet.namespace, auth),
+            (Content::Connect(_), false) if socketio.namespaces.len() >= NAMESPACES_MAX => {
+                let max = u32::try_from(NAMESPACES_MAX).unwrap_or(u32::MAX);
+                self.refuse_entering(id, packet.namespace, &Refusal::TooManyRoomsPerConn { max });
+                Step::Took(0)
+            }
+            (Content::Connect(auth), false) => {
+                self.enter_namespace(id, packet.namespace, auth);
+                self.pause_if_full(id);
+                Step::Took(0)
+            }
             (Content::Connect(_), true) => violated("a namespace is entered twice"),
             (Content::Disconnect, true) => {
                 self.leave_namespace(id, packet.namespace);
+                self.pause_if_full(id);
                 Step::Took(0)
             }
             (_, false) => violated("something is said in a namespace that was not entered"),
@@ -155,17 +165,16 @@ impl Core {
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        let verb = |taken, room| What::Verb { ack, taken, room };
-        let plain = || verb(Taken::Publish, None);
+        let verb = |about| What::Verb { ack, about };
         let input = match command {
             Command::Publish { room, draft, taken } => Input::Publish {
                 conn: id,
-                ticket: socketio.ask(namespace, verb(taken, None)),
+                ticket: socketio.ask(namespace, verb(About::Publish(taken))),
                 room,
                 draft,
             },
             Command::Join { room, join } => {
-                let ticket = socketio.ask(namespace, verb(Taken::Publish, Some(room.clone())));
+                let ticket = socketio.ask(namespace, verb(About::Join(room.clone())));
                 socketio.reading = join.state.then_some(ticket).or(socketio.reading);
                 Input::Join {
                     conn: id,
@@ -176,7 +185,7 @@ impl Core {
             }
             Command::Leave { room } => return self.leave_by_verb(id, namespace, ack, room),
             Command::Read { room, range } => {
-                let ticket = socketio.ask(namespace, plain());
+                let ticket = socketio.ask(namespace, verb(About::Read));
                 socketio.reading = Some(ticket);
                 Input::Read {
                     conn: id,
@@ -186,7 +195,7 @@ impl Core {
                 }
             }
             Command::Who { room, counts } => {
-                let ticket = socketio.ask(namespace, plain());
+                let ticket = socketio.ask(namespace, verb(About::Read));
                 socketio.reading = Some(ticket);
                 Input::Who {
                     conn: id,
@@ -202,12 +211,17 @@ impl Core {
             | Command::Rename { .. }
             | Command::Ping => return,
         };
-        if socketio.is_full()
+        self.hub(input);
+        self.pause_if_full(id);
+    }
+
+    /// Reads no more while as much waits for answers as may.
+    fn pause_if_full(&mut self, id: ConnId) {
+        if self.socketio(id).is_some_and(|socketio| socketio.is_full())
             && let Some(conn) = self.conns.find(id)
         {
             conn.flags.paused = true;
         }
-        self.hub(input);
     }
 
     /// The client leaves a namespace, and the rooms that nothing else of it hears.
@@ -231,10 +245,11 @@ impl Core {
         for room in gone {
             self.leave_room(id, &left.name, room, Farewell::Said);
         }
+        self.release(id);
         self.choose_format(id);
     }
 
-    /// Leaves a room, unless another namespace still hears it.
+    /// Leaves a room, unless a namespace still hears it, or is about to.
     pub(super) fn leave_room(
         &mut self,
         id: ConnId,
@@ -245,7 +260,7 @@ impl Core {
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        if socketio.views.iter().any(|view| view.name == room) {
+        if socketio.hears(&room, None) {
             return;
         }
         let ticket = socketio.ask(namespace, What::Nothing);
@@ -268,38 +283,30 @@ impl Core {
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        let shown = |view: &super::View| view.namespace == *namespace && view.name == room;
-        let was_in = socketio.views.iter().any(shown);
-        socketio.views.retain(|view| !shown(view));
-        let elsewhere = socketio.views.iter().any(|view| view.name == room);
-        if was_in && elsewhere {
-            // Another namespace goes on hearing it, so the hub has nothing to do.
-            let what = What::Verb {
-                ack,
-                taken: Taken::Publish,
-                room: Some(room.clone()),
-            };
-            let ticket = socketio.ask(namespace, what);
-            self.choose_format(id);
-            return self.settle(taut_hub::Output::Left {
+        let was_in = socketio.hide(namespace, &room);
+        let elsewhere = socketio.hears(&room, Some(namespace));
+        let about = About::Leave(room.clone());
+        let ticket = socketio.ask(namespace, What::Verb { ack, about });
+        self.choose_format(id);
+        // Another namespace goes on hearing it, so the hub has nothing to do.
+        match (elsewhere, was_in) {
+            (false, _) => self.hub(Input::Leave {
                 conn: id,
                 ticket,
                 room,
-            });
+                farewell: Farewell::Said,
+            }),
+            (true, true) => self.settle(Output::Left {
+                conn: id,
+                ticket,
+                room,
+            }),
+            (true, false) => self.settle(Output::Refused {
+                conn: id,
+                ticket,
+                refusal: Refusal::NotJoined { room },
+            }),
         }
-        let what = What::Verb {
-            ack,
-            taken: Taken::Publish,
-            room: Some(room.clone()),
-        };
-        let ticket = socketio.ask(namespace, what);
-        self.choose_format(id);
-        self.hub(Input::Leave {
-            conn: id,
-            ticket,
-            room,
-            farewell: Farewell::Said,
-        });
     }
 
     /// What is wrong with an event: in its acknowledgement, or else as an event of its own.
@@ -335,14 +342,14 @@ impl Core {
         namespace: &str,
         auth: &str,
         application: &dyn Application,
-    ) -> Step {
+    ) {
         let Some(says) = application.enter(namespace, auth) else {
             self.say(id, |out, framing| {
                 gate::encode_packet(out, &mut Vec::new(), framing, |out| {
                     wire::encode_connect_error(out, namespace, "Invalid namespace", None);
                 });
             });
-            return Step::Took(0);
+            return;
         };
         let public_id = self.sessions.secret();
         if let Some(socketio) = self.socketio(id) {
@@ -361,7 +368,6 @@ impl Core {
             });
         });
         self.say_all(id, namespace, None, says);
-        Step::Took(0)
     }
 
     fn event_application(&mut self, id: ConnId, event: &Event<'_>, application: &dyn Application) {

@@ -10,7 +10,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use taut_server::{
+use taut::server::{
     Application, Config, EngineDialect, EngineLimits, EnginePath, Heard, Limits, Listen, Say,
     Server,
 };
