@@ -22,7 +22,7 @@ class Inbox:
     """What a client reports, a queue for each kind, so that no test has to know in which order kinds arrive."""
 
     def __init__(self):
-        self.queues = {kind: queue.Queue() for kind in ("connect", "disconnect", "connect_error", "event")}
+        self.queues = {kind: queue.Queue() for kind in ("connect", "disconnect", "connect_error", "buffered", "event")}
 
     def put(self, kind, value):
         self.queues[kind].put(value)

@@ -48,6 +48,8 @@ function agent(io, tell) {
       socket.on("connect", () => on("connect", state(socket)));
       socket.on("disconnect", (reason) => on("disconnect", { reason }));
       socket.on("connect_error", (error) => on("connect_error", { message: error.message, data: error.data ?? null }));
+      // What came ahead of CONNECT's answer when the connection was lost again: the library keeps it, and asks for it once more.
+      socket.io.on("close", () => on("buffered", { count: socket.receiveBuffer.length }));
       socket.onAny((event, ...args) => on("event", { event, args: toWire(args) }));
     },
     emit({ socket: name, args, volatile }) {
