@@ -324,10 +324,9 @@ def test_after_a_restart_in_a_room_where_nothing_was_ever_said(start, tmp_path, 
     server = start(DURABLE, ["--data", data], port=port)
     post(server, room, "the first of all")
     now = back(relay, client)
-    # Nothing was kept of the room, so its numbering may have begun anew. Then that is told.
-    assert now["recovered"] is (now["pid"] == before["pid"])
-    if now["recovered"]:
-        assert hear(client)[0] == "the first of all"
+    # Nothing was kept of the room, so its numbering has begun anew; but all that was ever said is there.
+    assert now["recovered"] is True and now["pid"] == before["pid"]
+    assert hear(client)[0] == "the first of all"
     post(server, room, "the second")
     assert hear(client)[0] == "the second"
 

@@ -7,8 +7,8 @@ use taut_gate::socketio::{
     Auth, Framing, Way, encode_event, encode_gap, encode_packet, namespace_room,
 };
 use taut_hub::{
-    ConnId, Door, Input, Join, Message, Origin, Position, Recovery, Refusal, RoomId, RoomName,
-    Start,
+    ConnId, Door, Durability, Input, Join, Message, Origin, Position, Recovery, Refusal, RoomId,
+    RoomName, Start,
 };
 use taut_wire::native::{encode_error, encode_string};
 use taut_wire::socketio as wire;
@@ -213,8 +213,11 @@ impl Core {
         id: ConnId,
         namespace: &Arc<str>,
         entry: Entry,
-        entered: Entered,
+        mut entered: Entered,
     ) {
+        if self.begins_at_the_beginning(entry.start, &entered) {
+            entered.recovery = Recovery::Complete;
+        }
         let name = self.shard.shared_name(entry.room);
         let Some(socketio) = self.socketio(id) else {
             return;
@@ -225,6 +228,18 @@ impl Core {
             entering.note(entry.start, entered);
         }
         self.go_on_entering(id, namespace);
+    }
+
+    /// Whether nothing had been said in a room when the client was there last, and all that was ever said there follows now. A room without messages
+    /// has no epoch that is kept, so its position looks strange after a restart; but whatever had been said since would have been kept.
+    fn begins_at_the_beginning(&self, start: Start, entered: &Entered) -> bool {
+        let was_empty = matches!(start, Start::After(since) if since.offset == 0);
+        let is_kept = self.safe.is_some()
+            && self
+                .shard
+                .room(entered.room)
+                .is_some_and(|room| room.policy().durability != Durability::Memory);
+        was_empty && is_kept && entered.after.offset == 0
     }
 
     /// Goes on when every room has answered: to read what was missed, to answer, or to enter anew.

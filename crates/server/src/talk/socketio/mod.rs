@@ -284,3 +284,23 @@ impl SocketIo {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_left_and_entered_again_is_another_one_while_answers_are_under_way() {
+        let mut socketio = SocketIo::default();
+        let shared: Arc<str> = "/".into();
+        let first = socketio.name_anew(Arc::clone(&shared));
+        assert!(Arc::ptr_eq(&first, &shared));
+        let ticket = socketio.ask(&first, What::Nothing);
+        let second = socketio.name_anew(Arc::clone(&shared));
+        assert_eq!(second, shared);
+        assert!(!Arc::ptr_eq(&second, &shared));
+        assert!(socketio.settle(ticket).is_some());
+        let third = socketio.name_anew(Arc::clone(&shared));
+        assert!(Arc::ptr_eq(&third, &shared));
+    }
+}

@@ -27,9 +27,11 @@ impl Core {
     ) -> Option<Comeback> {
         let pass = Pass::decode(auth.pass.as_deref()?, &self.sessions.seal, namespace)?;
         // A client keeps its offset for ever: one that stands before the pass is of an earlier session.
+        // Where nothing was ever said, the room may have got its epoch since.
         let later = |at: Position| {
             let offset = at.offset.max(pass.at.offset);
-            (at.epoch == pass.at.epoch).then_some(Start::After(Position { offset, ..at }))
+            let follows = at.epoch == pass.at.epoch || pass.at.offset == 0;
+            follows.then_some(Start::After(Position { offset, ..at }))
         };
         let stands = match (room, &auth.offset) {
             // It has heard nothing since it came.
