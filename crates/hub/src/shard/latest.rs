@@ -1,7 +1,7 @@
 //! The lane `latest`: what is said on it takes no number, is kept nowhere, and of each key only the newest matters.
 //!
 //! It goes from its room's home to the members there and to every relay, and from a relay to its own members, each step with a cursor of its
-//! own on what is pending ([`Latest`](crate::room::Latest)). Whoever cannot take anything now gets only the newest per key when it can.
+//! own on what is pending ([`Latest`]). Whoever cannot take anything now gets only the newest per key when it can.
 
 use std::sync::Arc;
 
