@@ -85,17 +85,29 @@ struct Wire {
 
 impl Wire {
     fn new(address: SocketAddr) -> Self {
+        let mut wire = Self::open(address, SOCKET);
+        assert!(wire.packet().unwrap().starts_with('0'));
+        wire
+    }
+
+    /// A WebSocket for the session that polls at `target`.
+    fn upgrade(address: SocketAddr, target: &str) -> Self {
+        let (_, fields) = SOCKET.split_once(' ').unwrap();
+        let (_, fields) = fields.split_once(' ').unwrap();
+        let target = target.replace("=polling", "=websocket");
+        Self::open(address, &format!("GET {target} {fields}"))
+    }
+
+    fn open(address: SocketAddr, handshake: &str) -> Self {
         let mut raw = Raw::new(address);
-        raw.send(SOCKET);
+        raw.send(handshake);
         let (head, _) = raw.answer();
         assert!(head.starts_with("HTTP/1.1 101"), "{head}");
-        let mut wire = Self {
+        Self {
             raw,
             decoder: Decoder::new(),
             inflater: Inflater::new(),
-        };
-        assert!(wire.packet().unwrap().starts_with('0'));
-        wire
+        }
     }
 
     /// Sends packets in one write, so that none is answered before the next one is here.
@@ -533,4 +545,27 @@ fn a_body_that_comes_with_the_end_of_its_connection_is_heard() {
     socket.send_with_flags(body.as_bytes(), more).unwrap();
     raw.stream.shutdown(std::net::Shutdown::Write).unwrap();
     assert!(poll(server.address, &target).starts_with("40/den,"));
+}
+
+#[test]
+fn a_move_while_a_post_is_under_way_loses_nothing_of_it() {
+    let server = Running::new(1);
+    let mut witness = Wire::new(server.address);
+    witness.enter("/den,", "");
+    let target = polling(server.address);
+    assert_eq!(say(server.address, &target, "40/den,"), "ok");
+    assert!(poll(server.address, &target).starts_with("40/den,"));
+    let post = posted(&target, "42/den,[\"message\",\"under way\"]");
+    let (begun, rest) = post.split_at(post.len() - 5);
+    let mut raw = Raw::new(server.address);
+    raw.send(begun);
+    let mut probe = Wire::upgrade(server.address, &target);
+    probe.send(&["2probe"]);
+    assert_eq!(probe.packet().as_deref(), Some("3probe"));
+    probe.send(&["5"]);
+    assert_eq!(probe.packet(), None, "it goes on polling");
+    raw.send(rest);
+    assert_eq!(raw.answer().1, "ok");
+    assert!(witness.until("42/den,").contains("under way"));
+    assert_eq!(say(server.address, &target, "3"), "ok");
 }

@@ -346,7 +346,7 @@ impl Core {
         let Some(conn) = self.conns.at(slot) else {
             return Ok(());
         };
-        let token = Token(slot as usize);
+        let token = token_of(slot, conn.generation);
         conn.stream
             .watch(self.poll.registry(), token, interest, again)
     }
@@ -388,6 +388,13 @@ impl Core {
             self.tell_of_end(id, conn.talk);
         }
     }
+}
+
+/// What a Conn's socket is watched by. With the generation, so that an event of a socket that closed earlier in the turn never meets whoever
+/// has got its slot.
+fn token_of(slot: u32, generation: u32) -> Token {
+    let token = u64::from(generation) << u32::BITS | u64::from(slot);
+    Token(usize::try_from(token).unwrap_or(slot as usize))
 }
 
 pub(crate) fn unix_ms() -> u64 {

@@ -7,7 +7,7 @@ use mio::Interest;
 use taut_gate::Close;
 use taut_hub::{ConnId, Farewell, Input};
 
-use super::{Core, Flag, Name, READ_BYTES};
+use super::{Core, Flag, Name, READ_BYTES, token_of};
 use crate::acceptor::Newcomer;
 use crate::listen::Speaks;
 use crate::talk::{Step, Talk};
@@ -41,10 +41,12 @@ impl Core {
         if self.datagram_event(event) {
             return;
         }
-        let Ok(slot) = u32::try_from(event.token().0) else {
+        let token = event.token();
+        let Ok(slot) = u32::try_from(token.0 & u32::MAX as usize) else {
             return;
         };
-        let Some(id) = self.conns.id(slot) else {
+        let id = self.conns.id(slot);
+        let Some(id) = id.filter(|id| token_of(slot, id.generation) == token) else {
             return;
         };
         if event.is_writable()

@@ -23,7 +23,7 @@ pub(in super::super) struct Polling {
     /// The HTTP Conn that waits for packets.
     poll: Option<ConnId>,
     /// The HTTP Conn that sends some.
-    post: Option<ConnId>,
+    pub(super) post: Option<ConnId>,
     /// The client has said that it goes.
     closed: bool,
     /// Packets that one answer may have.

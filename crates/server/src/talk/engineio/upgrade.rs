@@ -89,12 +89,25 @@ impl Core {
                 let code = frame.map(|frame| frame.code);
                 return self.peer_closed(id, code);
             }
-            Some(Event::Ping(_) | Event::Binary(_)) => String::new(),
+            Some(Event::Ping(payload)) => {
+                let payload = payload.to_vec();
+                ws::encode_frame(
+                    conn.answers(),
+                    true,
+                    false,
+                    ws::Opcode::Pong,
+                    &payload,
+                    None,
+                );
+                self.touch(id.slot);
+                return Step::Took(consumed);
+            }
+            Some(Event::Binary(_)) => String::new(),
         };
+        let session = probe.session;
         match (engineio::decode_text(&text), probe.answered) {
             (Ok(Packet::Ping("probe")), false) => {
                 probe.answered = true;
-                let session = probe.session;
                 let mut answer = Vec::new();
                 engineio::encode_text(&mut answer, &Packet::Pong("probe"));
                 ws::encode_frame(conn.answers(), true, false, ws::Opcode::Text, &answer, None);
@@ -102,6 +115,13 @@ impl Core {
                 // A poll that waits is let go.
                 self.touch(session.slot);
                 Step::Took(consumed)
+            }
+            // What it posts would be lost between the two; it goes on polling.
+            (Ok(Packet::Upgrade), true) if self.is_posting(session) => {
+                Step::violation(&Violation::new(
+                    CLAUSE,
+                    "a client moves to a WebSocket when its POST has been answered",
+                ))
             }
             (Ok(Packet::Upgrade), true) => {
                 let rest = data.get(consumed..).unwrap_or_default().to_vec();
@@ -125,13 +145,12 @@ impl Core {
         };
         let session = probe.session;
         let under_way = conn.take_answers();
-        // A POST cannot be under way any more, and a poll has nothing to wait for.
+        // A poll has nothing to wait for any more.
         self.let_go(session, &Packet::Noop);
         let Some(of_session) = self.conns.find(session) else {
             return self.close(id, Close::Asked, None);
         };
         let waiting = of_session.take_answers();
-        let unread = of_session.input.take();
         let Talk::Engine(engine) = &mut of_session.talk else {
             return;
         };
@@ -139,12 +158,15 @@ impl Core {
         let out = of_session.answers();
         out.extend_from_slice(&under_way);
         in_frames(out, &waiting);
-        if !unread.is_empty() {
-            tracing::debug!(conn = %taut_gate::conn_id(self.id, session), "a client moved to a WebSocket before its POST was answered");
-        }
         self.attach(session, id, rest);
         self.beat_on(session);
         self.look_again(session);
+    }
+
+    /// Whether a POST is under way, or not all of one has been decoded.
+    fn is_posting(&mut self, session: ConnId) -> bool {
+        self.polling(session)
+            .is_some_and(|polling| polling.post.is_some())
     }
 
     /// Whether a session is about to move, so that polls are answered at once.
