@@ -1,27 +1,23 @@
 //! What was measured, for people and for programs.
 
 mod html;
-mod json;
 mod plot;
+mod saved;
+mod sheet;
 mod table;
 
 pub(crate) use html::html;
-pub(crate) use json::json;
+pub(crate) use saved::Report;
+pub(crate) use sheet::sheet;
 pub(crate) use table::table;
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use crate::pace::Pace;
 use crate::scenario::{Round, Scene};
 use crate::verify::Tally;
-
-/// All that one command measured.
-pub(crate) struct Report {
-    /// The command line that asked for it.
-    pub(crate) command: String,
-    pub(crate) payload_bytes: usize,
-    pub(crate) cells: Vec<Cell>,
-}
+use saved::Parts;
 
 /// One scene, by subject.
 pub(crate) struct Cell {
@@ -38,7 +34,7 @@ pub(crate) struct Row {
 }
 
 /// Median, least and greatest.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
     pub(crate) min: f64,
@@ -63,6 +59,15 @@ impl Spread {
             max: last,
         })
     }
+
+    /// In another unit.
+    fn times(self, factor: f64) -> Self {
+        Self {
+            median: self.median * factor,
+            min: self.min * factor,
+            max: self.max * factor,
+        }
+    }
 }
 
 impl Round {
@@ -71,10 +76,42 @@ impl Round {
         Some(self.user_us? + self.system_us?)
     }
 
+    /// What is compared: CPU time, or memory where nothing was said.
+    fn cost(&self) -> Option<f64> {
+        self.cpu_us().or(self.conn_bytes)
+    }
+
     /// Deliveries a second.
     pub(crate) fn per_second(&self) -> f64 {
         self.count as f64 / self.time.as_secs_f64().max(1e-9)
     }
+}
+
+impl Cell {
+    /// How much of what the first subject takes another one takes, round by round.
+    fn times_the_first(&self, row: &Row) -> Option<Spread> {
+        let first = self
+            .rows
+            .first()
+            .filter(|first| !std::ptr::eq(*first, row))?;
+        ratio(row, first, |own, first| own / first)
+    }
+
+    /// How many times what the floor does a subject does in the same time. The floor that counts is the one that writes all that is
+    /// pending at once, where it took part; there is none for memory.
+    fn times_the_floor(&self, row: &Row) -> Option<Spread> {
+        let floor = self.rows.iter().find(|row| row.is_floor)?;
+        if row.is_floor || row.spread(Round::cpu_us).is_none() {
+            return None;
+        }
+        ratio(row, floor, |own, floor| floor / own)
+    }
+}
+
+fn ratio(row: &Row, other: &Row, of: impl Fn(f64, f64) -> f64) -> Option<Spread> {
+    let pairs = row.rounds.iter().zip(&other.rounds);
+    let ratios = pairs.filter_map(|(own, other)| Some(of(own.cost()?, other.cost()?)));
+    Spread::of(ratios.filter(|ratio| ratio.is_finite()))
 }
 
 impl Row {
@@ -84,7 +121,7 @@ impl Row {
     }
 
     /// Mean user and system time of one delivery, in microseconds. The kernel samples how time divides, so only all rounds together say it well.
-    pub(crate) fn parts_us(&self) -> Option<(f64, f64)> {
+    pub(crate) fn parts_us(&self) -> Option<Parts> {
         let (mut user_us, mut system_us, mut count) = (0.0, 0.0, 0.0);
         for round in &self.rounds {
             let weight = round.count as f64;
@@ -93,17 +130,10 @@ impl Row {
             count += weight;
         }
         let is_known = count > 0.0 && user_us + system_us > 0.0;
-        is_known.then(|| (user_us / count, system_us / count))
-    }
-
-    /// How much of what it takes the first subject this one takes: CPU time, or memory where nothing was said.
-    pub(crate) fn times(&self, first: &Self) -> Option<Spread> {
-        let cost = |round: &Round| round.cpu_us().or(round.conn_bytes);
-        let pairs = self.rounds.iter().zip(&first.rounds);
-        Spread::of(pairs.filter_map(|(own, first)| {
-            let first = cost(first)?;
-            (first > 0.0).then_some(cost(own)? / first)
-        }))
+        is_known.then(|| Parts {
+            user: user_us / count,
+            system: system_us / count,
+        })
     }
 
     /// Latencies of all rounds.
@@ -125,20 +155,6 @@ impl Row {
         let mut sum = Tally::default();
         self.rounds.iter().for_each(|round| sum.add(&round.tally));
         sum
-    }
-}
-
-impl Report {
-    /// Rows in which something did not arrive as it must.
-    pub(crate) fn faulty(&self) -> Vec<String> {
-        let rows = self.cells.iter().flat_map(|cell| {
-            let title = cell.scene.title();
-            cell.rows.iter().map(move |row| (title.clone(), row))
-        });
-        let faulty = rows.filter(|(_, row)| !row.tally().is_clean());
-        faulty
-            .map(|(title, row)| format!("{title}, {}: {}", row.name, row.tally().words()))
-            .collect()
     }
 }
 
