@@ -227,4 +227,58 @@ mod tests {
         assert_eq!((odd.median, odd.min, odd.max), (2.0, 1.0, 3.0));
         assert_eq!(spread(&[4.0, 1.0, 2.0, 3.0]).unwrap().median, 2.5);
     }
+
+    /// Renewed by `taut bench report report.json --svg sheet.svg > table.md` in its folder, when a report is meant to look otherwise.
+    #[test]
+    fn a_report_that_was_kept_looks_as_it_did() {
+        let report: Report = serde_json::from_str(include_str!("golden/report.json")).unwrap();
+        assert_eq!(table(&report), include_str!("golden/table.md"));
+        assert_eq!(
+            sheet(std::slice::from_ref(&report)),
+            include_str!("golden/sheet.svg")
+        );
+        let again = serde_json::to_value(&report).unwrap();
+        let first: serde_json::Value =
+            serde_json::from_str(include_str!("golden/report.json")).unwrap();
+        assert_eq!(again, first);
+    }
+
+    #[test]
+    fn a_ratio_is_taken_round_by_round() {
+        let row = |is_floor, cpu_us: [f64; 2]| Row {
+            name: "x".into(),
+            door: "ws",
+            is_floor,
+            rounds: cpu_us.map(round).into(),
+        };
+        let cell = Cell {
+            scene: Scene::Churn { members: 1 },
+            rows: vec![row(false, [2.0, 4.0]), row(true, [1.0, 4.0])],
+        };
+        let [own, floor] = cell.rows.as_slice() else {
+            unreachable!()
+        };
+        assert_eq!(cell.times_the_first(own), None);
+        assert_eq!(cell.times_the_floor(floor), None);
+        let (first, ratio) = (
+            cell.times_the_first(floor).unwrap(),
+            cell.times_the_floor(own).unwrap(),
+        );
+        assert_eq!((first.min, first.max), (0.5, 1.0));
+        assert_eq!((ratio.min, ratio.max), (0.5, 1.0));
+    }
+
+    fn round(cpu_us: f64) -> Round {
+        Round {
+            count: 1,
+            tally: Tally::default(),
+            time: std::time::Duration::from_secs(1),
+            latency_ns: None,
+            user_us: Some(cpu_us),
+            system_us: Some(0.0),
+            batch: None,
+            conn_bytes: None,
+            late_ns_max: 0,
+        }
+    }
 }
