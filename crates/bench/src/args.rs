@@ -39,7 +39,7 @@ pub struct BenchArgs {
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Action {
     #[command(flatten)]
-    Measure(Scenario),
+    Measure(Box<Scenario>),
     /// Show what was measured before
     Report(ReportArgs),
 }

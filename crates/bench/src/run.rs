@@ -24,7 +24,7 @@ use crate::subject::Subject;
 /// A [`Failure`], also when something was measured but not everything arrived as it must; the report is out then.
 pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let scenario = match &args.action {
-        Action::Measure(scenario) => scenario,
+        Action::Measure(scenario) => scenario.as_ref(),
         Action::Report(args) => return show(args),
     };
     if let Scenario::Floor(args) = scenario
