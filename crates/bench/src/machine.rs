@@ -13,6 +13,7 @@ pub(crate) struct Machine {
     pub(crate) cpu: String,
     /// Cores that this process may use.
     pub(crate) cores: usize,
+    /// The version of its kernel, without what its builders add.
     pub(crate) kernel: String,
     /// The mean number of running tasks over the minute before.
     pub(crate) load: f64,
@@ -37,7 +38,12 @@ impl Machine {
         Self {
             cpu: model.unwrap_or_default(),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
-            kernel: kernel.trim().to_owned(),
+            kernel: kernel
+                .trim()
+                .split('-')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
             load: load.unwrap_or_default(),
             unix_s: since.map_or(0, |since| since.as_secs()),
             taut: env!("CARGO_PKG_VERSION").to_owned(),
