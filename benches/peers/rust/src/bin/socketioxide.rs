@@ -13,8 +13,8 @@ use tokio::net::TcpListener;
 /// Packets that may wait for a client. The default, 128, would drop some of what a fast publisher says.
 const WAITING_MAX: usize = 4_096;
 
-// One thread, since it gets one core. With more, tokio's scheduler runs what was spawned last first, and socketioxide, which spawns
-// a task for each event, then changes the order of what one client emits.
+// tokio's other scheduler runs first what was spawned last, and socketioxide spawns a task for each event: so it changes the order of
+// what one client emits, with one worker thread as well. For the same CPU time.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut words = std::env::args().skip(1);
