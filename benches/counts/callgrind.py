@@ -34,7 +34,7 @@ def codecs(program):
     """Instructions for one unit of each workload of crates/gate/examples/counts."""
     with tempfile.TemporaryDirectory(prefix="taut-counts-") as folder:
         out = Path(folder, "out")
-        counted = "*counts::counted*"
+        counted = "counts::counted"
         line = command(out, f"--toggle-collect={counted}", f"--dump-after={counted}") + [str(program)]
         done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=300)
         if done.returncode != 0:

@@ -1,7 +1,7 @@
 //! What the codecs, the translator and the rooms do, for counting its instructions: `benches/record` runs this under callgrind.
 //!
 //! ```text
-//! valgrind --tool=callgrind --toggle-collect='*counts::counted*' --dump-after='*counts::counted*' target/release/examples/counts
+//! valgrind --tool=callgrind --toggle-collect=counts::counted --dump-after=counts::counted target/release/examples/counts
 //! ```
 //!
 //! Each workload is prepared twice: once to warm up what is made on first use, once to be counted. Only what happens inside [`counted`] is
