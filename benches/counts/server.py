@@ -3,7 +3,7 @@
 A run starts the server, does something, and ends the server; what is told is the difference of two runs, of which one did more of it. So
 what starting, ending and getting there cost does not count. Everything goes in lock-step: the next message is published when the one before
 has been read by everybody, so what is gathered into one write is the same each time. What is left of chance (who wakes first, the
-seeds of hashes) is some tenths of a percent, on a busy machine 1 %.
+seeds of hashes) is some tenths of a percent, on a busy machine up to 3 %.
 """
 
 import signal
