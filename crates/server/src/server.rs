@@ -9,7 +9,7 @@ use mio::Poll;
 use rtrb::RingBuffer;
 use taut_files::Files;
 use taut_gate::http::Site;
-use taut_hub::{Epoch, Policies, Shard, ShardSettings, Store};
+use taut_hub::{Epoch, Grant, Policies, Shard, ShardSettings, Store};
 
 use crate::acceptor::{self, Acceptor, INTAKE_SOCKETS, Intake};
 use crate::application::Application;
@@ -374,6 +374,7 @@ fn make_cores(
                 seed: u64::from_le_bytes(key),
                 epoch,
                 policies: Arc::clone(&shared.policies),
+                anonymous: Arc::new(Grant::open()),
                 limits,
                 has_store: shared.has_store,
             }),

@@ -159,7 +159,7 @@ impl World {
             )));
         };
         self.report.latest += 1;
-        if message.origin == Some(Origin { core, conn }) && room.as_str() != "echo" {
+        if message.left_out() == Some(Origin { core, conn }) && room.as_str() != "echo" {
             return Err(Broken(format!("{conn:?} hears itself in {room}")));
         }
         let strikes = self.sabotage == Some(Sabotage::Stale) && self.random.once_in(50);

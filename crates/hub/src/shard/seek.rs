@@ -109,6 +109,7 @@ fn starting(ask: Ask, start: Start) -> Ask {
             presence,
             data,
             state,
+            past,
             start: Start::RewindMs(_),
         } => Ask::Join {
             name,
@@ -117,6 +118,7 @@ fn starting(ask: Ask, start: Start) -> Ask {
             presence,
             data,
             state,
+            past,
         },
         other => other,
     }
