@@ -16,6 +16,8 @@ pub struct Auth {
     pub jwks_url: Option<String>,
     /// What a Conn may do that shows nothing.
     pub anonymous: Arc<Grant>,
+    /// Whether who shows nothing is held back at all: a public address may be served then.
+    pub is_restricted: bool,
     /// The keys of the server API.
     pub api_keys: Vec<ApiKey>,
 }
