@@ -98,7 +98,7 @@ impl Roles {
         );
         let roles = self
             .grant(names)
-            .map_err(|error| wrong("taut.roles", error.to_string()))?;
+            .map_err(|error| wrong("taut.roles", format!("is refused: {error}")))?;
         let mut rules = roles.rules().to_vec();
         let grants = match taut.get("grants") {
             None => &none,
@@ -117,11 +117,15 @@ impl Roles {
             let rights = words(Some(rights))
                 .ok_or_else(|| wrong("taut.grants", "has rights that are no words".into()))?;
             let source = format!("claim taut.grants[\"{}\"]", shorten(pattern));
-            let rule = read_rule(pattern, &rights.join(" "), source)
-                .map_err(|error| wrong("taut.grants", shorten_text(&error.to_string())))?;
+            let rule = read_rule(pattern, &rights.join(" "), source).map_err(|error| {
+                wrong(
+                    "taut.grants",
+                    format!("is refused: {}", shorten_text(&error.to_string())),
+                )
+            })?;
             rules.push(rule);
         }
-        Grant::new(rules).map_err(|error| wrong("taut.grants", error.to_string()))
+        Grant::new(rules).map_err(|error| wrong("taut.grants", format!("is refused: {error}")))
     }
 }
 
