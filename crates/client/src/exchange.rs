@@ -197,6 +197,10 @@ impl Exchange {
                 changed,
                 count,
             }),
+            Incoming::Expelled { room, error } => {
+                rooms.remove(&room);
+                outlet.event(Event::Left { room, error });
+            }
             Incoming::Bye {
                 code,
                 text,

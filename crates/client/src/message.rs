@@ -303,7 +303,7 @@ pub enum Event {
     Reconnected,
     /// A room was joined again after a reconnect, from the last position seen. A [`Event::Gap`] comes before it where something is missing.
     Rejoined(Joined),
-    /// A room could not be joined again after a reconnect: nothing comes from it any more.
+    /// A room could not be joined again after a reconnect, or one may not be in it any more: nothing comes from it any more.
     Left {
         /// The room.
         room: String,

@@ -62,6 +62,11 @@ pub(crate) enum Incoming {
         text: String,
         retry_ms: Option<u64>,
     },
+    /// Out of a room that one may not be in any more.
+    Expelled {
+        room: String,
+        error: Error,
+    },
     /// Of a kind that this version does not know, from a newer server.
     Unknown,
 }
@@ -291,6 +296,14 @@ pub(crate) fn decode(unit: &[u8]) -> Result<Incoming, Error> {
         },
         Reply::Message(said) if said.at.is_none() => Incoming::Latest(latest(said)?),
         Reply::Message(said) => Incoming::Message(message(said)?),
+        Reply::Expelled { room, code, text } => Incoming::Expelled {
+            room: room.into_owned(),
+            error: Error::Refused {
+                code: code.into_owned(),
+                text: text.into_owned(),
+                retry_ms: None,
+            },
+        },
         Reply::Gap { room, after, at } => Incoming::Gap {
             room: room.into_owned(),
             after: position(after),

@@ -19,6 +19,10 @@ pub enum Close {
     Silent,
     /// It was refused on a door that cannot say no and live.
     Refused,
+    /// What it showed of itself has expired: a new token lets it in again.
+    Expired,
+    /// What it showed of itself was taken back.
+    Revoked,
     /// The server has no room for it now.
     Full,
 }
@@ -71,6 +75,18 @@ impl Close {
                 CloseCode::POLICY,
                 "refused",
                 "this is not allowed here",
+                None,
+            ),
+            Self::Expired => (
+                CloseCode(4001),
+                "expired",
+                "your token has expired; come back with a new one",
+                Some(0),
+            ),
+            Self::Revoked => (
+                CloseCode(4003),
+                "revoked",
+                "your token was revoked; ask for a new one",
                 None,
             ),
             Self::Full => (

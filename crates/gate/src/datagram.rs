@@ -3,7 +3,7 @@
 use taut_hub::{Page, Position, RoomName, Roster, Start, State};
 use taut_wire::native as wire;
 
-use crate::format::delivery;
+use crate::format::{delivery, stamp};
 use crate::native;
 
 /// Bytes of a datagram by default: what passes every network that carries IPv6, with space for tunnels, unfragmented (RFC 9000 §14.1 has the same reasons).
@@ -99,7 +99,9 @@ pub fn encode_piece(
     };
     let at = piece.at.to_string();
     let mut unit = Vec::new();
-    wire::encode_delivery(&mut unit, &delivery(page.room.as_str(), &at, message));
+    let by = stamp(message);
+    let message = delivery(page.room.as_str(), &at, by.as_ref(), message);
+    wire::encode_delivery(&mut unit, &message);
     let Some(rest) = unit.get(piece.offset as usize..) else {
         return Err(format!(
             "the message has {} bytes, so nothing begins at {}",

@@ -1,5 +1,8 @@
 use taut_hub::{Body, Effect, Lane, Message, Origin, Position, Room};
-use taut_wire::native::{Delivery, Payload, encode_announcement, encode_delivery, encode_string};
+use taut_wire::native::{
+    Delivery, Payload, Stamp, encode_announcement, encode_delivery, encode_string,
+};
+use taut_wire::text::known_as;
 use taut_wire::ws::{self, Opcode};
 use taut_wire::{arguments, http, sse, text};
 
@@ -120,7 +123,8 @@ impl Encoder {
                 if bytes > self.datagram_bytes_max {
                     out.truncate(start);
                     let at = room.position(message.offset).to_string();
-                    let head = delivery(room.name().as_str(), &at, message);
+                    let by = stamp(message);
+                    let head = delivery(room.name().as_str(), &at, by.as_ref(), message);
                     encode_announcement(out, &head, bytes);
                 }
                 out.push(b'\n');
@@ -261,7 +265,7 @@ pub(crate) fn said(message: &Message, out: &mut Vec<u8>) {
         Effect::None | Effect::Set { .. } => text::encode_message(
             out,
             &text::Said {
-                from: &message.from,
+                from: &known_as(message.from.name(), message.from.user()),
                 event: message.event(),
                 body: payload(&message.body),
             },
@@ -271,7 +275,11 @@ pub(crate) fn said(message: &Message, out: &mut Vec<u8>) {
 
 fn native(room: &Room, message: &Message, out: &mut Vec<u8>) {
     let at = room.position(message.offset).to_string();
-    encode_delivery(out, &delivery(room.name().as_str(), &at, message));
+    let by = stamp(message);
+    encode_delivery(
+        out,
+        &delivery(room.name().as_str(), &at, by.as_ref(), message),
+    );
 }
 
 /// Whether a message has a position.
@@ -280,17 +288,32 @@ fn is_numbered(message: &Message) -> bool {
 }
 
 /// A message as the native protocol writes it. On the lane `latest` its position is left out.
-pub(crate) fn delivery<'a>(room: &'a str, at: &'a str, message: &'a Message) -> Delivery<'a> {
+pub(crate) fn delivery<'a>(
+    room: &'a str,
+    at: &'a str,
+    by: Option<&'a Stamp<'a>>,
+    message: &'a Message,
+) -> Delivery<'a> {
     Delivery {
         room,
         at: is_numbered(message).then_some(at),
-        from: &message.from,
+        from: message.from.name(),
+        by,
         event: message.event(),
         key: message.key.as_deref(),
         id: message.id.as_deref(),
         time_ms: message.time_ms,
         body: payload(&message.body),
     }
+}
+
+/// What the server has verified of who said it. The Conn of an earlier run may be somebody else's by now, and is not said.
+pub(crate) fn stamp(message: &Message) -> Option<Stamp<'_>> {
+    message.from.user().map(|user| Stamp {
+        user: user.into(),
+        door: message.door.0.into(),
+        conn: message.origin.map(|origin| origin_id(origin).into()),
+    })
 }
 
 /// A server-sent event: text and JSON as they are, binary as a `data:` URL, which `fetch` understands; of a key that ends, which one.

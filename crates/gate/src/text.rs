@@ -5,7 +5,7 @@ use taut_wire::text;
 
 use crate::close::Close;
 use crate::format::{payload, said};
-use crate::native::member;
+use crate::native::{EXPELLED, member};
 
 /// In a room with so many members nobody is told who comes and goes.
 const PRESENCE_SHOWN_BELOW: u32 = 20;
@@ -83,6 +83,11 @@ pub fn encode_presence(out: &mut Vec<u8>, change: &PresenceChange) {
     let joined: Vec<_> = change.joined.iter().map(member).collect();
     let left: Vec<_> = change.left.iter().map(member).collect();
     line(out, |out| text::encode_presence(out, &joined, &left));
+}
+
+/// Somebody is out of a room that it may not be in any more.
+pub fn encode_expelled(out: &mut Vec<u8>, room: &RoomName) {
+    encode_error(out, &format!("{room}: {EXPELLED}"));
 }
 
 /// A new name.

@@ -11,6 +11,7 @@
 //! - A log never forgets what a cursor within the lag limit still needs; what it does forget is said as a gap.
 
 mod conn;
+mod grant;
 mod keyed;
 mod limits;
 mod message;
@@ -20,11 +21,16 @@ mod policy;
 mod position;
 mod refusal;
 mod room;
+mod sender;
 mod shard;
 mod slots;
 mod store;
 
 pub use conn::{ConnId, Door, Origin, Ticket};
+pub use grant::{
+    Decision, GRANT_BYTES_MAX, GRANT_RULES_MAX, Grant, GrantError, GrantRule, Right, Rights,
+    RightsError, parse_rights,
+};
 pub use limits::Limits;
 pub use message::{Body, Draft, Effect, Expect, Lane, MESSAGE_OVERHEAD_BYTES, Message, Wish};
 pub use name::{NAME_BYTES_MAX, NameError, RoomName};
@@ -38,6 +44,7 @@ pub use room::{
     Latest, Log, Member, PresenceChange, Present, Room, RoomId, Roster, USER_CONNS_LISTED, User,
     Watch,
 };
+pub use sender::Sender;
 pub use shard::{
     Answer, Ask, Batch, CloseReason, Farewell, Input, Join, LinkMessage, Membership, Next, Now,
     Output, Page, Range, Recovery, Shard, ShardSettings, Start, State,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::conn::{Door, Origin};
 use crate::position::Position;
+use crate::sender::Sender;
 use crate::shard::Now;
 
 /// What one kept message costs beside its own bytes: the struct, its reference counts and its place in a log.
@@ -95,8 +96,8 @@ pub struct Draft {
     pub key: Option<Arc<str>>,
     /// Makes the publish idempotent: the same id from the same sender within the window is the same message.
     pub id: Option<Arc<str>>,
-    /// The sender's display name, as the server stamps it.
-    pub from: Arc<str>,
+    /// Who says it. The shard stamps it with the user that the Conn's grant names.
+    pub from: Sender,
     /// The door the sender came by.
     pub door: Door,
     /// The content.
@@ -122,8 +123,8 @@ pub struct Message {
     pub key: Option<Arc<str>>,
     /// The publisher's id for it, where it gave one.
     pub id: Option<Arc<str>>,
-    /// The sender's display name.
-    pub from: Arc<str>,
+    /// Who said it: the display name, and the user whom the server verified.
+    pub from: Sender,
     /// The door the sender came by.
     pub door: Door,
     /// The content.
@@ -132,8 +133,10 @@ pub struct Message {
     pub effect: Effect,
     /// How it travels.
     pub lane: Lane,
-    /// The member that said it, so that the server can leave it out of the fan-out; `None` when it was said from outside the room.
+    /// The Conn that said it; `None` of a message of an earlier run, and of the server's own.
     pub origin: Option<Origin>,
+    /// Whether that Conn was a member, which is left out of the fan-out. Who speaks from outside may come in later and read it.
+    pub is_members: bool,
     /// When the home numbered it, on the home's monotonic clock in milliseconds: history ages by this one. That clock begins near Unix
     /// time, so that messages of an earlier run, which have nothing but their `time_ms`, age on.
     pub born_ms: u64,
@@ -157,6 +160,7 @@ impl Message {
             effect: Effect::None,
             lane: draft.lane,
             origin: None,
+            is_members: false,
             born_ms: now.mono_ms,
             end_bytes: 0,
         }
@@ -166,6 +170,12 @@ impl Message {
     #[must_use]
     pub fn event(&self) -> &str {
         self.event.as_deref().unwrap_or("message")
+    }
+
+    /// The member that is left out of the fan-out, where the room does not echo: the one that said it.
+    #[must_use]
+    pub fn left_out(&self) -> Option<Origin> {
+        self.origin.filter(|_| self.is_members)
     }
 
     /// What keeping this message costs, in bytes.
@@ -184,12 +194,12 @@ impl Message {
 impl Draft {
     /// A message that only says something.
     #[must_use]
-    pub fn new(from: Arc<str>, door: Door, body: Body) -> Self {
+    pub fn new(from: impl Into<Sender>, door: Door, body: Body) -> Self {
         Self {
             event: None,
             key: None,
             id: None,
-            from,
+            from: from.into(),
             door,
             body,
             wish: Wish::Set { ttl_ms: None },
@@ -205,11 +215,11 @@ impl Draft {
     }
 }
 
-fn cost_bytes(body: &Body, labels: [&Option<Arc<str>>; 3], from: &str) -> u64 {
+fn cost_bytes(body: &Body, labels: [&Option<Arc<str>>; 3], from: &Sender) -> u64 {
     let labels: usize = labels
         .iter()
         .filter_map(|label| label.as_deref())
         .map(str::len)
         .sum();
-    MESSAGE_OVERHEAD_BYTES + (body.bytes().len() + labels + from.len()) as u64
+    MESSAGE_OVERHEAD_BYTES + (body.bytes().len() + labels + from.as_kept().len()) as u64
 }

@@ -8,14 +8,16 @@ use crate::name::NAME_BYTES_MAX;
 /// A pattern over room names: literal segments, `*` for exactly one segment, `**` for any number of them, also none.
 ///
 /// There are no other wildcards, and none inside a segment: `prices/**` covers `prices` and `prices/eur/usd`, `pri*` is an error.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// In grants the segment `$user` stands for the name of whoever asks, see [`Pattern::parse_for_users`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pattern {
     segments: Vec<Segment>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Segment {
     Literal(Box<str>),
+    User,
     One,
     Any,
 }
@@ -58,6 +60,14 @@ pub enum PatternError {
         /// Which character.
         character: char,
     },
+    /// `$user` beside other characters: a user by the name of `b` and one by the name of `a-b` could meet.
+    #[error(
+        "the segment \"{segment}\" mixes $user with other characters; $user stands for one whole segment, as in users/$user/**"
+    )]
+    PartialUser {
+        /// The segment.
+        segment: String,
+    },
     /// A segment that no room name can have.
     #[error("the segment {segment:?} is none that a room name can have; leave it out")]
     NoSuchSegment {
@@ -86,38 +96,98 @@ impl Pattern {
         Ok(Pattern { segments })
     }
 
+    /// Reads a pattern of a grant, in which the segment `$user` stands for the name of whoever asks. It is compared as it is: no name
+    /// becomes a wildcard or a second segment.
+    pub fn parse_for_users(text: &str) -> Result<Pattern, PatternError> {
+        let mut pattern = Pattern::parse(text)?;
+        for segment in &mut pattern.segments {
+            if let Segment::Literal(literal) = segment
+                && literal.contains("$user")
+            {
+                if &**literal != "$user" {
+                    return Err(PatternError::PartialUser {
+                        segment: literal.to_string(),
+                    });
+                }
+                *segment = Segment::User;
+            }
+        }
+        Ok(pattern)
+    }
+
+    /// Every room.
+    #[must_use]
+    pub fn everything() -> Pattern {
+        Pattern {
+            segments: vec![Segment::Any],
+        }
+    }
+
+    /// Whether it is [`Pattern::everything`].
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.segments == [Segment::Any]
+    }
+
+    /// How long it is when it is written, in bytes.
+    #[must_use]
+    pub fn len_bytes(&self) -> usize {
+        let length = |segment: &Segment| segment.as_str().len() + 1;
+        self.segments.iter().map(length).sum::<usize>() - 1
+    }
+
     /// Whether the pattern covers a room name.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
+        self.matches_for(name, None)
+    }
+
+    /// Whether the pattern covers a room name for `user`. For nobody, `$user` covers nothing.
+    #[must_use]
+    pub fn matches_for(&self, name: &str, user: Option<&str>) -> bool {
         // The classic walk with one point of return: whatever an earlier `**` took, a later one can take as well.
-        let names: Vec<&str> = name.split('/').collect();
-        let (mut at, mut taken) = (0, 0);
-        let mut back: Option<(usize, usize)> = None;
-        while taken < names.len() {
-            match self.segments.get(at) {
+        let mut names = name.split('/');
+        let mut at = 0;
+        let mut back = None;
+        loop {
+            let mut ahead = names.clone();
+            let Some(segment) = ahead.next() else {
+                return self.segments[at..].iter().all(|rest| *rest == Segment::Any);
+            };
+            let fits = match self.segments.get(at) {
                 Some(Segment::Any) => {
-                    back = Some((at, taken));
+                    back = Some((at, ahead));
                     at += 1;
+                    continue;
                 }
-                Some(Segment::One) => {
-                    at += 1;
-                    taken += 1;
-                }
-                Some(Segment::Literal(literal)) if **literal == *names[taken] => {
-                    at += 1;
-                    taken += 1;
-                }
-                _ => match back {
-                    Some((any, from)) => {
-                        back = Some((any, from + 1));
-                        at = any + 1;
-                        taken = from + 1;
-                    }
-                    None => return false,
-                },
+                Some(Segment::One) => true,
+                Some(Segment::Literal(literal)) => **literal == *segment,
+                Some(Segment::User) => user == Some(segment),
+                None => false,
+            };
+            if fits {
+                at += 1;
+                names = ahead;
+                continue;
             }
+            let Some((any, from)) = &mut back else {
+                return false;
+            };
+            at = *any + 1;
+            names = from.clone();
+            from.next();
         }
-        self.segments[at..].iter().all(|rest| *rest == Segment::Any)
+    }
+}
+
+impl Segment {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Literal(literal) => literal,
+            Self::User => "$user",
+            Self::One => "*",
+            Self::Any => "**",
+        }
     }
 }
 
@@ -166,11 +236,7 @@ impl fmt::Display for Pattern {
             if index > 0 {
                 f.write_str("/")?;
             }
-            f.write_str(match segment {
-                Segment::Literal(literal) => literal,
-                Segment::One => "*",
-                Segment::Any => "**",
-            })?;
+            f.write_str(segment.as_str())?;
         }
         Ok(())
     }

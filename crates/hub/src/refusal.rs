@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::grant::Right;
 use crate::name::RoomName;
 use crate::position::Position;
 
@@ -97,6 +98,19 @@ pub enum Refusal {
         /// The room.
         room: RoomName,
     },
+    /// The Conn's grant does not allow it.
+    #[error(
+        "the right {right} is needed in {room}, and you do not have it; {}",
+        if *.has_credentials { "ask for a token that grants it" } else { "come with a token that grants it" }
+    )]
+    Forbidden {
+        /// The room.
+        room: RoomName,
+        /// What it wanted.
+        right: Right,
+        /// Whether it came with credentials at all: whoever has none may try with some.
+        has_credentials: bool,
+    },
     /// The room's policy tells nobody who is present.
     #[error("the room {room} does not say who is present; its policy has presence = false")]
     PresenceOff {
@@ -122,6 +136,14 @@ impl Refusal {
             Refusal::Unavailable { .. } => "unavailable",
             Refusal::NotJoined { .. } => "not-joined",
             Refusal::ReservedName { .. } => "reserved-name",
+            Refusal::Forbidden {
+                has_credentials: true,
+                ..
+            } => "forbidden",
+            Refusal::Forbidden {
+                has_credentials: false,
+                ..
+            } => "unauthorized",
             Refusal::PresenceOff { .. } => "presence-off",
         }
     }

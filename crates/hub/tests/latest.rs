@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use taut_hub::{
-    Body, ConnId, Door, Draft, Epoch, Expect, Farewell, Input, Join, Lane, Limits, LinkMessage,
-    Message, Now, Output, Policies, Range, RoomName, Shard, ShardSettings, Start, Ticket, Watch,
-    Wish,
+    Body, ConnId, Door, Draft, Epoch, Expect, Farewell, Grant, Input, Join, Lane, Limits,
+    LinkMessage, Message, Now, Output, Policies, Range, RoomName, Shard, ShardSettings, Start,
+    Ticket, Watch, Wish,
 };
 
 /// Two cores and what is under way between them.
@@ -50,6 +50,7 @@ impl World {
                 seed: 1,
                 epoch: Epoch(5),
                 policies: Arc::new(Policies::default()),
+                anonymous: Arc::new(Grant::open()),
                 limits,
                 has_store: false,
             })

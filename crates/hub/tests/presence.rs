@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use taut_hub::{
-    ConnId, Door, Epoch, Farewell, Input, Join, Limits, Now, Output, Policies, PresenceChange,
-    RoomName, Roster, Shard, ShardSettings, Start, Ticket, Watch,
+    ConnId, Door, Epoch, Farewell, Grant, Input, Join, Limits, Now, Output, Policies,
+    PresenceChange, RoomName, Roster, Shard, ShardSettings, Start, Ticket, Watch,
 };
 
 struct World {
@@ -44,6 +44,7 @@ impl World {
             seed: 1,
             epoch: Epoch(5),
             policies: Arc::new(Policies::default()),
+            anonymous: Arc::new(Grant::open()),
             limits: Limits::default(),
             has_store: false,
         };
@@ -125,7 +126,10 @@ impl World {
         let mut all = (Vec::new(), Vec::new(), Vec::new());
         for change in self.said.drain(..) {
             let names = |users: &[taut_hub::User]| -> Vec<String> {
-                users.iter().map(|user| user.name.to_string()).collect()
+                users
+                    .iter()
+                    .map(|user| user.name.name().to_owned())
+                    .collect()
             };
             all.0.extend(names(&change.joined));
             all.1.extend(names(&change.left));

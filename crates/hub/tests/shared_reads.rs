@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use taut_hub::{
-    Body, ConnId, Door, Effect, Epoch, History, Input, Join, Kept, Limits, Message, Next, Now,
-    Output, Policies, Position, RoomId, RoomName, RoomPolicy, Shard, ShardSettings, Start,
+    Body, ConnId, Door, Effect, Epoch, Grant, History, Input, Join, Kept, Limits, Message, Next,
+    Now, Output, Policies, Position, RoomId, RoomName, RoomPolicy, Shard, ShardSettings, Start,
     StoreAnswer, StoreRequest, Stretch, Ticket, Watch,
 };
 
@@ -34,6 +34,7 @@ fn message(offset: u64) -> Arc<Message> {
         effect: Effect::None,
         lane: taut_hub::Lane::Reliable,
         origin: None,
+        is_members: false,
         born_ms: now().mono_ms,
         end_bytes: 0,
     };
@@ -63,6 +64,7 @@ impl World {
             seed: 1,
             epoch: Epoch(9),
             policies: Arc::new(Policies::new(policy, Vec::new())),
+            anonymous: Arc::new(Grant::open()),
             limits: Limits {
                 tail_messages_max: 100,
                 ..Limits::default()

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use taut_auth::Auth;
 use taut_gate::http::{EngineDialect, EnginePath};
 use taut_hub::Policies;
 
@@ -20,6 +21,8 @@ pub struct Config {
     pub cores: usize,
     /// Serve a public address although nobody is asked who they are.
     pub open: bool,
+    /// How it is asked who somebody is; `None` for a server that asks nobody and lets everybody do everything.
+    pub auth: Option<Arc<Auth>>,
     /// Host names, besides the loopback ones, by which requests may address this server.
     pub hosts: Vec<String>,
     /// Origins (`https://app.example`) whose pages may open sockets here, besides the server's own.
@@ -147,6 +150,7 @@ impl Default for Config {
             listeners: Listen::defaults(),
             cores: 0,
             open: false,
+            auth: None,
             hosts: Vec::new(),
             origins: Vec::new(),
             compression: false,

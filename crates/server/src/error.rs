@@ -27,7 +27,7 @@ pub enum StartError {
     },
     /// Anybody could reach the address, and nobody would be asked who they are.
     #[error(
-        "refusing to listen on {address}: others can reach this address and no authentication is set up, so anybody could read and write every room; listen on 127.0.0.1, or pass `--open` (`open = true`) if that is what you want"
+        "refusing to listen on {address}: others can reach this address and no authentication is set up, so anybody could read and write every room; listen on 127.0.0.1, set up [auth], or pass `--open` (`open = true`) if that is what you want"
     )]
     PublicAddress {
         /// The public address.

@@ -9,7 +9,7 @@ use mio::Poll;
 use rtrb::RingBuffer;
 use taut_files::Files;
 use taut_gate::http::Site;
-use taut_hub::{Epoch, Policies, Shard, ShardSettings, Store};
+use taut_hub::{Epoch, Grant, Policies, Shard, ShardSettings, Store};
 
 use crate::acceptor::{self, Acceptor, INTAKE_SOCKETS, Intake};
 use crate::application::Application;
@@ -97,6 +97,10 @@ impl Server {
             },
             hub: config.hub,
             policies: config.policies,
+            anonymous: config.auth.map_or_else(
+                || Arc::new(Grant::open()),
+                |auth| Arc::clone(&auth.anonymous),
+            ),
             has_store: store.is_some(),
             health: Arc::clone(&health),
             application: config.application,
@@ -320,6 +324,7 @@ struct Shared {
     limits: Limits,
     hub: taut_hub::Limits,
     policies: Arc<Policies>,
+    anonymous: Arc<Grant>,
     has_store: bool,
     health: Arc<Health>,
     application: Option<Arc<dyn Application>>,
@@ -375,6 +380,7 @@ fn make_cores(
                 seed: u64::from_le_bytes(key),
                 epoch,
                 policies: Arc::clone(&shared.policies),
+                anonymous: Arc::clone(&shared.anonymous),
                 limits,
                 has_store: shared.has_store,
             }),

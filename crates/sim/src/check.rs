@@ -298,7 +298,7 @@ impl View {
             picture.partial = true;
         }
         for user in &change.left {
-            picture.users.remove(&*user.name);
+            picture.users.remove(user.name.name());
         }
         let there = change.joined.iter().chain(&change.changed);
         picture.users.extend(there.map(profile));
@@ -362,5 +362,5 @@ impl Picture {
 
 fn profile(user: &User) -> (String, Profile) {
     let data = user.data.as_deref().map(<[u8]>::to_vec);
-    ((*user.name).to_owned(), (user.conns_count, data))
+    (user.name.name().to_owned(), (user.conns_count, data))
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use taut_hub::{
-    Ask, Body, ConnId, Door, Draft, Input, Lane, LinkMessage, Membership, Message, Origin, RoomName,
+    Ask, Body, ConnId, Door, Draft, Input, Lane, LinkMessage, Membership, Message, Origin, Right,
+    RoomName,
 };
 
 use crate::check::{Broken, Sabotage};
@@ -105,6 +106,11 @@ impl World {
             }
             _ => return,
         };
+        let shard = &self.shards[usize::from(core)];
+        // Who may not say it says nothing; what comes over a link was allowed where its Conn is.
+        if origin.core == core && !shard.allows(origin.conn, room, Right::Publish) {
+            return;
+        }
         if draft.lane != Lane::Latest || self.shards[usize::from(core)].home_of(room) != core {
             return;
         }
@@ -159,7 +165,7 @@ impl World {
             )));
         };
         self.report.latest += 1;
-        if message.origin == Some(Origin { core, conn }) && room.as_str() != "echo" {
+        if message.left_out() == Some(Origin { core, conn }) && room.as_str() != "echo" {
             return Err(Broken(format!("{conn:?} hears itself in {room}")));
         }
         let strikes = self.sabotage == Some(Sabotage::Stale) && self.random.once_in(50);

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use taut_hub::{
-    Durability, Epoch, History, Lag, LagPolicy, Limits, Pattern, Policies, PolicyChange,
+    Durability, Epoch, Grant, History, Lag, LagPolicy, Limits, Pattern, Policies, PolicyChange,
     RoomPolicy, Rule, ShardSettings, StateBounds,
 };
 
@@ -121,6 +121,7 @@ impl Weather {
                 seed,
                 epoch: Epoch(7),
                 policies: Arc::clone(&policies),
+                anonymous: Arc::new(Grant::open()),
                 limits,
                 has_store: store_ms_max.is_some(),
             })

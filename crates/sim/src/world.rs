@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use taut_hub::{
-    Batch, Body, ConnId, Door, Draft, Expect, Farewell, Input, Join, LinkMessage, Membership,
-    Message, Next, Now, Output, Position, Range, RoomId, RoomName, Shard, Start, Watch, Wish,
+    Batch, Body, ConnId, Door, Draft, Expect, Farewell, Grant, GrantRule, Input, Join, LinkMessage,
+    Membership, Message, Next, Now, Output, Pattern, Position, Range, Rights, RoomId, RoomName,
+    Shard, Start, Watch, Wish,
 };
 
 use crate::check::{Broken, Sabotage, Truth, View};
@@ -35,6 +36,8 @@ pub struct Report {
     pub refusals: u64,
     /// Conns that a lag policy ended.
     pub disconnects: u64,
+    /// Members that lost the right to be in a room.
+    pub expulsions: u64,
     /// How often the server was killed.
     pub crashes: u64,
 }
@@ -45,6 +48,8 @@ pub struct World {
     pub(crate) random: Random,
     pub(crate) now_ms: u64,
     pub(crate) weather: Weather,
+    /// Whether rights come and go.
+    regrants: bool,
     pub(crate) shards: Vec<Shard>,
     /// By sender and receiver: when each message arrives, in order.
     pub(crate) links: BTreeMap<(u16, u16), VecDeque<(u64, LinkMessage)>>,
@@ -71,6 +76,8 @@ impl World {
             now_ms: 1,
             shards: weather.settings.iter().cloned().map(Shard::new).collect(),
             weather,
+            // Beside the weather, so that seeds that once failed stay the games that they were.
+            regrants: seed % 7 == 1,
             links: BTreeMap::new(),
             readers: (0..cores).map(|_| BTreeMap::new()).collect(),
             dirty: vec![BTreeSet::new(); cores],
@@ -232,6 +239,13 @@ impl World {
                 let reader = self.alive(core, conn)?;
                 reader.asked.remove(&ticket);
                 reader.views.remove(room.as_str());
+            }
+            Output::Expelled { conn, room } => {
+                self.report.expulsions += 1;
+                let views = &mut self.alive(core, conn)?.views;
+                if views.remove(room.as_str()).is_none() {
+                    return Err(Broken(format!("expelled from {room} without being there")));
+                }
             }
             Output::Published {
                 conn,
@@ -508,6 +522,9 @@ impl World {
         };
         let room = (*self.random.pick(&ROOMS).unwrap_or(&"resume")).to_owned();
         let name = RoomName::parse(&room).map_err(|error| Broken(error.to_string()))?;
+        if self.regrants && self.random.once_in(10) {
+            return self.regrant(core, conn, &room);
+        }
         match self.random.below(20) {
             0 => self.vanish(core, conn),
             1..=5 => self.join(core, conn, room, name),
@@ -580,6 +597,26 @@ impl World {
         let temper = *self.random.pick(&[u64::MAX, 100, 10, 2]).unwrap_or(&10);
         self.readers[usize::from(core)].insert(slot, Reader::new(conn, name, temper));
         self.hub(core, Input::Open { conn })
+    }
+
+    /// A right to be in a room is taken away, or all are given back.
+    fn regrant(&mut self, core: u16, conn: ConnId, room: &str) -> Result<(), Broken> {
+        let mut rules = Grant::open().rules().to_vec();
+        if self.random.once_in(2) {
+            rules.push(GrantRule {
+                pattern: Pattern::parse(room).map_err(|error| Broken(error.to_string()))?,
+                allowed: Rights::NONE,
+                denied: Rights::ALL,
+                source: "taken away".into(),
+            });
+        }
+        let grant = Grant::new(rules).map_err(|error| Broken(error.to_string()))?;
+        let input = Input::Granted {
+            conn,
+            user: None,
+            grant: Arc::new(grant),
+        };
+        self.hub(core, input)
     }
 
     fn vanish(&mut self, core: u16, conn: ConnId) -> Result<(), Broken> {

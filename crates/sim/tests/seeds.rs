@@ -32,6 +32,7 @@ fn no_promise_is_broken_in_any_weather() {
         total.gaps += report.gaps;
         total.refusals += report.refusals;
         total.disconnects += report.disconnects;
+        total.expulsions += report.expulsions;
         total.crashes += report.crashes;
     }
     println!("{total:?}");
@@ -41,7 +42,11 @@ fn no_promise_is_broken_in_any_weather() {
         "{total:?}"
     );
     assert!(
-        total.gaps > 100 && total.refusals > 100 && total.disconnects > 10 && total.crashes > 100,
+        total.gaps > 100
+            && total.refusals > 100
+            && total.disconnects > 10
+            && total.crashes > 100
+            && total.expulsions > 100,
         "{total:?}"
     );
 }

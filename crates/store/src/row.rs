@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crc32fast::Hasher;
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Row, params};
-use taut_hub::{Body, Door, Effect, KeptId, Lane, Message};
+use taut_hub::{Body, Door, Effect, KeptId, Lane, Message, Sender};
 
 /// What a message's row has, in order. `body` is last so that the others can be read without walking its overflow pages.
 pub(crate) const MESSAGE_COLUMNS: &str = "room, offset, time_ms, end_bytes, kind, effect, expires_ms, event, key, id, sender, door, checksum, body";
@@ -51,7 +51,7 @@ pub(crate) fn write_message(
         message.event.as_deref(),
         message.key.as_deref(),
         message.id.as_deref(),
-        &*message.from,
+        &**message.from.as_kept(),
         message.door.0,
         message_checksum(room, message, message.door.0),
         &message.body.bytes()[..],
@@ -112,13 +112,14 @@ fn message_of(row: &Row<'_>) -> rusqlite::Result<Option<Message>> {
         event: event.map(Arc::from),
         key: key.map(Arc::from),
         id: id.map(Arc::from),
-        from: Arc::from(from),
+        from: Sender::kept(from),
         door: Door::named(door),
         body,
         effect,
         // The other lane is kept nowhere.
         lane: Lane::Reliable,
         origin: None,
+        is_members: false,
         born_ms: time_ms,
         end_bytes,
     }))
@@ -184,7 +185,7 @@ fn message_checksum(room: i64, message: &Message, door: &str) -> u32 {
     for label in [&message.event, &message.key, &message.id] {
         sum.add(label.as_deref().map(str::as_bytes));
     }
-    sum.add(Some(message.from.as_bytes()));
+    sum.add(Some(message.from.as_kept().as_bytes()));
     sum.add(Some(door.as_bytes()));
     sum.add(Some(message.body.bytes()));
     sum.0.finalize()

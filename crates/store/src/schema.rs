@@ -21,8 +21,11 @@ pub(crate) const PAGE_BYTES: u64 = 8_192;
 pub(crate) const BUSY_MS: u64 = 2_000;
 
 /// How the file came to be what it is, oldest first.
-pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+];
 
 /// How a connection is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

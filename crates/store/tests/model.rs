@@ -146,7 +146,7 @@ fn append(rooms: &[RoomName], heads: &mut [(u64, u64)], clock: &mut Clock, said:
                 event: (number % 2 == 0).then(|| Arc::from("event")),
                 key: said.key.map(|key| Arc::from(format!("k{key}"))),
                 id: said.id.then(|| Arc::from(format!("id{head}"))),
-                from: Arc::from("someone"),
+                from: "someone".into(),
                 door: Door::named("mqtt"),
                 body: body(number, Bytes::from(vec![said.effect; said.body])),
                 effect: match said.effect {
@@ -159,6 +159,7 @@ fn append(rooms: &[RoomName], heads: &mut [(u64, u64)], clock: &mut Clock, said:
                 },
                 lane: taut_hub::Lane::Reliable,
                 origin: None,
+                is_members: false,
                 born_ms: clock.now_ms,
                 end_bytes: 0,
             };

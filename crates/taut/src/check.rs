@@ -12,6 +12,8 @@ use crate::load::load;
 use crate::settings::Settings;
 use crate::settings::rooms;
 use crate::settings::table::TABLE;
+use crate::settings::value::quoted;
+use crate::token;
 
 /// Runs the command.
 pub(crate) fn run(matches: &ArgMatches) -> Result<(), Failure> {
@@ -19,6 +21,10 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     for note in &settings.notes {
         // Where stderr is closed, nobody wants notes.
         let _ = writeln!(std::io::stderr(), "note: {note}");
+    }
+    let asked = |name| matches.get_one::<String>(name);
+    if let (Some(token), Some(room)) = (asked("token"), asked("room")) {
+        return token::check(&settings, token, room);
     }
     std::io::stdout().write_all(show(&settings).as_bytes())?;
     Ok(())
@@ -43,6 +49,15 @@ fn show(settings: &Settings) -> String {
         let key = setting.name.rsplit('.').next().unwrap_or(setting.name);
         rows.value(key, &setting.show(&settings.values), source);
     }
+    let mut role = "";
+    for rule in &settings.roles {
+        if rule.role != role {
+            role = &rule.role;
+            rows.comment(format!("\n[roles.{}]", toml_key(role)));
+        }
+        let (pattern, rights) = (quoted(&rule.pattern), quoted(&rule.rights));
+        rows.value(&pattern, &rights, &rule.place);
+    }
     rows.comment("\n[[rooms]]".into());
     rows.value("match", "\"**\"", &"default");
     let policy = rooms::whole_change(&rooms::default_policy(&settings.values));
@@ -57,7 +72,7 @@ fn show(settings: &Settings) -> String {
     }
     for rule in &settings.rules {
         rows.comment("\n[[rooms]]".into());
-        let pattern = crate::settings::value::quoted(&rule.pattern.to_string());
+        let pattern = quoted(&rule.pattern.to_string());
         rows.value("match", &pattern, &rule.place);
         for (setting, place) in &rule.changes {
             if let Some(shown) = setting.show(&rule.change) {
@@ -66,6 +81,15 @@ fn show(settings: &Settings) -> String {
         }
     }
     rows.finish()
+}
+
+/// A name as TOML has it as a key.
+fn toml_key(name: &str) -> String {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    match name.bytes().all(bare) {
+        true => name.to_owned(),
+        false => quoted(name),
+    }
 }
 
 /// A room's largest message follows the connections' one, where no door takes a larger one.

@@ -74,6 +74,7 @@ Examples:
   taut check                         what `taut serve` would do
   taut check --config other.toml     with another file
   taut check > template.toml         what it prints is a configuration file
+  taut check --token TOKEN lobby     what a token may do there, and why
 
 Takes the flags of `taut serve`. Exits with 2 when something is wrong, and
 says all of it.";
@@ -141,6 +142,18 @@ Examples:
   taut delete prices eur --expect k3f9a2-17
 
 Exits with 4 where the key is not set, or not as expected.";
+
+const TOKEN_AFTER: &str = "\
+Examples:
+  taut token mint --user ana --grant 'lobby=join publish'
+  taut token mint --user ana --role editor --life 10m
+  taut token mint --key private.pem --alg ES256 --user ana
+  taut token explain TOKEN       what it says, and whether it is accepted
+  taut token key                 a key for the server API, and its hash
+  taut check --token TOKEN docs  what it may do in the room docs
+
+Tokens are signed with the secret of [auth] (TAUT_AUTH_SECRET), or with --key.
+TOKEN may be -, for stdin.";
 
 const VERIFY_AFTER: &str = "\
 Examples:
@@ -272,6 +285,46 @@ pub(crate) struct VerifyArgs {
     /// The folder that rooms are kept in, as `taut serve` says it
     #[arg(value_name = "FOLDER")]
     pub(crate) data: PathBuf,
+}
+
+/// `taut token mint`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MintArgs {
+    /// The user
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// What it may do, for example 'users/$user/**=join publish history'
+    #[arg(long = "grant", value_name = "PATTERN=RIGHTS")]
+    pub(crate) grants: Vec<String>,
+    /// A role of the configuration
+    #[arg(long = "role", value_name = "ROLE")]
+    pub(crate) roles: Vec<String>,
+    /// The display name
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// For how long: 30s, 10m, 2h
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1h")]
+    pub(crate) life: u64,
+    /// An id to revoke it by
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// Sign with this private key instead of the secret; PEM
+    #[arg(long, value_name = "FILE", requires = "alg")]
+    pub(crate) key: Option<String>,
+    /// The algorithm of --key
+    #[arg(long, value_name = "ALGORITHM", requires = "key")]
+    pub(crate) alg: Option<String>,
+    /// What the server calls the key
+    #[arg(long, value_name = "KID")]
+    pub(crate) kid: Option<String>,
+}
+
+/// `taut token explain`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ExplainArgs {
+    /// The token; - for stdin
+    #[arg(value_name = "TOKEN")]
+    pub(crate) token: String,
 }
 
 /// `taut history`.
@@ -471,11 +524,23 @@ pub(crate) fn command() -> Command {
                 .about("Measure a server, and verify every delivery")
                 .after_help(taut_bench::AFTER_HELP),
         )
-        .subcommand(settings_command(
-            "check",
-            "Check the configuration and print every setting in force",
-            CHECK_AFTER,
-        ))
+        .subcommand(check_command())
+        .subcommand(
+            Command::new("token")
+                .about("Make and explain tokens")
+                .after_help(TOKEN_AFTER)
+                .subcommand_required(true)
+                .arg_required_else_help(true)
+                .subcommand(
+                    MintArgs::augment_args(Command::new("mint").arg(config_argument()))
+                        .about("Make a token"),
+                )
+                .subcommand(
+                    ExplainArgs::augment_args(Command::new("explain").arg(config_argument()))
+                        .about("Say what a token says, and whether it is accepted"),
+                )
+                .subcommand(Command::new("key").about("Make a key for the server API")),
+        )
         .subcommand(
             CompletionsArgs::augment_args(Command::new("completions"))
                 .about("Print a completion script for a shell")
@@ -483,16 +548,35 @@ pub(crate) fn command() -> Command {
         )
 }
 
-fn settings_command(name: &'static str, about: &'static str, after: &'static str) -> Command {
-    let config = Arg::new("config")
+fn check_command() -> Command {
+    let token = Arg::new("token")
+        .long("token")
+        .value_name("TOKEN")
+        .requires("room")
+        .help("Say what this token may do in ROOM instead; - for stdin, '' for nobody");
+    let room = Arg::new("room")
+        .value_name("ROOM")
+        .requires("token")
+        .help("The room for --token");
+    let about = "Check the configuration and print every setting in force";
+    settings_command("check", about, CHECK_AFTER)
+        .arg(token)
+        .arg(room)
+}
+
+fn config_argument() -> Arg {
+    Arg::new("config")
         .long("config")
         .value_name("FILE")
-        .help("The configuration file [default: ./taut.toml if it exists] [env: TAUT_CONFIG]");
+        .help("The configuration file [default: ./taut.toml if it exists] [env: TAUT_CONFIG]")
+}
+
+fn settings_command(name: &'static str, about: &'static str, after: &'static str) -> Command {
     flags::add(
         Command::new(name)
             .about(about)
             .after_help(after)
-            .arg(config),
+            .arg(config_argument()),
     )
 }
 

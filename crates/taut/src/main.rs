@@ -18,6 +18,7 @@ mod state;
 mod storage;
 mod subscribe;
 mod terminal;
+mod token;
 mod verify;
 mod who;
 
@@ -57,6 +58,7 @@ fn run(matches: &ArgMatches) -> Result<(), Failure> {
         None => serve::run(None),
         Some(("serve", matches)) => serve::run(Some(matches)),
         Some(("check", matches)) => check::run(matches),
+        Some(("token", matches)) => token::run(matches),
         Some(("pub", matches)) => publish::run(&read::<PublishArgs>(matches)?),
         Some(("sub", matches)) => subscribe::run(&read::<SubscribeArgs>(matches)?),
         Some(("who", matches)) => who::run(&read::<WhoArgs>(matches)?),

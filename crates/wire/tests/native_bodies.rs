@@ -29,6 +29,7 @@ fn delivered(payload: Payload<'_>) -> String {
         room: "a",
         at: Some("k-1"),
         from: "ana",
+        by: None,
         event: "message",
         key: None,
         id: None,

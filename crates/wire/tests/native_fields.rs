@@ -178,6 +178,7 @@ fn what_a_user_says_of_itself_stays_on_one_line() {
     };
     let member = Member {
         name: "ana".into(),
+        user: None,
         door: "websocket".into(),
         id: "0-1".into(),
         conns: Vec::new(),

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use taut_wire::arguments::{ATTACHMENTS_MAX, pack};
 use taut_wire::native::{
     Announcement, BatchMessage, Body, Expect, Lane, Member, Message, Recovery, Reply, Rewind,
-    Roster, Taken, Verb, Watch, decode_batch, decode_batch_lines, decode_duration, decode_reply,
-    decode_request, encode_duration, encode_string,
+    Roster, Stamp, Taken, Verb, Watch, decode_batch, decode_batch_lines, decode_duration,
+    decode_reply, decode_request, encode_duration, encode_string,
 };
 
 type Text = Cow<'static, str>;
@@ -238,30 +238,44 @@ fn message() -> impl Strategy<Value = Message<'static>> {
     (
         text(),
         maybe(),
-        text(),
+        (text(), stamp()),
         text(),
         maybe(),
         maybe(),
         any::<u64>(),
         body(),
     )
-        .prop_map(|(room, at, from, event, key, id, time_ms, body)| Message {
-            room,
-            at,
-            from,
-            event,
-            key,
-            id,
-            time_ms,
-            body,
-        })
+        .prop_map(
+            |(room, at, (from, by), event, key, id, time_ms, body)| Message {
+                room,
+                at,
+                from,
+                by,
+                event,
+                key,
+                id,
+                time_ms,
+                body,
+            },
+        )
+}
+
+fn stamp() -> impl Strategy<Value = Option<Stamp<'static>>> {
+    let stamp = (text(), text(), prop::option::of(text())).prop_map(|(user, door, conn)| Stamp {
+        user,
+        door,
+        conn,
+    });
+    prop::option::of(stamp)
 }
 
 fn members() -> impl Strategy<Value = Vec<Member<'static>>> {
     let places = prop::collection::vec((text(), text()), 0..3);
-    let member = (text(), text(), text(), places, (any::<bool>(), 0..9_u32)).prop_map(
-        |(name, door, id, conns, (says, more))| Member {
+    let name = (text(), prop::option::of(text()));
+    let member = (name, text(), text(), places, (any::<bool>(), 0..9_u32)).prop_map(
+        |((name, user), door, id, conns, (says, more))| Member {
             name,
+            user,
             door,
             id,
             conns_count: u32::try_from(conns.len().max(1)).unwrap() + more,
@@ -384,14 +398,15 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
         message().prop_map(Reply::Message),
         text().prop_map(|challenge| Reply::Prove { challenge }),
         (
-            (text(), prop::option::of(text()), text(), text()),
+            (text(), prop::option::of(text()), (text(), stamp()), text()),
             any::<u32>()
         )
-            .prop_map(|((room, at, from, event), bytes)| {
+            .prop_map(|((room, at, (from, by), event), bytes)| {
                 Reply::Announced(Announcement {
                     room,
                     at,
                     from,
+                    by,
                     event,
                     bytes,
                 })
@@ -412,6 +427,11 @@ fn reply() -> impl Strategy<Value = Reply<'static>> {
                 }
             }),
         (text(), text(), text()).prop_map(|(room, after, at)| Reply::Gap { room, after, at }),
+        (text(), text(), text()).prop_map(|(room, code, text)| Reply::Expelled {
+            room,
+            code,
+            text
+        }),
         (text(), members(), members(), members(), any::<(u32, u32)>()).prop_map(
             |(room, joined, left, changed, (count, conns))| Reply::Presence {
                 room,

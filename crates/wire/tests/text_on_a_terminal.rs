@@ -33,6 +33,7 @@ fn any_text() -> impl Strategy<Value = String> {
 fn member(name: &str) -> Member<'_> {
     Member {
         name: name.into(),
+        user: None,
         door: "mqtt".into(),
         id: "0-1".into(),
         conns: Vec::new(),

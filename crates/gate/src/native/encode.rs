@@ -9,10 +9,13 @@ use taut_hub::{
 use taut_wire::native::{self, Reply, Taken};
 
 use crate::close::Close;
-use crate::format::{delivery, origin_id};
+use crate::format::{delivery, origin_id, stamp};
 
 /// What is said of a key that is not set.
 pub(crate) const NO_KEY: &str = "nothing is set under this key";
+
+/// Why somebody is out of a room who did not ask for it.
+pub(crate) const EXPELLED: &str = "you may not be in this room any more";
 
 /// `{"ok":"join",…}`.
 pub fn encode_joined(
@@ -168,10 +171,12 @@ pub(crate) fn with_deliveries<R>(
             .to_string()
         })
         .collect();
+    let stamps: Vec<Option<native::Stamp<'_>>> =
+        messages.iter().map(|message| stamp(message)).collect();
     let deliveries: Vec<native::Delivery<'_>> = messages
         .iter()
-        .zip(&positions)
-        .map(|(message, at)| delivery(room.as_str(), at, message))
+        .zip(positions.iter().zip(&stamps))
+        .map(|(message, (at, by))| delivery(room.as_str(), at, by.as_ref(), message))
         .collect();
     write(&deliveries)
 }
@@ -221,6 +226,11 @@ pub fn encode_refused(out: &mut Vec<u8>, reference: Option<&str>, refusal: &Refu
         &refusal.to_string(),
         refusal.retry_ms(),
     );
+}
+
+/// `{"room":…,"left":"forbidden"}`: the Conn may not be there any more.
+pub fn encode_expelled(out: &mut Vec<u8>, room: &RoomName) {
+    native::encode_expelled(out, room.as_str(), "forbidden", EXPELLED);
 }
 
 /// `{"room":…,"gap":…}`; without a room where the stream has only one.
@@ -283,7 +293,8 @@ pub(crate) fn member(user: &User) -> native::Member<'_> {
     let place = |(door, origin): &(Door, Origin)| (door.0.into(), origin_id(*origin).into());
     let (door, id) = user.conns.first().map(place).unwrap_or_default();
     native::Member {
-        name: (&*user.name).into(),
+        name: user.name.name().into(),
+        user: user.name.user().map(Into::into),
         door,
         id,
         conns: match user.conns.as_slice() {

@@ -105,7 +105,10 @@ fn encode_detail(out: &mut Vec<u8>, room: &RoomName, at: Option<&str>, message: 
         Some(at) => field("at", at),
         None => field("lane", "latest"),
     }
-    field("from", &message.from);
+    field("from", message.from.name());
+    if let Some(user) = message.from.user() {
+        field("user", user);
+    }
     if let Some(key) = &message.key {
         field("key", key);
     }

@@ -1,7 +1,8 @@
 //! The users of a room and their connections, as they are.
 //!
 //! A room may have very many, nearly all of whom have one connection and say nothing of themselves: those are one [`Conn`] of 32 bytes, with
-//! its name in place. Whoever is more than that has an [`Account`], as long as it is.
+//! its name in place. Whoever is more than that has an [`Account`], as long as it is. A name here is a [`Sender`] as it is kept: with the
+//! verified user, where there is one.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -14,6 +15,7 @@ use super::short::ShortName;
 use super::users::{Present, USER_CONNS_LISTED, User, Watch};
 use crate::conn::{ConnId, Door, Origin};
 use crate::keyed::Keyed;
+use crate::sender::Sender;
 use crate::slots::Slots;
 
 /// See the [module](self). A user is either `alone` or has an account.
@@ -130,7 +132,7 @@ impl People {
     /// One more connection. Gives the ghost that its user was until now.
     pub(super) fn come(&mut self, present: &Present, watch: Watch) -> Option<Ghost> {
         let index = self.conns.insert(Conn {
-            name: ShortName::new(&present.name),
+            name: ShortName::new(present.name.as_kept()),
             id: present.origin.conn,
             place: 0,
             core: present.origin.core,
@@ -141,18 +143,19 @@ impl People {
         let hash = keyed.hash_one(present.origin);
         self.origins
             .insert_unique(hash, index, |index| hash_origin(keyed, conns, *index));
-        if self.index_alone(&present.name).is_none() && !self.accounts.contains_key(&present.name) {
-            self.be_alone(&present.name, index);
+        let name = present.name.as_kept();
+        if self.index_alone(name).is_none() && !self.accounts.contains_key(name) {
+            self.be_alone(name, index);
             return None;
         }
-        let account = self.account(&present.name);
+        let account = self.account(name);
         let ghost = account.ghost.take();
         let place = account.conns.len();
         account.conns.push(index);
         if let Some(conn) = self.conns.at_mut(index) {
             conn.place = u32::try_from(place).unwrap_or(u32::MAX);
         }
-        self.settle(&present.name);
+        self.settle(name);
         ghost
     }
 
@@ -233,7 +236,7 @@ impl People {
             }
         };
         User {
-            name: Arc::clone(name),
+            name: Sender::kept(Arc::clone(name)),
             conns,
             conns_count: u32::try_from(account.conns.len().max(1)).unwrap_or(u32::MAX),
             data: account.data.clone(),
@@ -316,7 +319,7 @@ pub(super) enum Gone {
 
 fn user_alone(conn: &Conn) -> User {
     User {
-        name: conn.name.to_name(),
+        name: Sender::kept(conn.name.to_name()),
         conns: vec![conn.listed()],
         conns_count: 1,
         data: None,

@@ -1,6 +1,6 @@
 //! Who is in a room: kept at its home, for all cores.
 //!
-//! A user is whoever goes by one name, over one connection or several: it comes with the first and goes with the last. A user whose last
+//! A user is whoever goes by one name, as one verified user or none, over one connection or several: it comes with the first and goes with the last. A user whose last
 //! connection vanished is there until its grace is over, as if over that connection still: in counts, in lists, and to the watchers.
 
 use std::collections::BTreeSet;
@@ -13,6 +13,7 @@ use super::people::{Gone, People};
 use super::users::{PresenceChange, Present, Roster, User, Watch};
 use crate::conn::Origin;
 use crate::keyed::Keyed;
+use crate::sender::Sender;
 
 /// About how long a roster is at most on the wire, in bytes; users beyond it are only counted. A watcher that takes its roster slowly must not
 /// be taken for one that does not listen.
@@ -86,32 +87,42 @@ impl Presence {
         let watched = old.as_ref().map(|(_, _, watch)| *watch);
         self.count_watcher(watched, watch);
         match old {
-            Some((old, ..)) if old == present.name => self.people.watch(present.origin, watch),
+            Some((old, ..)) if old == *present.name.as_kept() => {
+                self.people.watch(present.origin, watch)
+            }
             Some((old, ..)) => {
                 let kept = self.take_conn(present.origin, &old, None, listed_max);
                 self.give_conn(present, watch, listed_max);
                 // What a user said of itself goes along with its only connection.
-                if kept.is_some() && self.people.data(&present.name).is_none() {
-                    self.people.say(&present.name, kept);
+                if kept.is_some() && self.people.data(present.name.as_kept()).is_none() {
+                    self.people.say(present.name.as_kept(), kept);
                 }
             }
             None => self.give_conn(present, watch, listed_max),
         }
         if data.is_some() {
-            self.say_data(&present.name, data, listed_max);
+            self.say_data(present.name.as_kept(), data, listed_max);
         }
         watched
     }
 
     /// Takes another name; nothing when it is not here.
-    pub(crate) fn rename(&mut self, origin: Origin, name: &Arc<str>, listed_max: u32) {
+    pub(crate) fn rename(&mut self, origin: Origin, name: &Sender, listed_max: u32) {
         if let Some((_, door, watch)) = self.people.find(origin) {
             let present = Present {
-                name: Arc::clone(name),
+                name: name.clone(),
                 door,
                 origin,
             };
             self.come(&present, None, watch, listed_max);
+        }
+    }
+
+    /// Somebody who is here has been verified, or is not any more; nothing when it is not here.
+    pub(crate) fn verify(&mut self, origin: Origin, user: Option<&str>, listed_max: u32) {
+        if let Some((name, ..)) = self.people.find(origin) {
+            let name = Sender::kept(name).verified(user);
+            self.rename(origin, &name, listed_max);
         }
     }
 
@@ -175,7 +186,7 @@ impl Presence {
             .take(listed_max as usize)
             .take_while(|user| {
                 let data = user.data.as_ref().map_or(0, Bytes::len);
-                bytes += user.name.len() + user.conns.len() * CONN_BYTES + data;
+                bytes += user.name.as_kept().len() + user.conns.len() * CONN_BYTES + data;
                 bytes <= ROSTER_BYTES_MAX
             })
             .collect();
@@ -188,10 +199,10 @@ impl Presence {
     }
 
     fn give_conn(&mut self, present: &Present, watch: Watch, listed_max: u32) {
-        self.note(&present.name, listed_max);
+        self.note(present.name.as_kept(), listed_max);
         // Who comes back within the grace never went.
         if let Some(ghost) = self.people.come(present, watch) {
-            let name = Arc::clone(&present.name);
+            let name = Arc::clone(present.name.as_kept());
             self.ghosts.remove(&(ghost.until_ms, name));
         }
     }

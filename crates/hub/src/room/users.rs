@@ -1,10 +1,9 @@
 //! Users and rosters, as members are told of them.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use crate::conn::{Door, Origin};
+use crate::sender::Sender;
 
 /// Connections of one user that are listed; further ones are only counted.
 pub const USER_CONNS_LISTED: usize = 16;
@@ -32,8 +31,8 @@ impl Watch {
 /// One connection as it comes into a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Present {
-    /// Its display name.
-    pub name: Arc<str>,
+    /// Who it is.
+    pub name: Sender,
     /// The door it came by.
     pub door: Door,
     /// Which Conn it is.
@@ -43,8 +42,8 @@ pub struct Present {
 /// Somebody who is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// The display name.
-    pub name: Arc<str>,
+    /// Who it is: the same display name with another verified user, or with none, is somebody else.
+    pub name: Sender,
     /// Its connections, at most [`USER_CONNS_LISTED`]. Of one who has none any more: the last one. As long as the first of them is there, it
     /// stays the first.
     pub conns: Vec<(Door, Origin)>,

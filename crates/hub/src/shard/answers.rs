@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use crate::conn::{ConnId, Ticket};
+use crate::grant::Right;
 use crate::message::Message;
 use crate::name::RoomName;
+use crate::refusal::Refusal;
 use crate::room::{Member, Role, RoomId};
 
 use super::{Answer, Membership, Output, Shard};
@@ -94,7 +96,20 @@ impl Shard {
         else {
             return;
         };
-        self.settle_join(conn, name);
+        if !self.settle_join(conn, name) {
+            // Its leave is on the way behind the join.
+            let refusal = Refusal::Forbidden {
+                room: name.clone(),
+                right: Right::Join,
+                has_credentials: true,
+            };
+            self.say(conn, out, || Output::Refused {
+                conn,
+                ticket,
+                refusal,
+            });
+            return self.remove_unused(name);
+        }
         let Some(id) = self.rooms.find(name) else {
             return;
         };
@@ -229,16 +244,19 @@ impl Shard {
         }
     }
 
-    fn settle_join(&mut self, conn: ConnId, name: &RoomName) {
-        if let Some(entry) = self.conns.find(conn) {
-            entry.settle_join(name);
-        }
+    /// Whether the join still counts.
+    fn settle_join(&mut self, conn: ConnId, name: &RoomName) -> bool {
+        let counts = match self.conns.find(conn) {
+            Some(entry) => entry.settle_join(name),
+            None => true,
+        };
         if let Some(id) = self.rooms.find(name)
             && let Some(room) = self.rooms.at_mut(id)
             && let Role::Relay(relay) = &mut room.role
         {
             relay.joining = relay.joining.saturating_sub(1);
         }
+        counts
     }
 
     fn remove_unused(&mut self, name: &RoomName) {

@@ -1,5 +1,6 @@
-//! Which rooms each Conn is in: an array by slot, 16 bytes for whoever is in one room.
+//! Which rooms each Conn is in: an array by slot, 16 bytes for whoever is in one room, and 4 more where Conns have shown credentials.
 
+use super::standings::StandingId;
 use crate::conn::ConnId;
 use crate::name::RoomName;
 use crate::room::RoomId;
@@ -22,7 +23,12 @@ pub(crate) struct Conns {
 /// Slots come densely, and so many at a time: a vector that doubles has three places for each two while it grows.
 const BLOCK: usize = 256;
 
-type Block = [Option<Entry>; BLOCK];
+#[derive(Debug)]
+struct Block {
+    entries: [Option<Entry>; BLOCK],
+    /// What each may do, once any of them may do something else than everybody.
+    standings: Option<Box<[StandingId; BLOCK]>>,
+}
 
 /// What a shard knows of a Conn. Each kind has the generation, so that it lies in what would be padding.
 #[derive(Debug)]
@@ -46,15 +52,28 @@ const _: () = assert!(size_of::<Option<Entry>>() == 16);
 #[derive(Debug, Default)]
 pub(crate) struct More {
     rooms: Vec<Membership>,
-    /// Joins that the home has not answered.
-    joining: Vec<RoomName>,
+    /// Joins that the home has not answered, in their order.
+    joining: Vec<Joining>,
+}
+
+/// A join on its way.
+#[derive(Debug)]
+pub(crate) struct Joining {
+    pub(crate) room: RoomName,
+    /// The Conn lost the right to it meanwhile: a leave is on the way behind it.
+    void: bool,
 }
 
 impl Conns {
     pub(crate) fn open(&mut self, conn: ConnId) {
         let blocks = conn.slot as usize / BLOCK + 1;
         if self.blocks.len() < blocks {
-            let empty = || Box::new([const { None }; BLOCK]);
+            let empty = || {
+                Box::new(Block {
+                    entries: [const { None }; BLOCK],
+                    standings: None,
+                })
+            };
             self.blocks.resize_with(blocks, empty);
         }
         if let Some(slot) = self.slot(conn) {
@@ -72,17 +91,40 @@ impl Conns {
 
     pub(crate) fn close(&mut self, conn: ConnId) -> Option<Entry> {
         self.find(conn)?;
+        self.stand(conn, 0);
         self.slot(conn)?.take()
+    }
+
+    /// What a Conn may do: 0 where it has not been granted anything, and for one that is not here.
+    pub(crate) fn standing(&self, conn: ConnId) -> StandingId {
+        let place = conn.slot as usize % BLOCK;
+        let block = self.blocks.get(conn.slot as usize / BLOCK);
+        match block.map(|block| (&block.entries[place], &block.standings)) {
+            Some((Some(entry), Some(standings))) if entry.generation() == conn.generation => {
+                standings[place]
+            }
+            _ => 0,
+        }
+    }
+
+    /// Changes it; of a Conn that is here.
+    pub(crate) fn stand(&mut self, conn: ConnId, standing: StandingId) {
+        if let Some(block) = self.blocks.get_mut(conn.slot as usize / BLOCK)
+            && (standing != 0 || block.standings.is_some())
+        {
+            let standings = block.standings.get_or_insert_with(|| Box::new([0; BLOCK]));
+            standings[conn.slot as usize % BLOCK] = standing;
+        }
     }
 
     fn slot(&mut self, conn: ConnId) -> Option<&mut Option<Entry>> {
         let block = self.blocks.get_mut(conn.slot as usize / BLOCK)?;
-        Some(&mut block[conn.slot as usize % BLOCK])
+        Some(&mut block.entries[conn.slot as usize % BLOCK])
     }
 
     pub(crate) fn memberships(&self, conn: ConnId) -> &[Membership] {
         let block = self.blocks.get(conn.slot as usize / BLOCK);
-        match block.and_then(|block| block[conn.slot as usize % BLOCK].as_ref()) {
+        match block.and_then(|block| block.entries[conn.slot as usize % BLOCK].as_ref()) {
             Some(entry) if entry.generation() == conn.generation => entry.memberships(),
             _ => &[],
         }
@@ -107,7 +149,7 @@ impl Entry {
     }
 
     /// Joins that the home has not answered.
-    pub(crate) fn joining(&self) -> &[RoomName] {
+    pub(crate) fn joining(&self) -> &[Joining] {
         match self {
             Self::More { more, .. } => &more.joining,
             _ => &[],
@@ -155,15 +197,26 @@ impl Entry {
 
     /// A join is on its way to the home.
     pub(crate) fn begin_join(&mut self, room: RoomName) {
-        self.change(|more| more.joining.push(room));
+        self.change(|more| more.joining.push(Joining { room, void: false }));
     }
 
-    /// A join was answered.
-    pub(crate) fn settle_join(&mut self, room: &RoomName) {
+    /// A join was answered. Whether it still counts.
+    pub(crate) fn settle_join(&mut self, room: &RoomName) -> bool {
+        let mut counts = true;
         self.change(|more| {
-            if let Some(at) = more.joining.iter().position(|joining| joining == room) {
-                more.joining.swap_remove(at);
+            // In their order, since one that counts may follow one that does not.
+            if let Some(at) = more.joining.iter().position(|join| join.room == *room) {
+                counts = !more.joining.remove(at).void;
             }
+        });
+        counts
+    }
+
+    /// Joins of this room on their way count no more.
+    pub(crate) fn void_joins(&mut self, room: &RoomName) {
+        self.change(|more| {
+            let joins = more.joining.iter_mut().filter(|join| join.room == *room);
+            joins.for_each(|join| join.void = true);
         });
     }
 

@@ -317,6 +317,16 @@ pub(super) fn begin(room: &Room, start: Start) -> (u64, Recovery) {
     }
 }
 
+/// The same for who may not hear what was said before: it begins at the head. What it missed is said to be missing.
+pub(super) fn begin_now(room: &Room, start: Start) -> (u64, Recovery) {
+    let head = room.log.head();
+    let at = room.position(head);
+    match start {
+        Start::After(position) if position != at => (head, Recovery::From(at)),
+        _ => (head, Recovery::Complete),
+    }
+}
+
 /// The first of `messages`, bounded in number and bytes, and up to an offset; always at least one where there is one.
 fn take<'a>(
     messages: impl Iterator<Item = &'a Arc<Message>>,

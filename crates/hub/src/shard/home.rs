@@ -1,14 +1,12 @@
 //! What a home does with a question, whichever core it comes from.
 
-use std::sync::Arc;
-
 use crate::conn::Origin;
 use crate::message::Lane;
 use crate::name::RoomName;
 use crate::refusal::Refusal;
 use crate::room::{Asker, Home, Present, Role, RoomId, Roster, Watch};
 
-use super::history::begin;
+use super::history::{begin, begin_now};
 use super::{Answer, Ask, Batch, Farewell, LinkMessage, Output, Recovery, Shard, Start};
 
 impl Shard {
@@ -71,11 +69,18 @@ impl Shard {
             Ask::ReadState { key } => Ok(Some(self.state_home(name, key.as_deref()))),
             Ask::Who { counts } => self.who_home(name, counts).map(Some),
             Ask::Rename { name: display } => {
-                if self.check_label("name", &display).is_ok() {
+                if self.check_label("name", display.name()).is_ok() {
                     let listed_max = self.limits.presence_listed_max;
                     if let Some((_, home)) = self.home_by_name(name) {
                         home.presence.rename(origin, &display, listed_max);
                     }
+                }
+                Ok(None)
+            }
+            Ask::Verify { user } => {
+                let listed_max = self.limits.presence_listed_max;
+                if let Some((_, home)) = self.home_by_name(name) {
+                    home.presence.verify(origin, user.as_deref(), listed_max);
                 }
                 Ok(None)
             }
@@ -116,11 +121,12 @@ impl Shard {
             presence,
             data,
             state,
+            past,
         } = ask
         else {
             return Ok(None);
         };
-        self.check_label("name", &display)?;
+        self.check_label("name", display.name())?;
         let data_max = self.limits.presence_data_bytes_max;
         if let Some(data) = data.as_ref().filter(|data| data.len() > data_max as usize) {
             return Err(Refusal::LabelTooLong {
@@ -131,7 +137,7 @@ impl Shard {
         }
         let id = self.home_room(name, out)?;
         let present = Present {
-            name: Arc::clone(&display),
+            name: display.clone(),
             door,
             origin: asker.origin,
         };
@@ -143,6 +149,7 @@ impl Shard {
             presence,
             data: said,
             state,
+            past,
         };
         let Some(start) = self.resolve(asker, id, start, out, again) else {
             return Ok(None);
@@ -162,7 +169,10 @@ impl Shard {
         room.used = true;
         let (head, latest) = (room.log.head(), room.latest_newest());
         let at = room.position(head);
-        let (mut after, mut recovery) = begin(room, start);
+        let (mut after, mut recovery) = match past {
+            true => begin(room, start),
+            false => begin_now(room, start),
+        };
         let asks_for_all = matches!(start, Start::Now);
         let shows_state = state && (asks_for_all || recovery != Recovery::Complete);
         if shows_state && !asks_for_all {
@@ -265,7 +275,7 @@ impl Shard {
             return None;
         };
         let relay = home.relays.iter_mut().find(|relay| relay.core == core)?;
-        let next = room.log.after(relay.sent).next().map(Arc::clone);
+        let next = room.log.after(relay.sent).next().cloned();
         let head = room.log.head();
         if relay.sent >= head {
             return None;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::conn::{ConnId, Door, Ticket};
+use crate::grant::Grant;
 use crate::message::Draft;
 use crate::name::RoomName;
 use crate::position::Position;
@@ -29,6 +30,16 @@ pub enum Input {
     Open {
         /// The Conn.
         conn: ConnId,
+    },
+    /// A Conn has shown credentials, has renewed them, or has lost them: it may do this from now on, and nothing else. It leaves the rooms where it
+    /// may not be any more, each of which is said by `Expelled`. Until then a Conn has [`ShardSettings::anonymous`](super::ShardSettings).
+    Granted {
+        /// The Conn, which is open.
+        conn: ConnId,
+        /// The verified user, where the credentials name one: the stamp under all that the Conn says.
+        user: Option<Arc<str>>,
+        /// What it may do.
+        grant: Arc<Grant>,
     },
     /// A Conn wants to be in a room. Answered by `Joined` or `Refused`.
     Join {

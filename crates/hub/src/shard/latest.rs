@@ -28,11 +28,11 @@ impl Shard {
             && matches!(room.role, Role::Home(_))
         {
             room.used = true;
-            let is_member = self.is_member(id, asker.origin);
             let message = Message {
                 lane: Lane::Latest,
                 offset: 0,
-                origin: is_member.then_some(asker.origin),
+                origin: Some(asker.origin),
+                is_members: self.is_member(id, asker.origin),
                 ..Message::of(draft, self.now)
             };
             self.say_latest(id, Arc::new(message), out);
@@ -92,7 +92,7 @@ impl Shard {
         let echoes = room.policy.echo;
         let found = latest.after(member.latest).find(|(_, message)| {
             let is_own = |origin: crate::Origin| origin.core == core && origin.conn == member.conn;
-            echoes || !message.origin.is_some_and(is_own)
+            echoes || !message.left_out().is_some_and(is_own)
         });
         member.latest = found.map_or(latest.newest(), |(number, _)| number);
         let message = found.map(|(_, message)| Arc::clone(message));

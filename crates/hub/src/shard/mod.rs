@@ -7,6 +7,7 @@ mod answers;
 mod blocks;
 mod conns;
 mod durable;
+mod granted;
 mod history;
 mod home;
 mod input;
@@ -17,6 +18,7 @@ mod publish;
 mod reader;
 mod rooms;
 mod seek;
+mod standings;
 mod upkeep;
 
 use std::collections::{BTreeSet, HashMap};
@@ -28,6 +30,7 @@ pub use output::{Answer, Ask, CloseReason, LinkMessage, Output, Page, Recovery, 
 pub use reader::Next;
 
 use crate::conn::{ConnId, Origin, Ticket};
+use crate::grant::{Grant, Right};
 use crate::keyed::Keyed;
 use crate::limits::Limits;
 use crate::name::RoomName;
@@ -35,10 +38,13 @@ use crate::policy::Policies;
 use crate::position::Epoch;
 use crate::refusal::Refusal;
 use crate::room::{Asker, Parked, Role, Room, RoomId};
+use crate::sender::Sender;
 use blocks::Blocks;
 use conns::Conns;
+use granted::{rights_of_drafts, rights_of_join};
 use reader::Chunk;
 use rooms::Rooms;
+use standings::Standings;
 
 /// What a shard is told before it starts.
 #[derive(Clone, Debug)]
@@ -53,6 +59,8 @@ pub struct ShardSettings {
     pub epoch: Epoch,
     /// How rooms behave.
     pub policies: Arc<Policies>,
+    /// What a Conn may do that has shown no credentials: everything, on an open server.
+    pub anonymous: Arc<Grant>,
     /// The shard's bounds.
     pub limits: Limits,
     /// Whether there is a store to carry out [`Output::Store`]. Without one every room is in memory.
@@ -69,6 +77,7 @@ pub struct Shard {
     policies: Arc<Policies>,
     limits: Limits,
     conns: Conns,
+    standings: Standings,
     rooms: Rooms,
     /// What readers of relays, and conflated ones, are working through.
     chunks: HashMap<(ConnId, RoomId), Chunk, Keyed>,
@@ -105,6 +114,7 @@ impl Shard {
             policies: settings.policies,
             limits: settings.limits,
             conns: Conns::default(),
+            standings: Standings::new(settings.anonymous, keyed),
             rooms: Rooms::new(keyed),
             chunks: HashMap::with_hasher(keyed),
             blocks: Blocks::new(keyed),
@@ -146,36 +156,61 @@ impl Shard {
                 };
                 self.ask(conn, ticket, room, ask, out);
             }
+            Input::Granted { conn, user, grant } => self.granted(conn, user, grant, out),
             Input::Publish {
                 conn,
                 ticket,
                 room,
-                draft,
-            } => self.ask(conn, ticket, room, Ask::Publish { draft }, out),
+                mut draft,
+            } => {
+                let rights = rights_of_drafts(std::slice::from_ref(&draft));
+                if self.check((conn, ticket), &room, rights, out) {
+                    self.stamp(conn, std::slice::from_mut(&mut draft));
+                    self.ask(conn, ticket, room, Ask::Publish { draft }, out);
+                }
+            }
             Input::PublishBatch {
                 conn,
                 ticket,
                 room,
-                batch,
-            } => self.ask(conn, ticket, room, Ask::PublishBatch { batch }, out),
+                mut batch,
+            } => {
+                let rights = rights_of_drafts(&batch.drafts);
+                if self.check((conn, ticket), &room, rights, out) {
+                    self.stamp(conn, &mut batch.drafts);
+                    self.ask(conn, ticket, room, Ask::PublishBatch { batch }, out);
+                }
+            }
             Input::Read {
                 conn,
                 ticket,
                 room,
                 range,
-            } => self.ask(conn, ticket, room, Ask::Read { range }, out),
+            } => {
+                if self.check((conn, ticket), &room, &[Right::History], out) {
+                    self.ask(conn, ticket, room, Ask::Read { range }, out);
+                }
+            }
             Input::ReadState {
                 conn,
                 ticket,
                 room,
                 key,
-            } => self.ask(conn, ticket, room, Ask::ReadState { key }, out),
+            } => {
+                if self.check((conn, ticket), &room, &[Right::State], out) {
+                    self.ask(conn, ticket, room, Ask::ReadState { key }, out);
+                }
+            }
             Input::Who {
                 conn,
                 ticket,
                 room,
                 counts,
-            } => self.ask(conn, ticket, room, Ask::Who { counts }, out),
+            } => {
+                if self.check((conn, ticket), &room, &[Right::Who], out) {
+                    self.ask(conn, ticket, room, Ask::Who { counts }, out);
+                }
+            }
             Input::Rename { conn, name } => self.rename(conn, &name, out),
             Input::Close { conn, farewell } => self.close(conn, farewell, out),
             Input::Link { from, message } => self.hear(from, message, out),
@@ -220,10 +255,10 @@ impl Shard {
         self.conns.memberships(conn)
     }
 
-    /// Whether members of a room may ask who is present.
+    /// Whether a Conn may ask who is present in a room, if it is in it.
     #[must_use]
-    pub fn allows_presence(&self, name: &RoomName) -> bool {
-        self.policies.for_room(name).presence
+    pub fn allows_presence(&self, conn: ConnId, name: &RoomName) -> bool {
+        self.policies.for_room(name).presence && self.allows(conn, name, Right::Who)
     }
 
     /// Whether members of a room hear what they say themselves.
@@ -262,6 +297,9 @@ impl Shard {
         join: Join,
         out: &mut Vec<Output>,
     ) {
+        if !self.check((conn, ticket), &room, &rights_of_join(&join), out) {
+            return;
+        }
         let rooms_max = self.limits.rooms_per_conn_max;
         let Some(entry) = self.conns.find(conn) else {
             return;
@@ -283,8 +321,10 @@ impl Shard {
         if let Some(entry) = self.conns.find(conn) {
             entry.begin_join(room.clone());
         }
+        let user = self.standing(conn).0.map(|user| &**user);
         let ask = Ask::Join {
-            name: join.name,
+            past: self.allows(conn, &room, Right::History),
+            name: Sender::named(join.name).verified(user),
             door: join.door,
             start: join.start,
             presence: join.presence,
@@ -328,10 +368,10 @@ impl Shard {
     }
 
     fn rename(&mut self, conn: ConnId, name: &Arc<str>, out: &mut Vec<Output>) {
+        let user = self.standing(conn).0.map(|user| &**user);
+        let name = Sender::named(Arc::clone(name)).verified(user);
         for room in self.rooms_of(conn) {
-            let ask = Ask::Rename {
-                name: Arc::clone(name),
-            };
+            let ask = Ask::Rename { name: name.clone() };
             self.ask(conn, Ticket(0), room, ask, out);
         }
     }
@@ -342,9 +382,11 @@ impl Shard {
         for membership in memberships {
             self.drop_member(conn, membership.room);
         }
+        let standing = self.conns.standing(conn);
         if self.conns.close(conn).is_none() {
             return;
         }
+        self.standings.give_back(standing);
         for room in rooms {
             let ask = Ask::Leave {
                 farewell,
@@ -366,9 +408,9 @@ impl Shard {
             .filter_map(|membership| rooms.at(membership.room))
             .map(|room| room.name().clone())
             .collect();
-        for name in entry.joining() {
-            if !names.contains(name) {
-                names.push(name.clone());
+        for joining in entry.joining() {
+            if !names.contains(&joining.room) {
+                names.push(joining.room.clone());
             }
         }
         names

@@ -10,6 +10,7 @@ use crate::name::RoomName;
 use crate::position::Position;
 use crate::refusal::Refusal;
 use crate::room::{PresenceChange, RoomId, Roster, Watch};
+use crate::sender::Sender;
 use crate::store::StoreRequest;
 
 use super::{Batch, Farewell, Range, Start};
@@ -138,6 +139,13 @@ pub enum Output {
         /// What to do.
         request: StoreRequest,
     },
+    /// The Conn may not be in the room any more, and is out of it.
+    Expelled {
+        /// The Conn.
+        conn: ConnId,
+        /// The room.
+        room: RoomName,
+    },
     /// The Conn must go.
     Close {
         /// The Conn.
@@ -251,8 +259,8 @@ pub enum LinkMessage {
 pub enum Ask {
     /// To be in.
     Join {
-        /// Its display name.
-        name: Arc<str>,
+        /// Who it is.
+        name: Sender,
         /// Its door.
         door: Door,
         /// From where.
@@ -263,6 +271,8 @@ pub enum Ask {
         data: Option<Bytes>,
         /// Whether it wants the state.
         state: bool,
+        /// Whether it may hear what was said before.
+        past: bool,
     },
     /// To be out. A Conn that has ended gets no answer.
     Leave {
@@ -298,8 +308,13 @@ pub enum Ask {
     },
     /// Another name.
     Rename {
-        /// The name.
-        name: Arc<str>,
+        /// Who it is now.
+        name: Sender,
+    },
+    /// To be known as another user, or as none, under the same name.
+    Verify {
+        /// Who it is.
+        user: Option<Arc<str>>,
     },
     /// What a relay's log has forgotten, or never had.
     Pull {

@@ -38,7 +38,13 @@ impl Shard {
         let id = match self.rooms.find(name) {
             Some(id) => id,
             // Who was never in a room has nothing to leave.
-            None if matches!(ask, Ask::Leave { .. } | Ask::Rename { .. }) => return Ok(ask),
+            None if matches!(
+                ask,
+                Ask::Leave { .. } | Ask::Rename { .. } | Ask::Verify { .. }
+            ) =>
+            {
+                return Ok(ask);
+            }
             None if !self.keeps(self.policies.for_room(name).durability) => return Ok(ask),
             None => self.home_room(name, out)?,
         };
@@ -66,7 +72,10 @@ impl Shard {
             self.reopen(id, out);
         }
         // A leave must not be lost. What waits is bounded in bytes as well, since no more requests are read then.
-        let must = matches!(ask, Ask::Leave { .. } | Ask::Rename { .. });
+        let must = matches!(
+            ask,
+            Ask::Leave { .. } | Ask::Rename { .. } | Ask::Verify { .. }
+        );
         let Some(durable) = self.durable(id) else {
             return Ok(ask);
         };
@@ -112,7 +121,7 @@ impl Shard {
     ) {
         let answer = match ask {
             Ask::Pull { after } => Answer::NotPulled { asked: after },
-            Ask::Leave { .. } | Ask::Rename { .. } => {
+            Ask::Leave { .. } | Ask::Rename { .. } | Ask::Verify { .. } => {
                 return self.answer_again(asker, name, ask, out);
             }
             ask => Answer::Refused {

@@ -8,6 +8,7 @@ use crate::name::RoomName;
 use crate::policy::{Durability, RoomPolicy};
 use crate::refusal::Refusal;
 use crate::room::{Asker, Pending, Role, Room, RoomId, Seen, Stage, Version, fingerprint};
+use crate::sender::Sender;
 use crate::store::{Append, KeptId, StoreRequest};
 
 use super::{Answer, Batch, Output, Shard};
@@ -60,7 +61,7 @@ impl Shard {
                     self.check_label(label, value)?;
                 }
             }
-            self.check_label("name", &draft.from)?;
+            self.check_label("name", draft.from.name())?;
             let bytes = draft.body.bytes().len() as u64;
             if bytes > max {
                 return Err(Refusal::MessageTooLarge { bytes, max });
@@ -90,11 +91,11 @@ impl Shard {
         let Role::Home(home) = &mut room.role else {
             return Ok(None);
         };
-        let Some(from) = drafts.first().map(|draft| &draft.from) else {
+        let Some(from) = drafts.first().map(|draft| draft.from.owner()) else {
             return Ok(None);
         };
         home.ids.expire(now_ms, window_ms);
-        match home.ids.look_up(from, key, fingerprint) {
+        match home.ids.look_up(&from, key, fingerprint) {
             Seen::Never => Ok(None),
             Seen::Other => Err(Refusal::IdConflict),
             Seen::Same(offset) if offset <= head => Ok(Some(Some(Answer::Published {
@@ -173,7 +174,8 @@ impl Shard {
                 let mut message = Message {
                     offset,
                     effect: effect(&draft, policy, self.now.unix_ms),
-                    origin: member.then_some(origin),
+                    origin: Some(origin),
+                    is_members: member,
                     ..Message::of(draft, self.now)
                 };
                 if message.effect == Effect::Deleted && message.event.is_none() {
@@ -209,7 +211,7 @@ impl Shard {
         let (now, ids_max) = (self.now, self.limits.ids_per_room_max);
         let last = messages.last()?;
         let kept = KeptId {
-            from: Arc::clone(&last.from),
+            from: last.from.owner(),
             id: key?,
             offset: last.offset,
             fingerprint: fingerprint?,
@@ -324,12 +326,13 @@ impl Shard {
                 event: Some(Arc::from(EXPIRED)),
                 key: Some(key),
                 id: None,
-                from: Arc::from("taut"),
+                from: Sender::named("taut"),
                 door: Door("server"),
                 body: Body::Text(bytes::Bytes::new()),
                 effect: Effect::Expired,
                 lane: Lane::Reliable,
                 origin: None,
+                is_members: false,
                 born_ms: self.now.mono_ms,
                 end_bytes: 0,
             };

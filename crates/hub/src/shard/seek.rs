@@ -106,6 +106,7 @@ fn starting(ask: Ask, start: Start) -> Ask {
             presence,
             data,
             state,
+            past,
             start: Start::RewindMs(_),
         } => Ask::Join {
             name,
@@ -114,6 +115,7 @@ fn starting(ask: Ask, start: Start) -> Ask {
             presence,
             data,
             state,
+            past,
         },
         other => other,
     }

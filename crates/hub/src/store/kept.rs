@@ -42,7 +42,7 @@ pub struct Tail {
 /// A publisher's id, kept longer than the message that had it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptId {
-    /// Who published.
+    /// Who published, see [`crate::Sender::owner`].
     pub from: Arc<str>,
     /// The id.
     pub id: Arc<str>,

@@ -200,7 +200,7 @@ impl Core {
             return;
         };
         for message in room.log().after(start) {
-            if let Some(origin) = message.origin
+            if let Some(origin) = message.left_out()
                 && origin.core == self.id
                 && let Some(conn) = self.conns.find(origin.conn)
             {
@@ -414,7 +414,7 @@ impl Core {
                 };
                 found.sent(index, message.offset);
                 let own = message
-                    .origin
+                    .left_out()
                     .is_some_and(|origin| origin.core == self.id && origin.conn == id);
                 if own && !found.policy().echo {
                     return Progress::Went;

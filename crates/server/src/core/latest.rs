@@ -65,7 +65,7 @@ impl LatestWindows {
         self.formats.resize_with(Format::SHARED, Window::default);
         let messages = latest.after(cursor);
         self.origins
-            .extend(messages.map(|(_, message)| message.origin));
+            .extend(messages.map(|(_, message)| message.left_out()));
         true
     }
 

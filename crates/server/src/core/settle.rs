@@ -1,7 +1,7 @@
 //! What the Shard says, carried out: answers in each Conn's own dialect, rooms to walk, links to feed.
 
 use taut_gate::{Close, native, text};
-use taut_hub::{CloseReason, ConnId, Output, PresenceChange, RoomId, Ticket, Watch};
+use taut_hub::{CloseReason, ConnId, Output, PresenceChange, RoomId, RoomName, Ticket, Watch};
 use taut_wire::native::Taken;
 
 use super::{Core, Parcel};
@@ -25,6 +25,7 @@ impl Core {
                 after,
                 at,
             } => self.say_gap_now(conn, room, after, at),
+            Output::Expelled { conn, room } => self.expelled(conn, &room),
             Output::Close {
                 conn,
                 reason: CloseReason::Slow,
@@ -40,6 +41,22 @@ impl Core {
                 self.count_rooms(conn);
                 self.answer_conn(conn, output);
             }
+        }
+    }
+
+    /// A Conn is out of a room that it may not be in any more. A door with no words for it ends.
+    fn expelled(&mut self, id: ConnId, room: &RoomName) {
+        self.count_rooms(id);
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        match &conn.talk {
+            Talk::Lines(_) | Talk::Datagrams(_) | Talk::Native(..) => {
+                self.say_native(id, |out| native::encode_expelled(out, room));
+            }
+            Talk::Text(_) => self.say_text(id, |out| text::encode_expelled(out, room)),
+            Talk::Undecided | Talk::Probe(_) | Talk::Done => {}
+            _ => self.close(id, Close::Refused, Some("forbidden")),
         }
     }
 

@@ -74,7 +74,7 @@ pub(crate) fn bind_all(config: &Config) -> Result<Sockets, StartError> {
                 sockets.tell(Address::Unix(path.clone()), listen.speaks);
             }
             Endpoint::Tcp(at) => {
-                for address in resolve(at, config.open)? {
+                for address in resolve(at, is_guarded(config))? {
                     match bind_tcp(address) {
                         Ok((listener, address)) => {
                             sockets.add(Listener::Tcp(listener), listen.speaks);
@@ -85,7 +85,7 @@ pub(crate) fn bind_all(config: &Config) -> Result<Sockets, StartError> {
                 }
             }
             Endpoint::Udp(at) => {
-                for address in resolve(at, config.open)? {
+                for address in resolve(at, is_guarded(config))? {
                     match bind_udp(address) {
                         Ok((socket, address)) => {
                             sockets.datagrams.push(socket);
@@ -143,6 +143,12 @@ fn resolve(at: &HostPort, open: bool) -> Result<Vec<SocketAddr>, StartError> {
         Some(address) if !open => Err(StartError::PublicAddress { address: *address }),
         _ => Ok(addresses),
     }
+}
+
+/// Whether a public address may be served: somebody is asked who they are, or nobody on purpose.
+fn is_guarded(config: &Config) -> bool {
+    let restricts = config.auth.as_ref().is_some_and(|auth| auth.is_restricted);
+    config.open || restricts
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<(mio::net::TcpListener, SocketAddr)> {

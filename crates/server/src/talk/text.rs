@@ -190,7 +190,7 @@ impl Core {
         self.go_out(id);
         self.open(id);
         let name = self.name_of(id);
-        let presence = match self.shard.allows_presence(&room) {
+        let presence = match self.shard.allows_presence(id, &room) {
             true => Watch::Users,
             false => Watch::Nothing,
         };

@@ -26,6 +26,7 @@ fn append(after: u64, sync: bool) -> Append {
         effect: Effect::None,
         lane: taut_hub::Lane::Reliable,
         origin: None,
+        is_members: false,
         born_ms: 5,
         end_bytes: 200 * (after + 1),
     };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::auth::{self, RoleRule};
 use super::rooms::{self, Rule};
 use super::source::{Place, Problem, Source};
 use super::suggest::nearest;
@@ -17,6 +18,8 @@ pub(crate) struct Document {
     pub(crate) assignments: Vec<Assignment>,
     /// The `[[rooms]]`, in the order of the file.
     pub(crate) rules: Vec<Rule>,
+    /// The `[roles.NAME]`, in the order of the file.
+    pub(crate) roles: Vec<RoleRule>,
     /// What is wrong, in the order of the file.
     pub(crate) problems: Vec<Problem>,
 }
@@ -69,6 +72,8 @@ impl Reader {
                 self.assign(setting, key, value);
             } else if name == "rooms" {
                 self.rooms(key, value);
+            } else if name == "roles" {
+                self.roles(key, value);
             } else if is_section(&name) {
                 match value.get_ref() {
                     DeValue::Table(entries) => self.table(&format!("{name}."), entries),
@@ -127,6 +132,19 @@ impl Reader {
         }
     }
 
+    fn roles(&mut self, key: &Key<'_>, value: &Spanned<DeValue<'_>>) {
+        let DeValue::Table(tables) = value.get_ref() else {
+            return self.complain(
+                key.span().start,
+                "`roles` holds tables; write [roles.NAME], then \"PATTERN\" = \"join publish\""
+                    .into(),
+            );
+        };
+        let (roles, problems) = auth::read_roles(tables, &self.lines);
+        self.document.roles = roles;
+        self.document.problems.extend(problems);
+    }
+
     fn complain(&mut self, offset: usize, text: String) {
         let source = Source::File(self.lines.place(offset));
         self.document.problems.push(Problem { source, text });
@@ -144,7 +162,7 @@ fn unknown_key(name: &str, prefix: &str) -> String {
         name,
         known
             .chain(sections)
-            .chain(["rooms"])
+            .chain(["rooms", "roles"])
             .filter(|name| !name.is_empty()),
     );
     // A key that stands at the top although it belongs into a section, or the other way round.

@@ -28,6 +28,7 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
         .help_heading(match setting.section() {
             "" => "Settings",
             "log" => "Log",
+            "auth" => "Who may come in",
             "hub" => "Rooms, over all cores",
             _ => "Connections",
         })
@@ -43,6 +44,10 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
             .value_name(match setting.name {
                 "listen" => "ADDRESS",
                 "hosts" => "HOST",
+                "auth.keys" => "ALGORITHM:FILE",
+                "auth.roles" | "auth.anonymous" => "ROLE",
+                "auth.api_keys" => "HASH",
+                "auth.issuers" | "auth.audiences" => "NAME",
                 _ => "ORIGIN",
             }),
         Kind::Count(_) => argument.value_name("N"),
@@ -51,6 +56,9 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
         Kind::Word(words) => argument.value_name("WORD").value_parser(words.to_vec()),
         Kind::Filter => argument.value_name("LEVEL"),
         Kind::Folder => argument.value_name("FOLDER"),
+        Kind::File => argument.value_name("FILE"),
+        Kind::Text(_) => argument.value_name("TEXT"),
+        Kind::Secret => argument.value_name("SECRET").hide_env_values(true),
     }
 }
 

@@ -6,6 +6,7 @@
 //! Environment variables that begin with `TAUT_` and name no setting are not errors, because orchestrators set such variables for
 //! services that are called `taut`; one that is nearly a setting is noted.
 
+pub(crate) mod auth;
 pub(crate) mod file;
 pub(crate) mod flags;
 pub(crate) mod rooms;
@@ -30,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) sources: Vec<Source>,
     /// The rules for rooms, in the order in which they apply.
     pub(crate) rules: Vec<rooms::Rule>,
+    /// The lines of the roles, in the order of the file.
+    pub(crate) roles: Vec<auth::RoleRule>,
     /// The file that was read.
     pub(crate) path: Option<String>,
     /// What looks like a mistake and is none for sure.
@@ -70,14 +73,22 @@ pub(crate) fn layer(
         return Err(Problems(layers.problems));
     }
     let mut values = layers.values;
+    let sources = layers.sources;
+    let source = |name: &str| {
+        let index = TABLE.iter().position(|known| known.name == name);
+        let source = index.and_then(|index| sources.get(index));
+        source.cloned().unwrap_or(Source::Default)
+    };
+    values.config.auth = auth::build(&values.auth, &document.roles, source).map_err(Problems)?;
     values.config.files = values.files.config();
     values.config.policies = Arc::new(rooms::policies(&values, &document.rules));
     let mut notes = near_misses(environment);
     notes.extend(rooms::notes(&values, &document.rules));
     Ok(Settings {
         values,
-        sources: layers.sources,
+        sources,
         rules: document.rules,
+        roles: document.roles,
         path: file.map(|(path, _)| path.to_owned()),
         notes,
     })

@@ -6,6 +6,7 @@
 
 use taut_server::{Config, FilesConfig, Listen};
 
+use super::auth::AuthValues;
 use super::value::{Kind, Value, bounds};
 
 /// Everything that can be set, but rooms (see [`super::rooms`]).
@@ -15,6 +16,7 @@ pub(crate) struct Values {
     pub(crate) log: Log,
     pub(crate) files: Folder,
     pub(crate) storage: Storage,
+    pub(crate) auth: AuthValues,
 }
 
 /// Where rooms are kept.
@@ -90,6 +92,7 @@ enum Place<'a> {
     Usize(&'a mut usize),
     Hosts(&'a mut Vec<String>),
     Origins(&'a mut Vec<String>),
+    Words(&'a mut Vec<String>),
     Listeners(&'a mut Vec<Listen>),
     Text(&'a mut String),
 }
@@ -130,6 +133,7 @@ impl Setting {
                 items.iter().try_for_each(|origin| check_origin(origin))?;
                 *place = items;
             }
+            (Place::Words(place), Value::List(items)) => *place = items,
             (Place::Text(place), Value::Text(text)) => *place = text,
             (Place::Listeners(place), Value::List(items)) => {
                 let listeners = items.iter().map(|item| item.parse::<Listen>());
@@ -155,7 +159,9 @@ impl Setting {
             Place::U32(place) => Value::Number(u64::from(*place)),
             Place::U64(place) => Value::Number(*place),
             Place::Usize(place) => Value::Number(*place as u64),
-            Place::Hosts(place) | Place::Origins(place) => Value::List(std::mem::take(place)),
+            Place::Hosts(place) | Place::Origins(place) | Place::Words(place) => {
+                Value::List(std::mem::take(place))
+            }
             Place::Text(place) => Value::Text(std::mem::take(place)),
             Place::Listeners(place) => Value::List(place.iter().map(Listen::to_string).collect()),
         };
@@ -259,6 +265,90 @@ pub(crate) static TABLE: &[Setting] = &[
         kind: Kind::Count(bounds(0..=64)),
         doc: "Threads that serve connections; 0 takes as many as the process may use",
         place: |values| Place::Usize(&mut values.config.cores),
+    },
+    Setting {
+        name: "auth.secret",
+        kind: Kind::Secret,
+        doc: "The secret that tokens are signed with (HS256), at least 32 bytes; better in the environment or a file, since others see the command line",
+        place: |values| Place::Text(&mut values.auth.secret),
+    },
+    Setting {
+        name: "auth.secret_file",
+        kind: Kind::File,
+        doc: "A file with the secret",
+        place: |values| Place::Text(&mut values.auth.secret_file),
+    },
+    Setting {
+        name: "auth.secret_algorithm",
+        kind: Kind::Word(&["HS256", "HS384", "HS512"]),
+        doc: "What the secret signs with",
+        place: |values| Place::Text(&mut values.auth.secret_algorithm),
+    },
+    Setting {
+        name: "auth.keys",
+        kind: Kind::List,
+        doc: "Public keys that tokens are signed with, as PEM: ALGORITHM:FILE, or ALGORITHM:FILE#KID, with RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA",
+        place: |values| Place::Words(&mut values.auth.keys),
+    },
+    Setting {
+        name: "auth.jwks_file",
+        kind: Kind::File,
+        doc: "A file with a key set (JWKS)",
+        place: |values| Place::Text(&mut values.auth.jwks_file),
+    },
+    Setting {
+        name: "auth.jwks_url",
+        kind: Kind::Text("a URL"),
+        doc: "Where a key set (JWKS) is fetched from, and again when a token names a key that is not in it",
+        place: |values| Place::Text(&mut values.auth.jwks_url),
+    },
+    Setting {
+        name: "auth.issuers",
+        kind: Kind::List,
+        doc: "Who may have made a token (its iss); anybody with a key, if empty",
+        place: |values| Place::Words(&mut values.auth.issuers),
+    },
+    Setting {
+        name: "auth.audiences",
+        kind: Kind::List,
+        doc: "For whom a token must be (its aud); if empty, tokens with an aud are refused",
+        place: |values| Place::Words(&mut values.auth.audiences),
+    },
+    Setting {
+        name: "auth.leeway_ms",
+        kind: Kind::Milliseconds(bounds(0..=600_000)),
+        doc: "How far clocks may differ, in whole seconds",
+        place: |values| Place::U64(&mut values.auth.leeway_ms),
+    },
+    Setting {
+        name: "auth.life_ms_max",
+        kind: Kind::Milliseconds(bounds(60_000..=10 * 365 * DAY_MS)),
+        doc: "How far off the end of a token may be; so long revocations are remembered",
+        place: |values| Place::U64(&mut values.auth.life_ms_max),
+    },
+    Setting {
+        name: "auth.user_claim",
+        kind: Kind::Text("the name of a claim"),
+        doc: "Which claim names the user",
+        place: |values| Place::Text(&mut values.auth.user_claim),
+    },
+    Setting {
+        name: "auth.roles",
+        kind: Kind::List,
+        doc: "Roles of everybody who comes with a token",
+        place: |values| Place::Words(&mut values.auth.roles),
+    },
+    Setting {
+        name: "auth.anonymous",
+        kind: Kind::List,
+        doc: "Roles of who comes without one; nobody may do anything, if empty",
+        place: |values| Place::Words(&mut values.auth.anonymous),
+    },
+    Setting {
+        name: "auth.api_keys",
+        kind: Kind::List,
+        doc: "Hashes of the keys of the server API, as `taut token key` prints them",
+        place: |values| Place::Words(&mut values.auth.api_keys),
     },
     Setting {
         name: "log.level",

@@ -26,6 +26,12 @@ pub(crate) enum Kind {
     Filter,
     /// The path of a folder, or nothing.
     Folder,
+    /// The path of a file, or nothing.
+    File,
+    /// Any text; what it is for people.
+    Text(&'static str),
+    /// A text that is never shown.
+    Secret,
 }
 
 /// The least and the greatest number allowed.
@@ -75,6 +81,9 @@ impl Kind {
                     .into()
             }
             Self::Folder => "the path of a folder, or \"\" for none".into(),
+            Self::File => "the path of a file, or \"\" for none".into(),
+            Self::Text(what) => format!("{what}, as a string"),
+            Self::Secret => "a long secret, as a string".into(),
         }
     }
 
@@ -124,6 +133,7 @@ impl Kind {
                 self.allowed()
             )),
             (_, DeValue::String(text)) => self.read_string(text),
+            (Self::Secret, _) => Err(format!("this is not allowed; use {}", self.allowed())),
             (_, other) => Err(format!(
                 "{} is not allowed; use {}",
                 describe(other),
@@ -142,7 +152,9 @@ impl Kind {
                 None => Err(self.refuse(text)),
             },
             Self::Filter if is_filter(text) => Ok(Value::Text(text.to_owned())),
-            Self::Folder => Ok(Value::Text(text.to_owned())),
+            Self::Folder | Self::File | Self::Text(_) | Self::Secret => {
+                Ok(Value::Text(text.to_owned()))
+            }
             Self::Filter | Self::Switch | Self::List => Err(self.refuse(text)),
         }
     }
@@ -168,6 +180,7 @@ impl Kind {
             (Self::Bytes(_), Value::Number(number)) => format!("\"{}\"", show_bytes(*number)),
             (Self::Milliseconds(_), Value::Number(number)) => format!("\"{}\"", show_ms(*number)),
             (_, Value::Number(number)) => number.to_string(),
+            (Self::Secret, Value::Text(text)) if !text.is_empty() => quoted("(set)"),
             (_, Value::Text(text)) => quoted(text),
             (_, Value::List(items)) => {
                 let items: Vec<_> = items.iter().map(|item| quoted(item)).collect();

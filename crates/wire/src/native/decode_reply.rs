@@ -8,6 +8,7 @@ use crate::{Violation, arguments};
 
 use super::body::Body;
 use super::decode_publish::BASE64;
+use super::delivery::Stamp;
 use super::object::{self, Fields};
 use super::reply::{Announcement, Member, Message, Place, Recovery, Reply, Roster, Taken};
 use super::value::{count, present, string, switch, wide_count};
@@ -22,7 +23,7 @@ pub fn decode_reply(unit: &[u8]) -> Result<Reply<'_>, Violation> {
     reply(&Given::new(fields, &REPLY)).map_err(broken)
 }
 
-const REPLY: [&str; 33] = [
+const REPLY: [&str; 35] = [
     "lane",
     "behind",
     "conns",
@@ -56,17 +57,20 @@ const REPLY: [&str; 33] = [
     "bytes",
     "offset",
     "state",
+    "by",
+    "left",
 ];
-const MESSAGE: [&str; 11] = [
-    "room", "at", "lane", "from", "event", "key", "id", "time", "data", "base64", "args",
+const MESSAGE: [&str; 12] = [
+    "room", "at", "lane", "from", "by", "event", "key", "id", "time", "data", "base64", "args",
 ];
 const GAP: [&str; 2] = ["after", "at"];
 const PRESENCE: [&str; 5] = ["joined", "left", "changed", "count", "conns"];
 const ROSTER: [&str; 3] = ["count", "conns", "members"];
-const MEMBER: [&str; 6] = ["name", "door", "id", "conns", "conns_count", "data"];
+const STAMP: [&str; 3] = ["user", "door", "conn"];
+const MEMBER: [&str; 7] = ["name", "user", "door", "id", "conns", "conns_count", "data"];
 const CONN: [&str; 2] = ["door", "id"];
 
-fn reply<'a>(given: &Given<'a, 33>) -> Result<Reply<'a>, String> {
+fn reply<'a>(given: &Given<'a, 35>) -> Result<Reply<'a>, String> {
     if let Some(name) = given.fields.twice {
         return Err(format!("\"{name}\" stands twice"));
     }
@@ -110,6 +114,13 @@ fn reply<'a>(given: &Given<'a, 33>) -> Result<Reply<'a>, String> {
             conns: presence.conns()?,
         });
     }
+    if let Some(code) = given.optional("left")? {
+        return Ok(Reply::Expelled {
+            room: given.string("room")?,
+            code,
+            text: given.optional("text")?.unwrap_or_default(),
+        });
+    }
     if given.value("room").is_some() && given.has_body() {
         return Ok(Reply::Message(given.message()?));
     }
@@ -118,6 +129,7 @@ fn reply<'a>(given: &Given<'a, 33>) -> Result<Reply<'a>, String> {
             room: given.string("room")?,
             at: given.place()?,
             from: given.string("from")?,
+            by: given.stamp()?,
             event: given.string("event")?,
             bytes: given.count("bytes")?,
         }));
@@ -125,7 +137,7 @@ fn reply<'a>(given: &Given<'a, 33>) -> Result<Reply<'a>, String> {
     Ok(Reply::Unknown)
 }
 
-fn answer<'a>(verb: &str, given: &Given<'a, 33>) -> Result<Reply<'a>, String> {
+fn answer<'a>(verb: &str, given: &Given<'a, 35>) -> Result<Reply<'a>, String> {
     let reference = given.reference();
     Ok(match verb {
         "join" => Reply::Joined {
@@ -332,6 +344,7 @@ impl<'a, const N: usize> Given<'a, N> {
                 };
                 Ok(Member {
                     name: given.string("name")?,
+                    user: given.optional("user")?,
                     door: given.string("door")?,
                     id: given.string("id")?,
                     conns_count: u32::try_from(conns.len()).unwrap_or(u32::MAX).max(more),
@@ -359,6 +372,7 @@ impl<'a, const N: usize> Given<'a, N> {
             room: self.string("room")?,
             at: self.place()?,
             from: self.string("from")?,
+            by: self.stamp()?,
             event: self.string("event")?,
             key: self.optional("key")?,
             id: self.optional("id")?,
@@ -367,6 +381,18 @@ impl<'a, const N: usize> Given<'a, N> {
                 .map_or(Ok(0), |value| wide_count("time", value))?,
             body: self.body()?,
         })
+    }
+
+    fn stamp(&self) -> Result<Option<Stamp<'a>>, String> {
+        let Some(value) = self.value("by") else {
+            return Ok(None);
+        };
+        let by = Given::inside(value, &STAMP)?;
+        Ok(Some(Stamp {
+            user: by.string("user")?,
+            door: by.string("door")?,
+            conn: by.optional("conn")?,
+        }))
     }
 
     fn has_body(&self) -> bool {

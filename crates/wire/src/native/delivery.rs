@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use base64::Engine as _;
 
 use crate::arguments;
@@ -13,8 +15,10 @@ pub struct Delivery<'a> {
     pub room: &'a str,
     /// Its position; `None` on the lane `latest`.
     pub at: Option<&'a str>,
-    /// Who said it.
+    /// Who said it: a name that anybody may choose.
     pub from: &'a str,
+    /// Who said it, as the server has verified it; `None` where nobody is verified.
+    pub by: Option<&'a Stamp<'a>>,
     /// What kind of message it is.
     pub event: &'a str,
     /// The key whose latest value it is.
@@ -25,6 +29,17 @@ pub struct Delivery<'a> {
     pub time_ms: u64,
     /// What it says.
     pub body: Payload<'a>,
+}
+
+/// Who said a message, as nobody but the server can write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp<'a> {
+    /// The user that its credentials named.
+    pub user: Cow<'a, str>,
+    /// The door it came by.
+    pub door: Cow<'a, str>,
+    /// Its Conn, as `who` shows it; `None` where the server that it was connected to has ended.
+    pub conn: Option<Cow<'a, str>>,
 }
 
 /// Appends the message object, without a line end.
@@ -40,6 +55,7 @@ pub(super) fn delivery_fields(out: &mut Vec<u8>, delivery: &Delivery<'_>) {
     out.push(b',');
     place_field(out, delivery.at);
     text_field(out, b",\"from\":", delivery.from);
+    stamp_field(out, delivery.by);
     text_field(out, b",\"event\":", delivery.event);
     if let Some(key) = delivery.key {
         text_field(out, b",\"key\":", key);
@@ -60,10 +76,23 @@ pub fn encode_announcement(out: &mut Vec<u8>, delivery: &Delivery<'_>, bytes: us
     out.push(b',');
     place_field(out, delivery.at);
     text_field(out, b",\"from\":", delivery.from);
+    stamp_field(out, delivery.by);
     text_field(out, b",\"event\":", delivery.event);
     out.extend_from_slice(b",\"bytes\":");
     number(out, bytes as u64);
     out.push(b'}');
+}
+
+/// Appends `,"by":{"user":…}`, where there is one.
+fn stamp_field(out: &mut Vec<u8>, by: Option<&Stamp<'_>>) {
+    if let Some(by) = by {
+        text_field(out, b",\"by\":{\"user\":", &by.user);
+        text_field(out, b",\"door\":", &by.door);
+        if let Some(conn) = &by.conn {
+            text_field(out, b",\"conn\":", conn);
+        }
+        out.push(b'}');
+    }
 }
 
 /// Appends `"at":"…"`, or the lane on which there are no positions.

@@ -127,6 +127,7 @@ impl Reply<'_> {
                     room: &announced.room,
                     at: announced.at.as_deref(),
                     from: &announced.from,
+                    by: announced.by.as_ref(),
                     event: &announced.event,
                     key: None,
                     id: None,
@@ -136,6 +137,7 @@ impl Reply<'_> {
                 return encode_announcement(out, &head, announced.bytes as usize);
             }
             Self::Prove { challenge } => return encode_prove(out, challenge),
+            Self::Expelled { room, code, text } => return encode_expelled(out, room, code, text),
             Self::Gap { room, after, at } => return encode_gap(out, room, after, at),
             Self::Presence {
                 room,
@@ -284,6 +286,14 @@ pub fn encode_list<'m>(out: &mut Vec<u8>, messages: impl IntoIterator<Item = Del
         encode_delivery(out, &message);
     }
     out.push(b']');
+}
+
+/// Appends a `{"room":…,"left":…}`: the Conn is out of the room without having asked for it.
+pub fn encode_expelled(out: &mut Vec<u8>, room: &str, code: &str, text: &str) {
+    text_field(out, b"{\"room\":", room);
+    text_field(out, b",\"left\":", code);
+    text_field(out, b",\"text\":", text);
+    out.push(b'}');
 }
 
 /// Appends a `{"room":…,"gap":…}`.
@@ -468,6 +478,9 @@ fn members_list(out: &mut Vec<u8>, members: &[Member<'_>]) {
             out.push(b',');
         }
         text_field(out, b"{\"name\":", &member.name);
+        if let Some(user) = &member.user {
+            text_field(out, b",\"user\":", user);
+        }
         text_field(out, b",\"door\":", &member.door);
         text_field(out, b",\"id\":", &member.id);
         for (index, (door, id)) in member.conns.iter().enumerate() {

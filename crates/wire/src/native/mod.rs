@@ -36,11 +36,11 @@ pub use decode_publish::{decode_batch, decode_batch_lines};
 pub use decode_reply::decode_reply;
 pub use decode_request::decode_request;
 pub(crate) use delivery::encode_base64;
-pub use delivery::{Delivery, encode_announcement, encode_delivery};
+pub use delivery::{Delivery, Stamp, encode_announcement, encode_delivery};
 pub use duration::{decode_duration, encode_duration};
 pub use encode_reply::{
-    JoinHead, PageHead, Piece, encode_bare_error, encode_error, encode_fetched, encode_gap,
-    encode_got, encode_history, encode_joined, encode_list, encode_page, encode_prove,
+    JoinHead, PageHead, Piece, encode_bare_error, encode_error, encode_expelled, encode_fetched,
+    encode_gap, encode_got, encode_history, encode_joined, encode_list, encode_page, encode_prove,
     encode_receipt, encode_roster, encode_set_keys, encode_state, encode_taken,
 };
 pub use escape::{encode_json, encode_string};

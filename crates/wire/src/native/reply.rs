@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use super::body::Body;
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Stamp};
 
 /// What a server says: answers to requests (`ok`, `error`), and what comes by itself.
 ///
@@ -132,6 +132,15 @@ pub enum Reply<'a> {
         /// The challenge.
         challenge: Cow<'a, str>,
     },
+    /// `left`: out of a room without having asked for it.
+    Expelled {
+        /// The room.
+        room: Cow<'a, str>,
+        /// Why, for programs: `forbidden`.
+        code: Cow<'a, str>,
+        /// Why, for people.
+        text: Cow<'a, str>,
+    },
     /// `gap`: messages of a joined room that do not come, after `after` and up to `at`.
     Gap {
         /// The room.
@@ -210,8 +219,10 @@ pub struct Message<'a> {
     pub room: Cow<'a, str>,
     /// Its position; `None` on the lane `latest`.
     pub at: Option<Cow<'a, str>>,
-    /// Who said it.
+    /// Who said it: a name that anybody may choose.
     pub from: Cow<'a, str>,
+    /// Who said it, as the server has verified it.
+    pub by: Option<Stamp<'a>>,
     /// What kind of message it is.
     pub event: Cow<'a, str>,
     /// The key whose latest value it is.
@@ -231,8 +242,10 @@ pub struct Announcement<'a> {
     pub room: Cow<'a, str>,
     /// Its position, to fetch it by; `None` on the lane `latest`, of which nothing can be fetched.
     pub at: Option<Cow<'a, str>>,
-    /// Who said it.
+    /// Who said it: a name that anybody may choose.
     pub from: Cow<'a, str>,
+    /// Who said it, as the server has verified it.
+    pub by: Option<Stamp<'a>>,
     /// What kind of message it is.
     pub event: Cow<'a, str>,
     /// How many bytes the object has that `fetch` brings.
@@ -247,6 +260,7 @@ impl Message<'_> {
             room: &self.room,
             at: self.at.as_deref(),
             from: &self.from,
+            by: self.by.as_ref(),
             event: &self.event,
             key: self.key.as_deref(),
             id: self.id.as_deref(),
@@ -275,6 +289,8 @@ pub type Place<'a> = (Cow<'a, str>, Cow<'a, str>);
 pub struct Member<'a> {
     /// The display name.
     pub name: Cow<'a, str>,
+    /// The verified user, where there is one.
+    pub user: Option<Cow<'a, str>>,
     /// The door it came by, such as `websocket`.
     pub door: Cow<'a, str>,
     /// Tells Conns apart; opaque.

@@ -15,5 +15,5 @@ pub use escape::escape;
 pub use line::{HELP, Line, decode_line, encode_say, meant};
 pub use show::{
     LINES_MAX, Said, encode_entry, encode_error, encode_help, encode_message, encode_notice,
-    encode_presence, encode_unknown, encode_who,
+    encode_presence, encode_unknown, encode_who, known_as,
 };

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use crate::arguments;
 use crate::native::{Member, Payload};
 
@@ -12,7 +14,7 @@ const COMMAND_SHOWN_BYTES_MAX: usize = 24;
 /// A message as a person reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Said<'a> {
-    /// Who said it.
+    /// Who said it, see [`known_as`](super::known_as).
     pub from: &'a str,
     /// What kind of message it is; `message` is not shown.
     pub event: &'a str,
@@ -34,6 +36,14 @@ pub fn encode_message(out: &mut Vec<u8>, said: &Said<'_>) {
         Payload::Binary(bytes) => size(out, bytes),
         Payload::Args(packed) => lines(out, said.from, &array(packed)),
     }
+}
+
+/// Whom a terminal shows: `ana`, and `ana:u17` where the server has verified the user `u17`. No name holds a `:`, so nobody can call itself that.
+#[must_use]
+pub fn known_as<'a>(name: &'a str, user: Option<&str>) -> Cow<'a, str> {
+    user.map_or(Cow::Borrowed(name), |user| {
+        Cow::Owned(format!("{name}:{user}"))
+    })
 }
 
 /// Appends what is set under a key: `* price = 42`, further lines `* | more`, Binary `* price = <12 bytes>`. The key stands there once: a
@@ -116,12 +126,19 @@ pub fn encode_presence(out: &mut Vec<u8>, joined: &[Member<'_>], left: &[Member<
     let start = out.len();
     for member in joined {
         between(out, start);
-        let text = format!("{} joined ({})", member.name, member.door);
+        let text = format!(
+            "{} joined ({})",
+            known_as(&member.name, member.user.as_deref()),
+            member.door
+        );
         encode_notice(out, &text);
     }
     for member in left {
         between(out, start);
-        encode_notice(out, &format!("{} left", member.name));
+        encode_notice(
+            out,
+            &format!("{} left", known_as(&member.name, member.user.as_deref())),
+        );
     }
 }
 
@@ -131,7 +148,7 @@ pub fn encode_who(out: &mut Vec<u8>, room: &str, count: u32, members: &[Member<'
     for (index, member) in members.iter().enumerate() {
         let before = if index == 0 { ": " } else { ", " };
         text.push_str(before);
-        text.push_str(&member.name);
+        text.push_str(&known_as(&member.name, member.user.as_deref()));
         text.push_str(" (");
         text.push_str(&member.door);
         if member.conns_count > 1 {

@@ -66,7 +66,7 @@ impl Core {
         let Some(socketio) = self.socketio(id) else {
             return;
         };
-        if let Some(origin) = &message.origin
+        if let Some(origin) = &message.left_out()
             && socketio.was(origin)
             && !self.shard.room(room).is_some_and(|room| room.policy().echo)
         {

@@ -1,0 +1,262 @@
+//! From a token to an identity: every check in one place, in an order that tells a stranger nothing.
+//!
+//! The signature comes before any claim, so whoever cannot sign learns nothing about what claims we want.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use taut_hub::Grant;
+
+use crate::error::AuthError;
+use crate::key::Key;
+use crate::revoke::Revocations;
+use crate::roles::Roles;
+use crate::token::{Token, shorten};
+
+/// Keys that are tried for one token: those of its id, or all where it names none. Bounds what a worthless token costs.
+const TRIES_MAX: usize = 8;
+
+/// The longest name of a user, in bytes.
+pub const USER_BYTES_MAX: usize = 128;
+
+/// The longest `jti`, in bytes.
+const TOKEN_ID_BYTES_MAX: usize = 256;
+
+/// What a token must say.
+#[derive(Clone, Debug)]
+pub struct Demands {
+    /// Who may have made it; anybody with a key, where empty.
+    pub issuers: Vec<String>,
+    /// For whom it must be: one of these must be in `aud`. Where empty, a token with an `aud` is refused, since it is for somebody else.
+    pub audiences: Vec<String>,
+    /// How far clocks may differ, in seconds.
+    pub leeway_s: u64,
+    /// The longest that a token may still be valid, in seconds: so long revocations are remembered.
+    pub life_s_max: u64,
+    /// Which claim names the user.
+    pub user_claim: String,
+    /// Roles of everybody who has a token.
+    pub roles: Vec<String>,
+}
+
+impl Default for Demands {
+    fn default() -> Self {
+        Self {
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            leeway_s: 10,
+            life_s_max: 31 * 86_400,
+            user_claim: "sub".into(),
+            roles: Vec::new(),
+        }
+    }
+}
+
+/// Who somebody is, and what it may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The user; `None` of a token that names none and only grants.
+    pub user: Option<Arc<str>>,
+    /// The display name that it suggests, where it does: the claim `taut.as`, else `name`. Not checked.
+    pub name: Option<String>,
+    /// The token's `jti`, to revoke it by.
+    pub token_id: Option<Arc<str>>,
+    /// When it was issued, in seconds of Unix time; 0 where it does not say.
+    pub issued_s: u64,
+    /// When it ends, in seconds of Unix time. With the leeway past it the Conn must have shown a new one.
+    pub expires_s: u64,
+    /// What it may do.
+    pub grant: Arc<Grant>,
+}
+
+/// Everything that tokens are judged by.
+#[derive(Debug, Default)]
+pub struct Verifier {
+    /// Keys from the configuration.
+    pub keys: Vec<Key>,
+    /// What tokens must say.
+    pub demands: Demands,
+    /// The roles that they may name.
+    pub roles: Roles,
+}
+
+impl Verifier {
+    /// Judges a token. `fetched` are the keys of key sets ([`crate::Jwks::keys`]); `now_s` is Unix time.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn verify(
+        &self,
+        token: &str,
+        fetched: &[&[Key]],
+        revoked: &Revocations,
+        now_s: u64,
+    ) -> Result<Identity, AuthError> {
+        let token = Token::parse(token)?;
+        self.check_signature(&token, fetched)?;
+        let identity = self.identity(&token.claims, now_s)?;
+        match revoked.of(&identity) {
+            Some(why) => Err(AuthError::Revoked(why)),
+            None => Ok(identity),
+        }
+    }
+
+    fn check_signature(&self, token: &Token<'_>, fetched: &[&[Key]]) -> Result<(), AuthError> {
+        let wanted = token.key_id.as_deref();
+        let keys = || {
+            let fetched = fetched.iter().flat_map(|keys| keys.iter());
+            let keys = self.keys.iter().chain(fetched);
+            keys.filter(|key| key.algorithm() == token.algorithm)
+        };
+        // A key without an id is for tokens of any id; one with an id only for its own, and for tokens that name none.
+        let named = keys().filter(|key| match (key.id(), wanted) {
+            (Some(id), Some(wanted)) => id == wanted,
+            _ => true,
+        });
+        let mut tried = false;
+        for key in named.take(TRIES_MAX) {
+            if key.verifies(token.signed(), token.signature()) {
+                return Ok(());
+            }
+            tried = true;
+        }
+        // Where only keys without an id were there, the set may have the one that is named.
+        let is_known = wanted.is_none_or(|wanted| keys().any(|key| key.id() == Some(wanted)));
+        if tried && is_known {
+            return Err(AuthError::Signature(token.algorithm));
+        }
+        Err(AuthError::UnknownKey {
+            algorithm: token.algorithm,
+            key_id: wanted.map(shorten),
+        })
+    }
+
+    /// What the claims of a token come to whose signature is right.
+    ///
+    /// # Errors
+    /// The first claim that is not as it must be.
+    pub fn identity(&self, claims: &Map<String, Value>, now_s: u64) -> Result<Identity, AuthError> {
+        let demands = &self.demands;
+        let wrong = |claim, text: String| AuthError::Claim { claim, text };
+        let expires_s = date(claims, "exp")?
+            .ok_or_else(|| wrong("exp", "is missing; a token must end some time".into()))?;
+        if now_s >= expires_s.saturating_add(demands.leeway_s) {
+            return Err(AuthError::Expired {
+                expired_s: expires_s,
+            });
+        }
+        let life_s_max = demands.life_s_max.saturating_add(demands.leeway_s);
+        if expires_s - now_s.min(expires_s) > life_s_max {
+            let text = format!(
+                "is too far off; at most {} seconds from now are taken",
+                demands.life_s_max
+            );
+            return Err(wrong("exp", text));
+        }
+        let issued_s = date(claims, "iat")?.unwrap_or(0);
+        let from_s = date(claims, "nbf")?.unwrap_or(0).max(issued_s);
+        if from_s > now_s.saturating_add(demands.leeway_s) {
+            return Err(AuthError::NotYet { from_s });
+        }
+        self.check_parties(claims)?;
+        let taut = claims.get("taut").and_then(Value::as_object);
+        let suggested = taut
+            .and_then(|taut| taut.get("as"))
+            .or_else(|| claims.get("name"));
+        Ok(Identity {
+            user: self.user(claims)?,
+            name: suggested.and_then(Value::as_str).map(str::to_owned),
+            token_id: token_id(claims)?,
+            issued_s,
+            expires_s,
+            grant: Arc::new(self.roles.grant_of_claims(claims, &demands.roles)?),
+        })
+    }
+
+    fn check_parties(&self, claims: &Map<String, Value>) -> Result<(), AuthError> {
+        let wrong = |claim, text: &str| {
+            let text = text.to_owned();
+            AuthError::Claim { claim, text }
+        };
+        let (issuers, audiences) = (&self.demands.issuers, &self.demands.audiences);
+        let issuer = claims.get("iss").and_then(Value::as_str);
+        if !issuers.is_empty() && !issuers.iter().any(|known| issuer == Some(known.as_str())) {
+            return Err(wrong("iss", "is none of auth.issuers"));
+        }
+        let ours = |audience: &Value| audiences.iter().any(|ours| audience == ours.as_str());
+        match claims.get("aud") {
+            None if audiences.is_empty() => Ok(()),
+            None => Err(wrong("aud", "is missing, and auth.audiences demands one")),
+            Some(_) if audiences.is_empty() => Err(wrong(
+                "aud",
+                "names somebody, and auth.audiences does not say who we are",
+            )),
+            Some(Value::Array(list)) if list.iter().any(ours) => Ok(()),
+            Some(one) if ours(one) => Ok(()),
+            Some(_) => Err(wrong("aud", "is none of auth.audiences")),
+        }
+    }
+
+    fn user(&self, claims: &Map<String, Value>) -> Result<Option<Arc<str>>, AuthError> {
+        let wrong = |text: &str| AuthError::Claim {
+            claim: "sub",
+            text: text.to_owned(),
+        };
+        let user = match claims.get(&self.demands.user_claim) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(user)) => user,
+            Some(_) => return Err(wrong("is no text, and must name the user")),
+        };
+        if user.is_empty() || user.len() > USER_BYTES_MAX {
+            return Err(wrong("names a user of 0 or more than 128 bytes"));
+        }
+        if user.trim() != user || user.chars().any(is_hidden) {
+            return Err(wrong(
+                "names a user with white space around it, or with characters that cannot be seen",
+            ));
+        }
+        Ok(Some(user.as_str().into()))
+    }
+}
+
+/// Characters that would make one user look like another, or steer a terminal.
+fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+fn token_id(claims: &Map<String, Value>) -> Result<Option<Arc<str>>, AuthError> {
+    match claims.get("jti") {
+        None => Ok(None),
+        Some(Value::String(id)) if !id.is_empty() && id.len() <= TOKEN_ID_BYTES_MAX => {
+            Ok(Some(id.as_str().into()))
+        }
+        Some(_) => Err(AuthError::Claim {
+            claim: "jti",
+            text: "is no text of 1 to 256 bytes".into(),
+        }),
+    }
+}
+
+/// A date (RFC 7519 section 2): seconds of Unix time, fractions allowed and dropped.
+fn date(claims: &Map<String, Value>, claim: &'static str) -> Result<Option<u64>, AuthError> {
+    let Some(value) = claims.get(claim) else {
+        return Ok(None);
+    };
+    // Beyond 2^53 a fraction has no seconds any more.
+    let whole = |seconds: f64| (0.0..9.0e15).contains(&seconds).then_some(seconds);
+    let seconds = match (value.as_u64(), value.as_f64().and_then(whole)) {
+        (Some(seconds), _) => Some(seconds),
+        (None, Some(seconds)) if value.is_number() => {
+            format!("{:.0}", seconds.floor()).parse().ok()
+        }
+        _ => None,
+    };
+    match seconds {
+        Some(seconds) if seconds < 9_000_000_000_000_000 => Ok(Some(seconds)),
+        _ => Err(AuthError::Claim {
+            claim,
+            text: "is no date in seconds since 1970".into(),
+        }),
+    }
+}

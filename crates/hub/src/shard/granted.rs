@@ -1,0 +1,151 @@
+//! What a Conn may do, asked before anything else: [`Shard::check`] is the one place through which its commands come.
+//!
+//! It is asked where the Conn is, not at the room's home, which knows nothing of Conns' grants. What a home is asked was allowed then.
+
+use std::sync::Arc;
+
+use crate::conn::{ConnId, Ticket};
+use crate::grant::{Grant, Right};
+use crate::message::{Draft, Lane};
+use crate::name::RoomName;
+use crate::refusal::Refusal;
+
+use super::{Ask, Farewell, Join, Output, Shard, Start};
+
+impl Shard {
+    /// Whether a Conn has a right in a room. A Conn that is not open has what everybody has.
+    #[must_use]
+    pub fn allows(&self, conn: ConnId, room: &RoomName, right: Right) -> bool {
+        if self.standings.is_open() {
+            return true;
+        }
+        let standing = self.standings.at(self.conns.standing(conn));
+        standing.grant.allows(room, right, standing.user.as_deref())
+    }
+
+    /// As which verified user a Conn is here, and what it may do.
+    #[must_use]
+    pub fn standing(&self, conn: ConnId) -> (Option<&Arc<str>>, &Arc<Grant>) {
+        let standing = self.standings.at(self.conns.standing(conn));
+        (standing.user.as_ref(), &standing.grant)
+    }
+
+    /// How many different grants and users there are beside the anonymous one.
+    #[must_use]
+    pub fn standings_len(&self) -> usize {
+        self.standings.len()
+    }
+
+    /// A Conn has shown new credentials, or lost what it had: it leaves the rooms where it may not be any more.
+    pub(super) fn granted(
+        &mut self,
+        conn: ConnId,
+        user: Option<Arc<str>>,
+        grant: Arc<Grant>,
+        out: &mut Vec<Output>,
+    ) {
+        if self.conns.find(conn).is_none() {
+            return;
+        }
+        let before = self.conns.standing(conn);
+        let is_other_user = self.standings.at(before).user != user;
+        let now = self.standings.take(user.clone(), grant);
+        self.conns.stand(conn, now);
+        self.standings.give_back(before);
+        for room in self.rooms_of(conn) {
+            if !self.allows(conn, &room, Right::Join) {
+                self.expel(conn, room, out);
+            } else if is_other_user {
+                let user = user.clone();
+                self.ask(conn, Ticket(0), room, Ask::Verify { user }, out);
+            }
+        }
+    }
+
+    /// Takes a Conn out of a room at once: it hears nothing more there, whatever is under way to it.
+    fn expel(&mut self, conn: ConnId, name: RoomName, out: &mut Vec<Output>) {
+        let Some(entry) = self.conns.find(conn) else {
+            return;
+        };
+        entry.void_joins(&name);
+        let member = self
+            .rooms
+            .find(&name)
+            .filter(|id| entry.place_in(*id).is_some());
+        if let Some(id) = member {
+            self.drop_member(conn, id);
+            let room = name.clone();
+            out.push(Output::Expelled { conn, room });
+        }
+        let ask = Ask::Leave {
+            farewell: Farewell::Said,
+            ended: true,
+        };
+        self.ask(conn, Ticket(0), name, ask, out);
+    }
+
+    /// Whether a Conn may do what it wants; says no to it otherwise.
+    pub(super) fn check(
+        &self,
+        (conn, ticket): (ConnId, Ticket),
+        room: &RoomName,
+        rights: &[Right],
+        out: &mut Vec<Output>,
+    ) -> bool {
+        if self.standings.is_open() {
+            return true;
+        }
+        let standing = self.standings.at(self.conns.standing(conn));
+        let user = standing.user.as_deref();
+        let missing = rights
+            .iter()
+            .find(|right| !standing.grant.allows(room, **right, user));
+        let Some(right) = missing else {
+            return true;
+        };
+        let refusal = Refusal::Forbidden {
+            room: room.clone(),
+            right: *right,
+            has_credentials: self.conns.standing(conn) != 0,
+        };
+        out.push(Output::Refused {
+            conn,
+            ticket,
+            refusal,
+        });
+        false
+    }
+
+    /// Puts the Conn's user under what it says. No door has to think of it.
+    pub(super) fn stamp(&self, conn: ConnId, drafts: &mut [Draft]) {
+        let user = self.standings.at(self.conns.standing(conn)).user.as_deref();
+        for draft in drafts {
+            if user.is_some() || draft.from.user().is_some() {
+                draft.from = draft.from.verified(user);
+            }
+        }
+    }
+}
+
+/// What a join needs. Who comes back where it was needs no more than who comes: what it may not hear then is said to be missing.
+pub(super) fn rights_of_join(join: &Join) -> Vec<Right> {
+    let asks_back = matches!(join.start, Start::Rewind(_) | Start::RewindMs(_));
+    let wants = [
+        (true, Right::Join),
+        (asks_back, Right::History),
+        (join.presence.is_on(), Right::Who),
+        (join.state, Right::State),
+    ];
+    let wanted = wants.into_iter().filter(|(wanted, _)| *wanted);
+    wanted.map(|(_, right)| right).collect()
+}
+
+/// What saying this needs. A key changes what is set in the room; on the lane `latest` it is only a label.
+pub(super) fn rights_of_drafts(drafts: &[Draft]) -> &'static [Right] {
+    let sets = |draft: &Draft| draft.key.is_some() && draft.lane == Lane::Reliable;
+    if drafts.iter().any(sets) {
+        &[Right::Publish, Right::State]
+    } else {
+        &[Right::Publish]
+    }
+}
