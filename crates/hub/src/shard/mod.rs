@@ -34,7 +34,7 @@ use crate::name::RoomName;
 use crate::policy::Policies;
 use crate::position::Epoch;
 use crate::refusal::Refusal;
-use crate::room::{Asker, Parked, Room, RoomId};
+use crate::room::{Asker, Parked, Role, Room, RoomId};
 use blocks::Blocks;
 use conns::Conns;
 use reader::Chunk;
@@ -247,7 +247,11 @@ impl Shard {
     /// The core that numbers a room's messages.
     #[must_use]
     pub fn home_of(&self, name: &RoomName) -> u16 {
-        self.keyed.place(name.as_str(), self.cores)
+        let known = self.rooms.find(name).and_then(|id| self.rooms.at(id));
+        match known {
+            Some(room) if matches!(room.role, Role::Home(_)) => self.core,
+            _ => self.keyed.place(name.as_str(), self.cores),
+        }
     }
 
     fn join(
