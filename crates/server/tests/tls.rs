@@ -186,12 +186,12 @@ fn every_carrier_comes_in_by_tls_and_meets_those_in_clear_text() {
             }
         }
         // Larger than a record, and than what a socket takes at once.
-        let long = "x".repeat(60_000);
-        for _ in 0..50 {
+        let long = "x".repeat(40_000);
+        for _ in 0..6 {
             post(server.address, "den", &long);
         }
         for peer in &mut peers {
-            for _ in 0..50 {
+            for _ in 0..6 {
                 assert!(peer.hear() == long, "{:?}", peer.carrier);
             }
         }
@@ -283,7 +283,7 @@ fn a_host_gets_its_own_certificate_and_an_unknown_one_the_first() {
     for name in ["c.example", "x.y.b.example", "b.example"] {
         let error = ask(&mut open(&server, &client, name), "{}").unwrap_err();
         assert!(
-            error.to_string().contains("NotValidForName"),
+            error.to_string().contains("not valid for name"),
             "{name}: {error}"
         );
     }
