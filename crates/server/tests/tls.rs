@@ -267,6 +267,36 @@ fn whoever_stops_talking_still_hears_and_whoever_is_cut_off_says_nothing_half() 
 }
 
 #[test]
+fn what_comes_right_behind_the_handshake_is_heard_however_long() {
+    let authority = Authority::new();
+    let server = Running::with(with(vec![authority.source(&["localhost"])], 2));
+    let client = authority.client();
+    for count in [1, 40, 4_000] {
+        let mut stream = open(&server, &client, "localhost");
+        let unit = r#"{"publish":"lobby","data":"right behind"}"#;
+        // The first write takes the handshake along, and close_notify and FIN follow at once.
+        stream
+            .write_all(format!("{unit}\n").repeat(count).as_bytes())
+            .unwrap();
+        stream.conn.send_close_notify();
+        stream.flush().unwrap();
+        stream.sock.shutdown(Shutdown::Write).unwrap();
+        for number in 0..count {
+            let answer = hear(&mut stream).unwrap();
+            assert!(
+                answer.contains(r#""ok":"publish""#),
+                "{number} of {count}: {answer}"
+            );
+        }
+        assert_eq!(
+            hear(&mut stream).unwrap(),
+            "",
+            "nothing else, and close_notify"
+        );
+    }
+}
+
+#[test]
 fn a_host_gets_its_own_certificate_and_an_unknown_one_the_first() {
     let authority = Authority::new();
     let sources = [["a.example"], ["*.b.example"], ["localhost"]];

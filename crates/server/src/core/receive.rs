@@ -128,6 +128,7 @@ impl Core {
     /// One read; `None` when there is nothing now or ever again, or when the Conn must not be read.
     fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<usize> {
         let now_ms = self.now.mono_ms;
+        self.tunnels.begin_read();
         let conn = self.conns.find(id)?;
         if conn.flags.has(Flag::Paused)
             || conn.flags.has(Flag::Choked)

@@ -50,9 +50,13 @@ impl Tunnels {
         }
     }
 
+    /// Forgets what the last read left behind: it was that of another Conn.
+    pub(super) fn begin_read(&mut self) {
+        self.more = false;
+    }
+
     /// Reads clear text, as a socket would. Whether more is there tells [`Tunnels::has_more`].
     pub(super) fn read(&mut self, key: u32, out: &mut [u8]) -> io::Result<usize> {
-        self.more = false;
         let Some(tunnel) = self.slots.at_mut(key) else {
             return Ok(0);
         };

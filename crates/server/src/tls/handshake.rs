@@ -29,6 +29,8 @@ const ARRIVALS_MAX: usize = 1_024;
 const SHAKES_MAX: usize = 4_096;
 /// Bytes that a client may send in its handshake: room for a chain of certificates.
 const SHAKE_BYTES_MAX: usize = 64 << 10;
+/// Bytes that one read may bring.
+const READ_BYTES: usize = 16 << 10;
 /// Sockets taken in, and events looked at, in one turn.
 const PER_TURN: usize = 64;
 /// How much less urgent than the cores handshakes are (nice(2)).
@@ -142,7 +144,7 @@ impl Handshakes {
                 shakes: Slab::new(),
                 ages: VecDeque::new(),
                 begun: 0,
-                buffer: vec![0; SHAKE_BYTES_MAX],
+                buffer: vec![0; READ_BYTES],
             });
         }
         let handshakes = Self {

@@ -129,14 +129,16 @@ impl Tunnel {
             if self.is_ended {
                 return Shaken::Failed(None);
             }
-            match self.socket.read(buffer) {
+            // What a client says behind its last words of the handshake may be long, and stays in the socket.
+            let left = bytes_max.saturating_sub(*received).min(buffer.len());
+            if left == 0 {
+                let text = format!("it took more than {bytes_max} bytes");
+                return Shaken::Failed(Some(rustls::Error::General(text)));
+            }
+            match self.socket.read(&mut buffer[..left]) {
                 Ok(0) => return Shaken::Failed(None),
                 Ok(count) => {
                     *received += count;
-                    if *received > bytes_max {
-                        let text = format!("it took more than {bytes_max} bytes");
-                        return Shaken::Failed(Some(rustls::Error::General(text)));
-                    }
                     self.partial.extend_from_slice(&buffer[..count]);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
