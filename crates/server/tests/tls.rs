@@ -4,7 +4,7 @@
 #[allow(dead_code)]
 mod peer;
 
-use std::io::{Read, Write};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -293,6 +293,36 @@ fn what_comes_right_behind_the_handshake_is_heard_however_long() {
             "",
             "nothing else, and close_notify"
         );
+    }
+}
+
+#[test]
+fn a_reader_that_rests_gets_everything_in_order() {
+    let authority = Authority::new();
+    let server = Running::with(with(vec![authority.source(&["localhost"])], 2));
+    let client = authority.client();
+    let mut rests = open(&server, &client, "localhost");
+    assert!(
+        ask(&mut rests, r#"{"join":"lobby"}"#)
+            .unwrap()
+            .contains("ok")
+    );
+    // More than the sockets between hold, and than may lag; less than history keeps.
+    let long = "x".repeat(40_000);
+    for number in 0..150 {
+        post(server.address, "lobby", &format!("{number} {long}"));
+    }
+    let mut reader = BufReader::new(rests);
+    for number in 0..150 {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let begin = format!("\"data\":\"{number} x");
+        assert!(
+            line.contains(&begin),
+            "{number}: {}",
+            &line[..200.min(line.len())]
+        );
+        assert!(line.len() > 40_000);
     }
 }
 
