@@ -29,10 +29,11 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
             "" => "Settings",
             "log" => "Log",
             "auth" => "Who may come in",
+            "tls" => "TLS",
             "hub" => "Rooms, over all cores",
             _ => "Connections",
         })
-        .hide_short_help(!matches!(setting.section(), "" | "log"));
+        .hide_short_help(!matches!(setting.section(), "" | "log" | "tls"));
     match setting.kind {
         Kind::Switch => argument
             .num_args(0..=1)
@@ -48,6 +49,7 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
                 "auth.roles" | "auth.anonymous" => "ROLE",
                 "auth.api_keys" => "HASH",
                 "auth.issuers" | "auth.audiences" => "NAME",
+                "tls.cert" | "tls.key" => "FILE",
                 _ => "ORIGIN",
             }),
         Kind::Count(_) => argument.value_name("N"),
