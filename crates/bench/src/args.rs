@@ -18,6 +18,8 @@ Examples:
   taut bench fanout --url ws://HOST:8080 --server-pid 4711
   taut bench fanout --against 'ws=node benches/peers/ws.mjs {port}'
   taut bench floor                          what this machine can do at all
+  taut bench fanout --json > fanout.json    to keep, and to show later with
+  taut bench report fanout.json --svg fanout.svg
 
 Without --url, `taut serve` of this program is started anew for each round, on
 one core, with rooms in memory. The generator is one thread that spins on
@@ -31,7 +33,15 @@ divided by the deliveries; wall-clock time plays no part in it.";
 #[derive(Debug, Clone, Args)]
 pub struct BenchArgs {
     #[command(subcommand)]
-    pub(crate) scenario: Scenario,
+    pub(crate) action: Action,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Action {
+    #[command(flatten)]
+    Measure(Box<Scenario>),
+    /// Show what was measured before
+    Report(ReportArgs),
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -62,6 +72,20 @@ impl Scenario {
             Self::Floor(args) => &args.run,
         }
     }
+}
+
+/// What was kept, and what becomes of it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReportArgs {
+    /// What `taut bench … --json` printed
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Write a page with plots as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write the plots as one image
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 /// Whom to measure.

@@ -10,7 +10,7 @@ use mio::{Events, Interest, Poll, Token};
 use taut_wire::http::{self, Limits};
 use taut_wire::ws::deflate::Inflater;
 use taut_wire::ws::handshake::accept_key;
-use taut_wire::ws::{self, Opcode, Role};
+use taut_wire::ws::{self, CloseCode, Opcode, Role};
 
 use crate::failure::Failure;
 use crate::subject::Floor;
@@ -37,6 +37,7 @@ pub(crate) fn serve(floor: Floor, port: u16, members: usize) -> Result<(), Failu
         Floor::Each => fan_out(&listener, members, false),
         Floor::Echo => echo(&listener, members),
         Floor::Idle => hold(&listener),
+        Floor::Churn => let_through(listener),
     }
 }
 
@@ -51,26 +52,33 @@ fn welcome(listener: &TcpListener) -> Result<Option<(TcpStream, String)>, Failur
             0 => return Ok(None),
             count => head.extend_from_slice(&part[..count]),
         }
-        let parsed = http::parse_request(&head, &Limits::default()).map_err(Failure::violation)?;
-        let Some((request, _)) = parsed else {
-            continue;
-        };
-        let key = request
-            .headers
-            .first("sec-websocket-key")
-            .unwrap_or_default();
-        let accept = accept_key(key);
-        let fields = [
-            ("Upgrade", "websocket"),
-            ("Connection", "Upgrade"),
-            ("Sec-WebSocket-Accept", &accept),
-        ];
-        let mut answer = Vec::new();
-        http::encode_response_head(&mut answer, 101, &fields);
-        stream.write_all(&answer)?;
-        let target = request.path.to_owned();
-        return Ok(Some((stream, target)));
+        if let Some((answer, path)) = answer(&head)? {
+            stream.write_all(&answer)?;
+            let path = path.to_owned();
+            return Ok(Some((stream, path)));
+        }
     }
+}
+
+/// The answer to an opening request, and its path; `None` when more of it is to come.
+fn answer(head: &[u8]) -> Result<Option<(Vec<u8>, &str)>, Failure> {
+    let parsed = http::parse_request(head, &Limits::default()).map_err(Failure::violation)?;
+    let Some((request, _)) = parsed else {
+        return Ok(None);
+    };
+    let key = request
+        .headers
+        .first("sec-websocket-key")
+        .unwrap_or_default();
+    let accept = accept_key(key);
+    let fields = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", &accept),
+    ];
+    let mut answer = Vec::new();
+    http::encode_response_head(&mut answer, 101, &fields);
+    Ok(Some((answer, request.path)))
 }
 
 /// Writes what each read of the publisher brought to every member, until the publisher ends.
@@ -146,6 +154,94 @@ fn hold(listener: &TcpListener) -> Result<(), Failure> {
         if let Some((stream, _)) = welcome(listener)? {
             kept.push(stream);
         }
+    }
+}
+
+/// Lets in whoever comes, answers when they close, and closes.
+fn let_through(listener: TcpListener) -> Result<(), Failure> {
+    const LISTENER: Token = Token(usize::MAX);
+    listener.set_nonblocking(true)?;
+    let mut listener = mio::net::TcpListener::from_std(listener);
+    let mut poll = Poll::new()?;
+    poll.registry()
+        .register(&mut listener, LISTENER, Interest::READABLE)?;
+    let mut guests: Vec<Option<Guest>> = Vec::new();
+    let mut free = Vec::new();
+    let mut events = Events::with_capacity(EVENTS);
+    loop {
+        poll.poll(&mut events, None)?;
+        for event in &events {
+            if event.token() != LISTENER {
+                let index = event.token().0;
+                if let Some(guest) = &mut guests[index]
+                    && guest.attend()?.is_none()
+                {
+                    guests[index] = None;
+                    free.push(index);
+                }
+                continue;
+            }
+            while let Some(mut guest) = Guest::welcome(&listener)? {
+                let index = free.pop().unwrap_or(guests.len());
+                let stream = &mut guest.stream;
+                poll.registry()
+                    .register(stream, Token(index), Interest::READABLE)?;
+                if index == guests.len() {
+                    guests.push(None);
+                }
+                guests[index] = Some(guest);
+            }
+        }
+    }
+}
+
+/// Who comes and goes.
+struct Guest {
+    stream: mio::net::TcpStream,
+    /// What there is of the request, until it is answered.
+    head: Option<Vec<u8>>,
+    ear: Ear,
+}
+
+impl Guest {
+    /// The next one, if there is one.
+    fn welcome(listener: &mio::net::TcpListener) -> Result<Option<Self>, Failure> {
+        match listener.accept() {
+            Ok((stream, _)) => Ok(Some(Self {
+                stream,
+                head: Some(Vec::new()),
+                ear: Ear::default(),
+            })),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Answers the request, or the close; `None` when this one has gone.
+    fn attend(&mut self) -> Result<Option<()>, Failure> {
+        let Some(head) = &mut self.head else {
+            let mut out = Vec::new();
+            if self.ear.hear(&mut self.stream, &mut out)?.is_some() {
+                return Ok(Some(()));
+            }
+            ws::encode_close(&mut out, CloseCode::NORMAL, "", None);
+            // Who went without a word does not hear it.
+            let _ = self.stream.write(&out);
+            return Ok(None);
+        };
+        let mut part = [0; 1024];
+        match self.stream.read(&mut part) {
+            Ok(0) => return Ok(None),
+            Ok(count) => head.extend_from_slice(&part[..count]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Some(())),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        if let Some((answer, _)) = answer(head)? {
+            write(&mut self.stream, &answer)?;
+            self.head = None;
+        }
+        Ok(Some(()))
     }
 }
 

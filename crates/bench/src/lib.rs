@@ -22,6 +22,7 @@ mod floor;
 mod interrupt;
 mod limits;
 mod load;
+mod machine;
 mod pace;
 mod payload;
 mod plan;

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// So that something is always under way, or by the clock.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Pace {
     /// So many of each source are in flight.
+    #[serde(rename = "in_flight")]
     Window(usize),
     /// So many a second, of all sources together, in turn.
+    #[serde(rename = "messages_per_s")]
     Rate(f64),
 }
 

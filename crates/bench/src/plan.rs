@@ -134,7 +134,7 @@ fn churn(args: &ChurnArgs) -> Result<Plan, Failure> {
     let scenes = args
         .members
         .iter()
-        .map(|members| (Scene::Churn { members: *members }, Vec::new()));
+        .map(|members| (Scene::Churn { members: *members }, vec![Floor::Churn]));
     Plan::new(scenes, &args.subject, terms)
 }
 
@@ -160,6 +160,7 @@ fn floor(args: &FloorArgs) -> Result<Plan, Failure> {
             scenes.push((Scene::Echo { members, pace }, wanted(&[Floor::Echo])));
         }
         scenes.push((Scene::Idle { members }, wanted(&[Floor::Idle])));
+        scenes.push((Scene::Churn { members }, wanted(&[Floor::Churn])));
     }
     scenes.retain(|(_, floors)| !floors.is_empty());
     Ok(Plan {

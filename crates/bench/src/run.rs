@@ -1,26 +1,33 @@
 //! What `taut bench` does, from its arguments to what it prints.
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde_json::Value;
 
-use crate::args::{BenchArgs, RunArgs, Scenario};
+use crate::args::{Action, BenchArgs, ReportArgs, RunArgs, Scenario};
 use crate::failure::{Failure, Kind};
 use crate::floor;
 use crate::interrupt;
 use crate::limits;
+use crate::machine::Machine;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::report::{self, Cell, Report, Row};
 use crate::scenario::{Round, Scene, Terms};
 use crate::subject::Subject;
 
-/// Measures, and prints a report to stdout.
+/// Measures, and prints a report to stdout; or prints one that was kept.
 ///
 /// # Errors
 /// A [`Failure`], also when something was measured but not everything arrived as it must; the report is out then.
 pub fn run(args: &BenchArgs) -> Result<(), Failure> {
-    if let Scenario::Floor(args) = &args.scenario
+    let scenario = match &args.action {
+        Action::Measure(scenario) => scenario.as_ref(),
+        Action::Report(args) => return show(args),
+    };
+    if let Scenario::Floor(args) = scenario
         && let (Some(port), Some(what)) = (args.serve, args.what)
     {
         limits::raise_files();
@@ -28,14 +35,14 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
         return floor::serve(what, port, members);
     }
     interrupt::watch()?;
-    let run = args.scenario.run();
-    let report = play(&Plan::read(&args.scenario)?, run)?;
+    let run = scenario.run();
+    let report = play(&Plan::read(scenario)?, run)?;
     if let Some(path) = &run.html {
-        std::fs::write(path, report::html(&report))
-            .map_err(|error| Failure::from(error).about(path.display()))?;
+        write(path, &report::html(std::slice::from_ref(&report)))?;
     }
     let text = if run.json {
-        format!("{:#}\n", report::json(&report))
+        let text = serde_json::to_string_pretty(&report);
+        text.map_err(|error| Failure::new(Kind::Failure, error))? + "\n"
     } else {
         report::table(&report)
     };
@@ -53,14 +60,48 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
 /// Measures, and gives what `--json` prints.
 ///
 /// # Errors
-/// A [`Failure`] when nothing could be measured. What did not arrive is in the report.
+/// A [`Failure`] when nothing could be measured, or there is only something to show. What did not arrive is in the report.
 pub fn measure(args: &BenchArgs) -> Result<Value, Failure> {
-    let report = play(&Plan::read(&args.scenario)?, args.scenario.run())?;
-    Ok(report::json(&report))
+    let Action::Measure(scenario) = &args.action else {
+        return Err(Failure::usage("a report measures nothing"));
+    };
+    let report = play(&Plan::read(scenario)?, scenario.run())?;
+    serde_json::to_value(&report).map_err(|error| Failure::new(Kind::Failure, error))
+}
+
+/// What was kept, as tables and plots.
+fn show(args: &ReportArgs) -> Result<(), Failure> {
+    let reports: Vec<Report> = args
+        .files
+        .iter()
+        .map(|path| read(path))
+        .collect::<Result<_, _>>()?;
+    if let Some(path) = &args.html {
+        write(path, &report::html(&reports))?;
+    }
+    if let Some(path) = &args.svg {
+        write(path, &report::sheet(&reports))?;
+    }
+    let tables: Vec<String> = reports.iter().map(report::table).collect();
+    io::stdout().write_all(tables.join("\n").as_bytes())?;
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Report, Failure> {
+    let text = fs::read(path).map_err(|error| Failure::usage(error).about(path.display()))?;
+    serde_json::from_slice(&text).map_err(|error| {
+        Failure::usage(format!("{}: {error}", path.display()))
+            .hint("a file holds what `taut bench … --json` printed")
+    })
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).map_err(|error| Failure::from(error).about(path.display()))
 }
 
 /// All rounds of all scenes, the subjects in turn.
 fn play(plan: &Plan, run: &RunArgs) -> Result<Report, Failure> {
+    let machine = Machine::look();
     let mut progress = Progress::new();
     let mut cells = Vec::new();
     for (scene, floors) in &plan.scenes {
@@ -79,11 +120,8 @@ fn play(plan: &Plan, run: &RunArgs) -> Result<Report, Failure> {
             rows,
         });
     }
-    Ok(Report {
-        command: command_line(),
-        payload_bytes: plan.terms.form.bytes(),
-        cells,
-    })
+    let bytes = plan.terms.form.bytes();
+    Ok(Report::new(command_line(), machine, bytes, &cells))
 }
 
 fn round(

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use crate::churn::churn;
 use crate::crowd::Crowd;
@@ -19,19 +20,24 @@ use crate::subject::{Pins, Running, Subject};
 use crate::verify::Tally;
 
 /// What is done.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "scenario", rename_all = "lowercase")]
 pub(crate) enum Scene {
     Fanout {
         members: usize,
+        #[serde(flatten)]
         pace: Pace,
     },
     Echo {
         members: usize,
+        #[serde(flatten)]
         pace: Pace,
     },
     Rooms {
         members: usize,
+        #[serde(rename = "room_members")]
         of: usize,
+        #[serde(flatten)]
         pace: Pace,
     },
     Idle {

@@ -29,6 +29,8 @@ pub(crate) enum Floor {
     Echo,
     /// Only holds the sockets
     Idle,
+    /// Lets in, and answers the close
+    Churn,
 }
 
 impl Floor {
@@ -38,6 +40,7 @@ impl Floor {
             Self::Joined => "joined",
             Self::Echo => "echo",
             Self::Idle => "idle",
+            Self::Churn => "churn",
         }
     }
 }
@@ -94,7 +97,7 @@ impl Subject {
         let name = match floor {
             Floor::Each => "floor, one write each",
             Floor::Joined => "floor, all pending at once",
-            Floor::Echo | Floor::Idle => "floor",
+            Floor::Echo | Floor::Idle | Floor::Churn => "floor",
         };
         Self {
             name: name.into(),

@@ -1,12 +1,15 @@
 //! Whether everybody got everything, once and in order.
 
+use serde::{Deserialize, Serialize};
+
 /// Numbers that one reader missed and that may still come late; of more than that the oldest counts as lost for good.
 const MISSING_MAX: usize = 64;
 
 /// What was found, over all readers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     /// Payloads that arrived, each counted once.
+    #[serde(skip)]
     pub(crate) delivered: u64,
     /// Payloads that never arrived.
     pub(crate) lost: u64,

@@ -19,7 +19,10 @@ impl BuildHasher for Keyed {
 impl Keyed {
     /// One of `count` places for `value`.
     pub(crate) fn place(self, value: impl Hash, count: u16) -> u16 {
+        if count <= 1 {
+            return 0;
+        }
         let hash = self.hash_one(value);
-        u16::try_from(hash % u64::from(count.max(1))).unwrap_or(0)
+        u16::try_from(hash % u64::from(count)).unwrap_or(0)
     }
 }

@@ -147,16 +147,16 @@ pub struct Message {
 
 impl Message {
     /// What a draft becomes when its home has taken it, before it has a number: nobody's, and without an effect.
-    pub(crate) fn of(draft: &Draft, now: Now) -> Self {
+    pub(crate) fn of(draft: Draft, now: Now) -> Self {
         Self {
             offset: 0,
             time_ms: now.unix_ms,
-            event: draft.event.clone(),
-            key: draft.key.clone(),
-            id: draft.id.clone(),
-            from: draft.from.clone(),
+            event: draft.event,
+            key: draft.key,
+            id: draft.id,
+            from: draft.from,
             door: draft.door,
-            body: draft.body.clone(),
+            body: draft.body,
             effect: Effect::None,
             lane: draft.lane,
             origin: None,

@@ -104,6 +104,11 @@ impl RoomName {
         &self.0
     }
 
+    /// Whether both are one name's references: then they are equal, and nothing had to be compared.
+    pub(crate) fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether the name begins with `$`: well-formed, but kept for the server's own use.
     #[must_use]
     pub fn is_reserved(&self) -> bool {

@@ -33,21 +33,24 @@ impl Position {
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-        let mut text = [0u8; 7];
+        // An epoch has at most 7 digits, an offset 20. In one go, since positions are on the way of every delivery.
+        let mut text = [b'-'; 28];
         let mut start = text.len();
-        let mut rest = self.epoch.0;
-        loop {
-            start -= 1;
-            text[start] = DIGITS[(rest % 36) as usize];
-            rest /= 36;
-            if rest == 0 {
-                break;
+        let mut digits = |mut rest: u64, base: u64| {
+            loop {
+                start -= 1;
+                let digit = usize::try_from(rest % base).unwrap_or(0);
+                text[start] = DIGITS[digit];
+                rest /= base;
+                if rest == 0 {
+                    break;
+                }
             }
-        }
-        for digit in &text[start..] {
-            fmt::Write::write_char(f, char::from(*digit))?;
-        }
-        write!(f, "-{}", self.offset)
+            start -= 1;
+        };
+        digits(self.offset, 10);
+        digits(u64::from(self.epoch.0), 36);
+        f.write_str(std::str::from_utf8(&text[start + 1..]).map_err(|_| fmt::Error)?)
     }
 }
 

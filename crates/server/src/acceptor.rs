@@ -37,6 +37,8 @@ pub(crate) struct Intake {
     pub(crate) alert: Arc<Alert>,
     /// How many Conns the core has or is about to have; the core counts down.
     pub(crate) conns: Arc<AtomicUsize>,
+    /// Whether it has got something since it was last woken.
+    pub(crate) is_owed: bool,
 }
 
 /// See the [module](self).
@@ -80,8 +82,18 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Accepts what waits on one listener; true when some must wait for room.
+    /// Accepts what waits on one listener, and wakes each core once for all that it gets; true when some must wait for room.
     fn accept_from(&mut self, index: usize) -> bool {
+        let waits = self.accept_all(index);
+        for intake in &mut self.intakes {
+            if std::mem::take(&mut intake.is_owed) {
+                intake.alert.raise();
+            }
+        }
+        waits
+    }
+
+    fn accept_all(&mut self, index: usize) -> bool {
         loop {
             if self.intakes.iter().all(|intake| intake.ring.is_full()) {
                 return true;
@@ -120,7 +132,7 @@ impl Acceptor {
             if intake.ring.push(Newcomer { stream, speaks }).is_err() {
                 intake.conns.fetch_sub(1, Ordering::Relaxed);
             }
-            intake.alert.raise();
+            intake.is_owed = true;
         }
     }
 

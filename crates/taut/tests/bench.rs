@@ -78,7 +78,7 @@ fn clients_come_and_go_by_every_door() {
         let report = bench(&format!(
             "churn --members 4 --seconds 0.2 --warm-up 0 --door {door}"
         ));
-        assert_eq!(programs(&report).len(), 1);
+        assert_eq!(programs(&report).len(), 2);
     }
 }
 
@@ -88,7 +88,7 @@ fn idle_clients_have_a_size_and_the_floor_stands_alone() {
     let programs = &report["measurements"][0]["programs"];
     assert!(programs[0]["conn_bytes"]["median"].is_number());
     let floor = bench("floor --members 3 --window 2 --seconds 0.1");
-    assert_eq!(floor["measurements"].as_array().unwrap().len(), 3);
+    assert_eq!(floor["measurements"].as_array().unwrap().len(), 4);
 }
 
 #[test]
@@ -102,4 +102,32 @@ fn a_page_with_plots_needs_nothing_else() {
     std::fs::remove_file(path).unwrap();
     assert_eq!(page.matches("<svg").count(), 2);
     assert!(!page.contains("src=") && !page.contains("<script"));
+}
+
+#[test]
+fn what_was_kept_is_shown_as_it_was_measured() {
+    let dir = std::env::temp_dir().join(format!("taut-bench-kept-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let report = bench("fanout --members 2 --window 16 --seconds 0.1");
+    let kept = dir.join("kept.json");
+    std::fs::write(&kept, report.to_string()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_taut"));
+    command.current_dir(&dir);
+    let words = "bench report kept.json --svg plots.svg --html page.html";
+    let output = command.args(words.split(' ')).output().unwrap();
+    assert!(output.status.success());
+    let table = String::from_utf8(output.stdout).unwrap();
+    let programs = [
+        "taut (ws)",
+        "floor, all pending at once",
+        "floor, one write each",
+    ];
+    let svg = std::fs::read_to_string(dir.join("plots.svg")).unwrap();
+    let page = std::fs::read_to_string(dir.join("page.html")).unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
+    for program in programs {
+        assert!(table.contains(program), "{table}");
+        assert!(svg.contains(program), "{svg}");
+        assert!(page.contains(program), "{page}");
+    }
 }

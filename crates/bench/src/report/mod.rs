@@ -1,27 +1,23 @@
 //! What was measured, for people and for programs.
 
 mod html;
-mod json;
 mod plot;
+mod saved;
+mod sheet;
 mod table;
 
 pub(crate) use html::html;
-pub(crate) use json::json;
+pub(crate) use saved::Report;
+pub(crate) use sheet::sheet;
 pub(crate) use table::table;
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use crate::pace::Pace;
 use crate::scenario::{Round, Scene};
 use crate::verify::Tally;
-
-/// All that one command measured.
-pub(crate) struct Report {
-    /// The command line that asked for it.
-    pub(crate) command: String,
-    pub(crate) payload_bytes: usize,
-    pub(crate) cells: Vec<Cell>,
-}
+use saved::Parts;
 
 /// One scene, by subject.
 pub(crate) struct Cell {
@@ -38,7 +34,7 @@ pub(crate) struct Row {
 }
 
 /// Median, least and greatest.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
     pub(crate) min: f64,
@@ -63,6 +59,15 @@ impl Spread {
             max: last,
         })
     }
+
+    /// In another unit.
+    fn times(self, factor: f64) -> Self {
+        Self {
+            median: self.median * factor,
+            min: self.min * factor,
+            max: self.max * factor,
+        }
+    }
 }
 
 impl Round {
@@ -71,10 +76,42 @@ impl Round {
         Some(self.user_us? + self.system_us?)
     }
 
+    /// What is compared: CPU time, or memory where nothing was said.
+    fn cost(&self) -> Option<f64> {
+        self.cpu_us().or(self.conn_bytes)
+    }
+
     /// Deliveries a second.
     pub(crate) fn per_second(&self) -> f64 {
         self.count as f64 / self.time.as_secs_f64().max(1e-9)
     }
+}
+
+impl Cell {
+    /// How much of what the first subject takes another one takes, round by round.
+    fn times_the_first(&self, row: &Row) -> Option<Spread> {
+        let first = self
+            .rows
+            .first()
+            .filter(|first| !std::ptr::eq(*first, row))?;
+        ratio(row, first, |own, first| own / first)
+    }
+
+    /// How many times what the floor does a subject does in the same time. The floor that counts is the one that writes all that is
+    /// pending at once, where it took part; there is none for memory.
+    fn times_the_floor(&self, row: &Row) -> Option<Spread> {
+        let floor = self.rows.iter().find(|row| row.is_floor)?;
+        if row.is_floor || row.spread(Round::cpu_us).is_none() {
+            return None;
+        }
+        ratio(row, floor, |own, floor| floor / own)
+    }
+}
+
+fn ratio(row: &Row, other: &Row, of: impl Fn(f64, f64) -> f64) -> Option<Spread> {
+    let pairs = row.rounds.iter().zip(&other.rounds);
+    let ratios = pairs.filter_map(|(own, other)| Some(of(own.cost()?, other.cost()?)));
+    Spread::of(ratios.filter(|ratio| ratio.is_finite()))
 }
 
 impl Row {
@@ -84,7 +121,7 @@ impl Row {
     }
 
     /// Mean user and system time of one delivery, in microseconds. The kernel samples how time divides, so only all rounds together say it well.
-    pub(crate) fn parts_us(&self) -> Option<(f64, f64)> {
+    pub(crate) fn parts_us(&self) -> Option<Parts> {
         let (mut user_us, mut system_us, mut count) = (0.0, 0.0, 0.0);
         for round in &self.rounds {
             let weight = round.count as f64;
@@ -93,17 +130,10 @@ impl Row {
             count += weight;
         }
         let is_known = count > 0.0 && user_us + system_us > 0.0;
-        is_known.then(|| (user_us / count, system_us / count))
-    }
-
-    /// How much of what it takes the first subject this one takes: CPU time, or memory where nothing was said.
-    pub(crate) fn times(&self, first: &Self) -> Option<Spread> {
-        let cost = |round: &Round| round.cpu_us().or(round.conn_bytes);
-        let pairs = self.rounds.iter().zip(&first.rounds);
-        Spread::of(pairs.filter_map(|(own, first)| {
-            let first = cost(first)?;
-            (first > 0.0).then_some(cost(own)? / first)
-        }))
+        is_known.then(|| Parts {
+            user: user_us / count,
+            system: system_us / count,
+        })
     }
 
     /// Latencies of all rounds.
@@ -125,20 +155,6 @@ impl Row {
         let mut sum = Tally::default();
         self.rounds.iter().for_each(|round| sum.add(&round.tally));
         sum
-    }
-}
-
-impl Report {
-    /// Rows in which something did not arrive as it must.
-    pub(crate) fn faulty(&self) -> Vec<String> {
-        let rows = self.cells.iter().flat_map(|cell| {
-            let title = cell.scene.title();
-            cell.rows.iter().map(move |row| (title.clone(), row))
-        });
-        let faulty = rows.filter(|(_, row)| !row.tally().is_clean());
-        faulty
-            .map(|(title, row)| format!("{title}, {}: {}", row.name, row.tally().words()))
-            .collect()
     }
 }
 
@@ -210,5 +226,59 @@ mod tests {
         let odd = spread(&[3.0, 1.0, 2.0]).unwrap();
         assert_eq!((odd.median, odd.min, odd.max), (2.0, 1.0, 3.0));
         assert_eq!(spread(&[4.0, 1.0, 2.0, 3.0]).unwrap().median, 2.5);
+    }
+
+    /// Renewed by `taut bench report report.json --svg sheet.svg > table.md` in its folder, when a report is meant to look otherwise.
+    #[test]
+    fn a_report_that_was_kept_looks_as_it_did() {
+        let report: Report = serde_json::from_str(include_str!("golden/report.json")).unwrap();
+        assert_eq!(table(&report), include_str!("golden/table.md"));
+        assert_eq!(
+            sheet(std::slice::from_ref(&report)),
+            include_str!("golden/sheet.svg")
+        );
+        let again = serde_json::to_value(&report).unwrap();
+        let first: serde_json::Value =
+            serde_json::from_str(include_str!("golden/report.json")).unwrap();
+        assert_eq!(again, first);
+    }
+
+    #[test]
+    fn a_ratio_is_taken_round_by_round() {
+        let row = |is_floor, cpu_us: [f64; 2]| Row {
+            name: "x".into(),
+            door: "ws",
+            is_floor,
+            rounds: cpu_us.map(round).into(),
+        };
+        let cell = Cell {
+            scene: Scene::Churn { members: 1 },
+            rows: vec![row(false, [2.0, 4.0]), row(true, [1.0, 4.0])],
+        };
+        let [own, floor] = cell.rows.as_slice() else {
+            unreachable!()
+        };
+        assert_eq!(cell.times_the_first(own), None);
+        assert_eq!(cell.times_the_floor(floor), None);
+        let (first, ratio) = (
+            cell.times_the_first(floor).unwrap(),
+            cell.times_the_floor(own).unwrap(),
+        );
+        assert_eq!((first.min, first.max), (0.5, 1.0));
+        assert_eq!((ratio.min, ratio.max), (0.5, 1.0));
+    }
+
+    fn round(cpu_us: f64) -> Round {
+        Round {
+            count: 1,
+            tally: Tally::default(),
+            time: std::time::Duration::from_secs(1),
+            latency_ns: None,
+            user_us: Some(cpu_us),
+            system_us: Some(0.0),
+            batch: None,
+            conn_bytes: None,
+            late_ns_max: 0,
+        }
     }
 }

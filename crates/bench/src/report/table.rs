@@ -1,31 +1,33 @@
 //! The table at the end, in Markdown.
 
-use super::{Cell, Report, Row, Spread};
-use crate::scenario::{Round, Scene};
+use super::Spread;
+use super::saved::{Latency, Measurement, Program, Report};
+use crate::scenario::Scene;
 
-/// A column: its name, and what it says of a row.
-pub(super) type Column<'c> = (String, Box<dyn Fn(&Row) -> String + 'c>);
+/// A column: its name, and what it says of a program.
+pub(super) type Column = (String, fn(&Program) -> String);
 
 /// One table for each scene.
 pub(crate) fn table(report: &Report) -> String {
-    let tables: Vec<String> = report.cells.iter().map(one).collect();
+    let tables: Vec<String> = report.measurements.iter().map(one).collect();
     tables.join("\n")
 }
 
 /// Padded, so that it reads as a table on a terminal as well.
-fn one(cell: &Cell) -> String {
-    let columns = columns(cell);
+fn one(measurement: &Measurement) -> String {
+    let columns = columns(measurement);
     let mut lines: Vec<Vec<String>> = vec![columns.iter().map(|(name, _)| name.clone()).collect()];
     lines.extend(
-        cell.rows
+        measurement
+            .programs
             .iter()
-            .map(|row| columns.iter().map(|(_, value)| value(row)).collect()),
+            .map(|program| columns.iter().map(|(_, value)| value(program)).collect()),
     );
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
     let widths: Vec<usize> = (0..columns.len())
         .map(|column| width(column).unwrap_or(0))
         .collect();
-    let mut out = format!("{}\n\n", cell.scene.title());
+    let mut out = format!("{}\n\n", heading(&measurement.scene));
     for (number, line) in lines.iter().enumerate() {
         for (value, width) in line.iter().zip(&widths) {
             let padding = " ".repeat(width - value.chars().count());
@@ -42,71 +44,74 @@ fn one(cell: &Cell) -> String {
     out
 }
 
+/// A scene's title where it stands alone.
+pub(super) fn heading(scene: &Scene) -> String {
+    let title = scene.title();
+    let mut characters = title.chars();
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(characters).collect()
+}
+
 /// What is told of a scene.
-pub(super) fn columns(cell: &Cell) -> Vec<Column<'_>> {
-    let column = |name: &str, value: Box<dyn Fn(&Row) -> String + 'static>| -> Column<'static> {
-        (name.into(), value)
-    };
-    let ratio: Column<'_> = (
-        "times the first".into(),
-        Box::new(|row: &Row| spread(times(cell, row), 2)),
-    );
-    let mut columns: Vec<Column<'_>> = vec![column("program", Box::new(name))];
-    if matches!(cell.scene, Scene::Idle { .. }) {
-        let bytes = |row: &Row| spread(row.spread(|round| round.conn_bytes), 0);
-        columns.push(column("resident bytes of each", Box::new(bytes)));
+pub(super) fn columns(measurement: &Measurement) -> Vec<Column> {
+    let scene = measurement.scene;
+    let column = |name: &str, value: fn(&Program) -> String| -> Column { (name.into(), value) };
+    let ratio = column("times the first", |program| {
+        spread(program.times_the_first, 2)
+    });
+    let mut columns = vec![column("program", Program::title)];
+    if matches!(scene, Scene::Idle { .. }) {
+        columns.push(column("resident bytes of each", |program| {
+            spread(program.conn_bytes, 0)
+        }));
         columns.push(ratio);
         return columns;
     }
-    let cpu = |row: &Row| spread(row.spread(Round::cpu_us), 3);
-    let batch = |row: &Row| median(row.spread(|round| round.batch), 1);
-    let rate = |row: &Row| median(row.spread(|round| Some(round.per_second() / 1e3)), 1);
-    columns.push(column(
-        &format!("CPU µs per {}", cell.scene.unit()),
-        Box::new(cpu),
-    ));
-    columns.push(column("user + system", Box::new(parts)));
+    columns.push(column(&format!("CPU µs per {}", scene.unit()), |program| {
+        spread(program.cpu_us, 3)
+    }));
+    columns.push(column("user + system", parts));
     columns.push(ratio);
-    if cell.scene.pace().is_some() {
-        columns.push(column("messages per write", Box::new(batch)));
+    if measurement
+        .programs
+        .iter()
+        .any(|program| program.times_the_floor.is_some())
+    {
+        columns.push(column("times the floor", |program| {
+            spread(program.times_the_floor, 2)
+        }));
     }
-    columns.push(column("thousand a second", Box::new(rate)));
-    columns.push(column("latency p50 / p99 / max", Box::new(latency)));
-    if cell.scene.pace().is_some() {
-        columns.push(column("wrong", Box::new(|row| row.tally().words())));
+    if scene.pace().is_some() {
+        columns.push(column("messages per write", |program| {
+            median(program.messages_per_write, 1)
+        }));
+    }
+    columns.push(column("thousand a second", |program| {
+        let thousand = program.per_second.map(|spread| spread.times(1e-3));
+        median(thousand, 1)
+    }));
+    columns.push(column("latency p50 / p99 / max", |program| {
+        program.latency_ns.as_ref().map_or_else(none, latency)
+    }));
+    if scene.pace().is_some() {
+        columns.push(column("wrong", |program| program.tally.words()));
     }
     columns
 }
 
-/// A row's name, with its door.
-pub(super) fn name(row: &Row) -> String {
-    if row.is_floor {
-        return row.name.clone();
-    }
-    format!("{} ({})", row.name, row.door)
+fn none() -> String {
+    "-".into()
 }
 
-/// Compared with the first row, which stands for itself.
-pub(super) fn times(cell: &Cell, row: &Row) -> Option<Spread> {
-    let first = cell.rows.first()?;
-    if std::ptr::eq(first, row) {
-        return None;
-    }
-    row.times(first)
-}
-
-fn parts(row: &Row) -> String {
-    match row.parts_us() {
-        Some((user, system)) => format!("{user:.3} + {system:.3}"),
-        None => "-".into(),
+fn parts(program: &Program) -> String {
+    match program.parts_us {
+        Some(parts) => format!("{:.3} + {:.3}", parts.user, parts.system),
+        None => none(),
     }
 }
 
 fn median(spread: Option<Spread>, digits: usize) -> String {
-    spread.map_or_else(
-        || "-".into(),
-        |spread| format!("{:.digits$}", spread.median),
-    )
+    spread.map_or_else(none, |spread| format!("{:.digits$}", spread.median))
 }
 
 /// The spread says nothing where there was one round.
@@ -116,16 +121,13 @@ fn spread(spread: Option<Spread>, digits: usize) -> String {
         Some(Spread { median, min, max }) => {
             format!("{median:.digits$} ({min:.digits$}–{max:.digits$})")
         }
-        None => "-".into(),
+        None => none(),
     }
 }
 
-fn latency(row: &Row) -> String {
-    let Some(histogram) = row.latency_ns() else {
-        return "-".into();
-    };
-    let at = |quantile: f64| time(histogram.value_at_quantile(quantile));
-    format!("{} / {} / {}", at(0.5), at(0.99), time(histogram.max()))
+fn latency(latency: &Latency) -> String {
+    let Latency { p50, p99, max, .. } = *latency;
+    format!("{} / {} / {}", time(p50), time(p99), time(max))
 }
 
 /// A length of time with a unit that suits it.

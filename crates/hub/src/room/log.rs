@@ -9,6 +9,9 @@ use crate::message::Message;
 #[derive(Debug)]
 pub struct Log {
     messages: VecDeque<Arc<Message>>,
+    /// When the oldest message kept was said. Here, since it is asked at every publish, and the message itself has long left the processor's
+    /// caches.
+    front_born_ms: u64,
     head: u64,
     /// The cost of all messages the room ever had, up to `head`.
     end_bytes: u64,
@@ -19,6 +22,7 @@ impl Log {
     pub(crate) fn new(head: u64) -> Self {
         Self {
             messages: VecDeque::new(),
+            front_born_ms: 0,
             head,
             end_bytes: 0,
             cost_bytes: 0,
@@ -73,8 +77,9 @@ impl Log {
         }
     }
 
-    pub(crate) fn front(&self) -> Option<&Arc<Message>> {
-        self.messages.front()
+    /// When the oldest message kept was said, on the shard's monotonic clock; `None` when none is kept.
+    pub(crate) fn front_born_ms(&self) -> Option<u64> {
+        (!self.messages.is_empty()).then_some(self.front_born_ms)
     }
 
     /// The cost of everything up to the head: a new message ends that much later.
@@ -88,6 +93,9 @@ impl Log {
         self.head = message.offset;
         self.end_bytes = message.end_bytes;
         self.cost_bytes += message.cost_bytes();
+        if self.messages.is_empty() {
+            self.front_born_ms = message.born_ms;
+        }
         self.messages.push_back(message);
     }
 
@@ -96,8 +104,9 @@ impl Log {
         let Some(message) = self.messages.pop_front() else {
             return 0;
         };
-        if self.messages.is_empty() {
-            self.messages = VecDeque::new();
+        match self.messages.front() {
+            Some(front) => self.front_born_ms = front.born_ms,
+            None => self.messages = VecDeque::new(),
         }
         let cost = message.cost_bytes();
         self.cost_bytes -= cost;
@@ -109,6 +118,7 @@ impl Log {
         let freed = std::mem::take(&mut self.cost_bytes);
         self.messages = messages.iter().cloned().collect();
         self.cost_bytes = messages.iter().map(|message| message.cost_bytes()).sum();
+        self.front_born_ms = messages.first().map_or(0, |front| front.born_ms);
         self.head = head;
         self.end_bytes = end_bytes;
         freed

@@ -220,13 +220,13 @@ impl Room {
     /// than `tail`: the store has the rest.
     pub(crate) fn trim(&mut self, now_ms: u64, tail: History) -> u64 {
         let mut freed = 0;
-        while let Some(front) = self.log.front() {
-            let offset = front.offset;
-            let kept = self.keeps_front(self.policy.history, now_ms);
-            let held = !self.is_durable() || self.keeps_front(tail, now_ms);
+        while let Some(born_ms) = self.log.front_born_ms() {
+            let (offset, age_ms) = (self.log.first(), now_ms.saturating_sub(born_ms));
+            let kept = self.keeps_front(self.policy.history, age_ms);
+            let held = !self.is_durable() || self.keeps_front(tail, age_ms);
             // The message that crosses the limit stays, so that a reader before it is seen to be too far.
-            let needed = offset > self.lowest && !self.is_too_far(offset);
-            if (kept && held) || needed {
+            let is_needed = || offset > self.lowest && !self.is_too_far(offset);
+            if (kept && held) || is_needed() {
                 break;
             }
             freed += self.log.forget_front();
@@ -239,16 +239,13 @@ impl Room {
         freed
     }
 
-    /// Whether those bounds keep the oldest message of the log.
-    fn keeps_front(&self, history: History, now_ms: u64) -> bool {
+    /// Whether those bounds keep the oldest message of the log, which is so old.
+    fn keeps_front(&self, history: History, age_ms: u64) -> bool {
         // History is the home's; a relay keeps what is on its way.
         matches!(self.role, Role::Home(_))
             && self.log.len() as u64 <= u64::from(history.messages_max)
             && self.log.cost_bytes() <= history.bytes_max
-            && self
-                .log
-                .front()
-                .is_none_or(|front| now_ms.saturating_sub(front.born_ms) <= history.age_ms_max)
+            && age_ms <= history.age_ms_max
     }
 
     fn is_durable(&self) -> bool {

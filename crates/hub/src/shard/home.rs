@@ -55,16 +55,16 @@ impl Shard {
             Ask::Join { .. } => self.join_home(asker, name, ask, out),
             Ask::Leave { farewell, ended } => Ok(self.leave_home(origin, name, farewell, ended)),
             Ask::Publish { draft } if draft.lane == Lane::Latest => {
-                self.publish_latest(asker, name, &draft, out).map(Some)
+                self.publish_latest(asker, name, draft, out).map(Some)
             }
             Ask::Publish { draft } => {
                 let batch = Batch {
                     id: draft.id.clone(),
                     drafts: vec![draft],
                 };
-                self.publish_home(asker, name, &batch, out)
+                self.publish_home(asker, name, batch, out)
             }
-            Ask::PublishBatch { batch } => self.publish_home(asker, name, &batch, out),
+            Ask::PublishBatch { batch } => self.publish_home(asker, name, batch, out),
             Ask::Read { range } => Ok(self.read_home(asker, name, range, out)),
             Ask::ReadState { key } => Ok(Some(self.state_home(name, key.as_deref()))),
             Ask::Who { counts } => self.who_home(name, counts).map(Some),

@@ -18,21 +18,22 @@ impl Shard {
         &mut self,
         asker: Asker,
         name: &RoomName,
-        draft: &Draft,
+        draft: Draft,
         out: &mut Vec<Output>,
     ) -> Result<Answer, Refusal> {
-        check_keeps_nothing(draft)?;
-        self.check_drafts(name, std::slice::from_ref(draft))?;
+        check_keeps_nothing(&draft)?;
+        self.check_drafts(name, std::slice::from_ref(&draft))?;
         if let Some(id) = self.rooms.find(name)
             && let Some(room) = self.rooms.at_mut(id)
-            && let Role::Home(home) = &room.role
+            && matches!(room.role, Role::Home(_))
         {
             room.used = true;
+            let is_member = self.is_member(id, asker.origin);
             let message = Message {
                 lane: Lane::Latest,
                 offset: 0,
                 origin: Some(asker.origin),
-                is_members: home.presence.holds(asker.origin),
+                is_members: is_member,
                 ..Message::of(draft, self.now)
             };
             self.say_latest(id, Arc::new(message), out);

@@ -37,7 +37,7 @@ use crate::name::RoomName;
 use crate::policy::Policies;
 use crate::position::Epoch;
 use crate::refusal::Refusal;
-use crate::room::{Asker, Parked, Room, RoomId};
+use crate::room::{Asker, Parked, Role, Room, RoomId};
 use crate::sender::Sender;
 use blocks::Blocks;
 use conns::Conns;
@@ -156,7 +156,7 @@ impl Shard {
                 };
                 self.ask(conn, ticket, room, ask, out);
             }
-            Input::Granted { conn, user, grant } => self.granted(conn, user, grant, out),
+            Input::Granted { conn, user, grant } => self.granted(conn, user.as_ref(), grant, out),
             Input::Publish {
                 conn,
                 ticket,
@@ -282,7 +282,11 @@ impl Shard {
     /// The core that numbers a room's messages.
     #[must_use]
     pub fn home_of(&self, name: &RoomName) -> u16 {
-        self.keyed.place(name.as_str(), self.cores)
+        let known = self.rooms.find(name).and_then(|id| self.rooms.at(id));
+        match known {
+            Some(room) if matches!(room.role, Role::Home(_)) => self.core,
+            _ => self.keyed.place(name.as_str(), self.cores),
+        }
     }
 
     fn join(

@@ -26,7 +26,7 @@ impl Shard {
         &mut self,
         asker: Asker,
         name: &RoomName,
-        batch: &Batch,
+        batch: Batch,
         out: &mut Vec<Output>,
     ) -> Result<Option<Answer>, Refusal> {
         if batch.drafts.iter().any(|draft| draft.lane == Lane::Latest) {
@@ -44,8 +44,8 @@ impl Shard {
             return Ok(answer);
         }
         self.check_state(id, &batch.drafts)?;
-        let messages = self.number(id, asker.origin, &batch.drafts);
-        let kept = self.remember(id, batch, fingerprint, &messages);
+        let messages = self.number(id, asker.origin, batch.drafts);
+        let kept = self.remember(id, batch.id, fingerprint, &messages);
         Ok(self.accept(id, Some(asker), messages, kept, out))
     }
 
@@ -159,21 +159,21 @@ impl Shard {
     }
 
     /// Gives drafts their numbers, behind everything that was accepted before.
-    fn number(&self, id: RoomId, origin: Origin, drafts: &[Draft]) -> Vec<Arc<Message>> {
+    fn number(&mut self, id: RoomId, origin: Origin, drafts: Vec<Draft>) -> Vec<Arc<Message>> {
+        // Only a member is left out of its own message: who speaks from outside may come in later and read it.
+        let member = self.is_member(id, origin);
         let Some(room) = self.rooms.at(id) else {
             return Vec::new();
         };
-        // Only a member is left out of its own message: who speaks from outside may come in later and read it.
-        let member = matches!(&room.role, Role::Home(home) if home.presence.holds(origin));
         let (mut offset, mut end_bytes) = room.accepted_end();
         let policy = room.policy();
         drafts
-            .iter()
+            .into_iter()
             .map(|draft| {
                 offset += 1;
                 let mut message = Message {
                     offset,
-                    effect: effect(draft, policy, self.now.unix_ms),
+                    effect: effect(&draft, policy, self.now.unix_ms),
                     origin: Some(origin),
                     is_members: member,
                     ..Message::of(draft, self.now)
@@ -188,10 +188,23 @@ impl Shard {
             .collect()
     }
 
+    /// Whether a Conn, of whichever core, is in a room of which this is the home. Of a Conn of this core its own entry says so; the roster has been
+    /// touched by nobody since it came.
+    pub(super) fn is_member(&mut self, id: RoomId, origin: Origin) -> bool {
+        if origin.core == self.core {
+            let entry = self.conns.find(origin.conn);
+            return entry.is_some_and(|entry| entry.place_in(id).is_some());
+        }
+        let room = self.rooms.at(id);
+        room.is_some_and(
+            |room| matches!(&room.role, Role::Home(home) if home.presence.holds(origin)),
+        )
+    }
+
     fn remember(
         &mut self,
         id: RoomId,
-        batch: &Batch,
+        key: Option<Arc<str>>,
         fingerprint: Option<u64>,
         messages: &[Arc<Message>],
     ) -> Option<KeptId> {
@@ -199,7 +212,7 @@ impl Shard {
         let last = messages.last()?;
         let kept = KeptId {
             from: last.from.owner(),
-            id: Arc::clone(batch.id.as_ref()?),
+            id: key?,
             offset: last.offset,
             fingerprint: fingerprint?,
             time_ms: now.unix_ms,
@@ -224,8 +237,6 @@ impl Shard {
         let room = self.rooms.at_mut(id)?;
         room.used = true;
         let at = room.position(messages.last()?.offset);
-        let (policy, epoch, name) = (Arc::clone(room.policy()), room.epoch, room.name().clone());
-        let after = messages.first()?.offset - 1;
         let Role::Home(home) = &mut room.role else {
             return None;
         };
@@ -239,6 +250,7 @@ impl Shard {
                 duplicate: false,
             });
         };
+        let after = messages.first()?.offset - 1;
         let bytes: u64 = messages.iter().map(|message| message.cost_bytes()).sum();
         durable.pending_bytes += bytes;
         self.pending_bytes += bytes;
@@ -252,13 +264,13 @@ impl Shard {
         let attempt = durable.attempt;
         debug_assert_eq!(durable.stage, Stage::Open);
         let append = Append {
-            room: name,
-            epoch,
+            room: room.name.clone(),
+            epoch: room.epoch,
             after,
             messages,
             id: kept,
-            sync: policy.durability == Durability::Power,
-            history: policy.history,
+            sync: room.policy.durability == Durability::Power,
+            history: room.policy.history,
         };
         out.push(Output::Store {
             request: StoreRequest::Append {

@@ -1,5 +1,6 @@
 //! The rooms of a shard, by number and by name; making room for new ones.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use crate::keyed::Keyed;
@@ -19,6 +20,8 @@ pub(crate) struct Rooms {
     slots: Vec<Option<Box<Room>>>,
     free: Vec<RoomId>,
     names: HashMap<RoomName, RoomId, Keyed>,
+    /// The room found last. One request asks for its room several times, mostly by the room's own name.
+    recent: Cell<RoomId>,
     /// How many of them are homes.
     homes: u32,
     /// Where the eviction's hand stands.
@@ -31,6 +34,7 @@ impl Rooms {
             slots: Vec::new(),
             free: Vec::new(),
             names: HashMap::with_hasher(keyed),
+            recent: Cell::new(RoomId(0)),
             homes: 0,
             hand: 0,
         }
@@ -41,7 +45,16 @@ impl Rooms {
     }
 
     pub(crate) fn find(&self, name: &RoomName) -> Option<RoomId> {
-        self.names.get(name).copied()
+        let recent = self.recent.get();
+        if self
+            .at(recent)
+            .is_some_and(|room| room.name().is_shared_with(name))
+        {
+            return Some(recent);
+        }
+        let found = self.names.get(name).copied()?;
+        self.recent.set(found);
+        Some(found)
     }
 
     pub(crate) fn at(&self, room: RoomId) -> Option<&Room> {

@@ -20,11 +20,8 @@ impl Shard {
         };
         let time_ms = self.now.unix_ms.saturating_sub(ms);
         let room = self.rooms.at(id)?;
-        let in_log = room.oldest() >= room.log.first()
-            || room
-                .log
-                .front()
-                .is_some_and(|front| front.time_ms < time_ms);
+        let in_log =
+            room.oldest() >= room.log.first() || room.log.last_before(time_ms) >= room.log.first();
         if in_log {
             return Some(rewind_to(room, room.log.last_before(time_ms)));
         }

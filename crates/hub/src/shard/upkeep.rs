@@ -77,7 +77,6 @@ impl Shard {
         let Some(room) = self.rooms.at_mut(id) else {
             return;
         };
-        let name = room.name().clone();
         let Role::Home(home) = &mut room.role else {
             return;
         };
@@ -104,7 +103,7 @@ impl Shard {
             out.push(Output::Link {
                 to: relay.core,
                 message: LinkMessage::Presence {
-                    room: name.clone(),
+                    room: room.name.clone(),
                     change: Arc::clone(&change),
                 },
             });
@@ -127,12 +126,10 @@ impl Shard {
             .presence
             .has_news()
             .then(|| home.presence.said_ms + limits.presence_interval_ms);
-        let age = room.log.front().map(|front| {
-            front
-                .born_ms
-                .saturating_add(room.policy().history.age_ms_max)
-                + 1
-        });
+        let age = room
+            .log
+            .front_born_ms()
+            .map(|born_ms| born_ms.saturating_add(room.policy.history.age_ms_max) + 1);
         let ids = home.ids.oldest_ms().map(|at| at + limits.id_window_ms);
         // On the monotonic clock, as far as the two agree now.
         let key = home.state.ends_ms().filter(|_| home.is_open()).map(|at| {

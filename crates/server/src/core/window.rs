@@ -38,8 +38,9 @@ impl Windows {
     pub(super) fn covers(&mut self, room: &Room, cursor: u64) -> bool {
         match self.start {
             Some(start) => cursor >= start,
-            None if room.log().distance_bytes(cursor) <= WINDOW_BYTES
-                || cursor + 1 == self.head =>
+            // Whose bytes are in the log is asked last: the message may have left the processor's caches.
+            None if cursor + 1 == self.head
+                || room.log().distance_bytes(cursor) <= WINDOW_BYTES =>
             {
                 self.start = Some(cursor);
                 true

@@ -42,7 +42,7 @@ pub(crate) struct Engine {
 }
 
 // What a session costs more than a WebSocket, with a namespace and a view.
-const _: () = assert!(size_of::<Engine>() <= 128);
+const _: () = assert!(size_of::<Engine>() <= 112);
 
 /// How packets travel.
 #[derive(Debug)]

@@ -42,27 +42,23 @@ const EARLIER_MAX: usize = 64;
 pub(crate) struct SocketIo {
     namespaces: Vec<Namespace>,
     views: Vec<View>,
-    /// The packet whose attachments have not all come.
-    assembly: Option<Box<Assembly>>,
-    /// What it has asked the hub, once that was more than to enter.
-    requests: Option<Box<Requests>>,
-    /// Whom it was in earlier lives: what they said it must not hear.
-    earlier: Option<Box<Earlier>>,
+    /// What an idle session has none of.
+    active: Option<Box<Active>>,
 }
 
-/// What a session has asked the hub.
+/// What a session has once it has said more than that it enters, or has come back.
 #[derive(Debug, Default)]
-struct Requests {
-    /// Those without an answer.
+struct Active {
+    /// The packet whose attachments have not all come.
+    assembly: Option<Assembly>,
+    /// Whom it was in earlier lives: what they said it must not hear.
+    earlier: Vec<Origin>,
+    /// Requests without an answer.
     asked: VecDeque<Asked>,
     next_ticket: u32,
     /// A read that has no answer yet. There is one at a time, since each may bring a whole page.
     reading: Option<Ticket>,
 }
-
-/// See [`SocketIo::earlier`].
-#[derive(Debug, Default)]
-struct Earlier(Vec<Origin>);
 
 /// A namespace that the client has entered, or is about to.
 #[derive(Debug)]
@@ -125,6 +121,12 @@ enum About {
     Read,
 }
 
+impl Active {
+    fn is_empty(&self) -> bool {
+        self.asked.is_empty() && self.earlier.is_empty() && self.assembly.is_none()
+    }
+}
+
 impl SocketIo {
     fn namespace(&mut self, name: &str) -> Option<&mut Namespace> {
         self.namespaces
@@ -184,7 +186,7 @@ impl SocketIo {
 
     /// Notes whom it was before.
     fn remember(&mut self, earlier: Vec<Origin>) {
-        let Earlier(known) = &mut **self.earlier.get_or_insert_default();
+        let known = &mut self.active.get_or_insert_default().earlier;
         for origin in earlier {
             if known.contains(&origin) {
                 continue;
@@ -198,14 +200,14 @@ impl SocketIo {
 
     /// Whether an earlier life of it was that Conn.
     fn was(&self, origin: &Origin) -> bool {
-        let earlier = self.earlier.as_deref();
-        earlier.is_some_and(|earlier| earlier.0.contains(origin))
+        let active = self.active.as_deref();
+        active.is_some_and(|active| active.earlier.contains(origin))
     }
 
     /// Requests without an answer.
     fn asked(&self) -> impl Iterator<Item = &Asked> {
-        let requests = self.requests.iter();
-        requests.flat_map(|requests| &requests.asked)
+        let active = self.active.iter();
+        active.flat_map(|active| &active.asked)
     }
 
     /// The name of a namespace that is entered now: one that others may have too, unless an answer to it is under way.
@@ -219,10 +221,10 @@ impl SocketIo {
 
     /// A ticket for a request.
     fn ask(&mut self, namespace: &Arc<str>, what: What) -> Ticket {
-        let requests = self.requests.get_or_insert_default();
-        requests.next_ticket = requests.next_ticket.wrapping_add(1);
-        let ticket = Ticket(requests.next_ticket);
-        requests.asked.push_back(Asked {
+        let active = self.active.get_or_insert_default();
+        active.next_ticket = active.next_ticket.wrapping_add(1);
+        let ticket = Ticket(active.next_ticket);
+        active.asked.push_back(Asked {
             ticket,
             namespace: Arc::clone(namespace),
             what,
@@ -233,8 +235,8 @@ impl SocketIo {
     /// The same for what is answered before anything more is asked.
     fn read(&mut self, namespace: &Arc<str>, what: What) -> Ticket {
         let ticket = self.ask(namespace, what);
-        if let Some(requests) = &mut self.requests {
-            requests.reading = Some(ticket);
+        if let Some(active) = &mut self.active {
+            active.reading = Some(ticket);
         }
         ticket
     }
@@ -242,20 +244,26 @@ impl SocketIo {
     /// The request that `ticket` was given to.
     fn settle(&mut self, ticket: Ticket) -> Option<Asked> {
         let index = self.asked().position(|asked| asked.ticket == ticket)?;
-        let requests = self.requests.as_mut()?;
-        requests.reading = requests.reading.filter(|reading| *reading != ticket);
-        let asked = requests.asked.remove(index)?;
-        if requests.asked.is_empty() && matches!(asked.what, What::Enter(_)) {
-            // Many enter and never ask again.
-            self.requests = None;
+        let active = self.active.as_mut()?;
+        active.reading = active.reading.filter(|reading| *reading != ticket);
+        let asked = active.asked.remove(index)?;
+        if matches!(asked.what, What::Enter(_)) && active.is_empty() {
+            // Many enter and never say a word.
+            self.active = None;
         }
         Some(asked)
     }
 
+    /// Whether attachments are awaited.
+    fn is_assembling(&self) -> bool {
+        let active = self.active.as_deref();
+        active.is_some_and(|active| active.assembly.is_some())
+    }
+
     /// Whether no more may be asked for the moment.
     fn is_full(&self) -> bool {
-        let is_full = |r: &Requests| r.asked.len() >= ASKED_MAX || r.reading.is_some();
-        self.requests.as_deref().is_some_and(is_full)
+        let is_full = |a: &Active| a.asked.len() >= ASKED_MAX || a.reading.is_some();
+        self.active.as_deref().is_some_and(is_full)
     }
 
     /// Whether requests wait for answers.

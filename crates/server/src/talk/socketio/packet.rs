@@ -32,7 +32,7 @@ impl Core {
         let Some(socketio) = self.socketio(id) else {
             return Step::More;
         };
-        if socketio.assembly.is_some() {
+        if socketio.is_assembling() {
             return Step::violation(&Assembly::interrupted());
         }
         let packet = match wire::decode(text, &Limits::default()) {
@@ -87,7 +87,7 @@ impl Core {
         match Assembly::begin(packet, bytes_max) {
             Ok(assembly) => {
                 if let Some(socketio) = self.socketio(id) {
-                    socketio.assembly = Some(Box::new(assembly));
+                    socketio.active.get_or_insert_default().assembly = Some(assembly);
                 }
                 self.await_attachments(id, true);
                 Step::Took(0)
@@ -105,7 +105,10 @@ impl Core {
         let Some(socketio) = self.socketio(id) else {
             return Step::More;
         };
-        let Some(assembly) = &mut socketio.assembly else {
+        let Some(under_way) = socketio.active.as_mut().map(|active| &mut active.assembly) else {
+            return Step::violation(&Assembly::unexpected());
+        };
+        let Some(assembly) = under_way else {
             return Step::violation(&Assembly::unexpected());
         };
         match assembly.attach(bytes) {
@@ -113,7 +116,7 @@ impl Core {
             Ok(Progress::Whole) => {}
             Err(violation) => return Step::violation(&violation),
         }
-        let Some(assembly) = socketio.assembly.take() else {
+        let Some(assembly) = under_way.take() else {
             return Step::Took(0);
         };
         self.await_attachments(id, false);
