@@ -25,7 +25,7 @@ pub struct Key {
 }
 
 enum Material {
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
     Public(ParsedPublicKey),
 }
 
@@ -67,7 +67,7 @@ impl Key {
         id: Option<String>,
         secret: &[u8],
     ) -> Result<Self, KeyError> {
-        let material = Material::Secret(hmac_key(algorithm, secret)?);
+        let material = Material::Secret(Box::new(hmac_key(algorithm, secret)?));
         Ok(Self {
             id,
             algorithm,

@@ -21,7 +21,7 @@ pub struct SigningKey {
 }
 
 enum Material {
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
     Rsa(RsaKeyPair),
     Curve(EcdsaKeyPair),
     Edwards(Ed25519KeyPair),
@@ -38,7 +38,7 @@ impl SigningKey {
     /// # Errors
     /// It is too short, or the algorithm needs a private key.
     pub fn secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, KeyError> {
-        let material = Material::Secret(hmac_key(algorithm, secret)?);
+        let material = Material::Secret(Box::new(hmac_key(algorithm, secret)?));
         Ok(Self {
             algorithm,
             material,

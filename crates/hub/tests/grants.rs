@@ -1,5 +1,5 @@
 //! Grants: one resolver, asked for every command of a Conn; what is taken away is gone at once; and who speaks cannot be forged.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
 
 use std::sync::Arc;
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use taut_gate::{Encoder, Format};
 use taut_hub::{
-    Body, ConnId, Door, Draft, Epoch, Farewell, Input, Join, Limits, Now, Output, Policies, Room,
-    RoomId, RoomName, RoomPolicy, Shard, ShardSettings, Start, Ticket, Watch,
+    Body, ConnId, Door, Draft, Epoch, Farewell, Grant, Input, Join, Limits, Now, Output, Policies,
+    Room, RoomId, RoomName, RoomPolicy, Shard, ShardSettings, Start, Ticket, Watch,
 };
 
 use super::{PAYLOAD_BYTES, text, workload};
@@ -38,6 +38,7 @@ impl House {
             seed: 1,
             epoch: Epoch(9),
             policies: Arc::new(Policies::new(RoomPolicy::default(), Vec::new())),
+            anonymous: Arc::new(Grant::open()),
             limits: Limits::default(),
             has_store: false,
         });

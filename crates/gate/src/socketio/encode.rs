@@ -3,7 +3,7 @@ use taut_wire::socketio::{self, Argument};
 use taut_wire::ws::{self, Opcode};
 use taut_wire::{arguments, engineio, native};
 
-use crate::format::ends_key;
+use crate::format::{ends_key, stamp};
 
 /// How packets become bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,28 +94,27 @@ pub fn encode_message(
 
 /// `{"room":…,"at":…,"from":…,…}`.
 fn encode_detail(out: &mut Vec<u8>, room: &RoomName, at: Option<&str>, message: &Message) {
-    let mut field = |name: &str, value: &str| {
-        out.extend_from_slice(if out.is_empty() { b"{\"" } else { b",\"" });
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"\":");
-        native::encode_string(out, value);
-    };
-    field("room", room.as_str());
+    field(out, "room", room.as_str());
     match at {
-        Some(at) => field("at", at),
-        None => field("lane", "latest"),
+        Some(at) => field(out, "at", at),
+        None => field(out, "lane", "latest"),
     }
-    field("from", message.from.name());
-    if let Some(user) = message.from.user() {
-        field("user", user);
-    }
+    field(out, "from", message.from.name());
+    native::encode_stamp(out, stamp(message).as_ref());
     if let Some(key) = &message.key {
-        field("key", key);
+        field(out, "key", key);
     }
     if let Some(id) = &message.id {
-        field("id", id);
+        field(out, "id", id);
     }
     out.extend_from_slice(format!(",\"time\":{}}}", message.time_ms).as_bytes());
+}
+
+fn field(out: &mut Vec<u8>, name: &str, value: &str) {
+    out.extend_from_slice(if out.is_empty() { b"{\"" } else { b",\"" });
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    native::encode_string(out, value);
 }
 
 /// An event of the server's own, with one argument that is no string.

@@ -88,7 +88,7 @@ impl Presence {
         self.count_watcher(watched, watch);
         match old {
             Some((old, ..)) if old == *present.name.as_kept() => {
-                self.people.watch(present.origin, watch)
+                self.people.watch(present.origin, watch);
             }
             Some((old, ..)) => {
                 let kept = self.take_conn(present.origin, &old, None, listed_max);

@@ -40,7 +40,7 @@ impl Shard {
     pub(super) fn granted(
         &mut self,
         conn: ConnId,
-        user: Option<Arc<str>>,
+        user: Option<&Arc<str>>,
         grant: Arc<Grant>,
         out: &mut Vec<Output>,
     ) {
@@ -48,15 +48,15 @@ impl Shard {
             return;
         }
         let before = self.conns.standing(conn);
-        let is_other_user = self.standings.at(before).user != user;
-        let now = self.standings.take(user.clone(), grant);
+        let is_other_user = self.standings.at(before).user.as_ref() != user;
+        let now = self.standings.take(user.cloned(), grant);
         self.conns.stand(conn, now);
         self.standings.give_back(before);
         for room in self.rooms_of(conn) {
             if !self.allows(conn, &room, Right::Join) {
                 self.expel(conn, room, out);
             } else if is_other_user {
-                let user = user.clone();
+                let user = user.cloned();
                 self.ask(conn, Ticket(0), room, Ask::Verify { user }, out);
             }
         }
@@ -118,7 +118,10 @@ impl Shard {
 
     /// Puts the Conn's user under what it says. No door has to think of it.
     pub(super) fn stamp(&self, conn: ConnId, drafts: &mut [Draft]) {
-        let user = self.standings.at(self.conns.standing(conn)).user.as_deref();
+        let user = match self.standings.is_open() {
+            true => None,
+            false => self.standings.at(self.conns.standing(conn)).user.as_deref(),
+        };
         for draft in drafts {
             if user.is_some() || draft.from.user().is_some() {
                 draft.from = draft.from.verified(user);

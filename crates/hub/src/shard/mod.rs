@@ -156,7 +156,7 @@ impl Shard {
                 };
                 self.ask(conn, ticket, room, ask, out);
             }
-            Input::Granted { conn, user, grant } => self.granted(conn, user, grant, out),
+            Input::Granted { conn, user, grant } => self.granted(conn, user.as_ref(), grant, out),
             Input::Publish {
                 conn,
                 ticket,

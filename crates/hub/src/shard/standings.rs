@@ -21,6 +21,8 @@ pub(super) struct Standing {
 #[derive(Debug)]
 pub(super) struct Standings {
     anonymous: Standing,
+    /// Whether everybody may do everything and nobody is anybody.
+    open: bool,
     /// By number, less one; with how many Conns have it.
     slots: Vec<Option<(Standing, u32)>>,
     free: Vec<StandingId>,
@@ -32,6 +34,7 @@ pub(super) struct Standings {
 impl Standings {
     pub(super) fn new(anonymous: Arc<Grant>, keyed: Keyed) -> Self {
         Self {
+            open: anonymous.is_everything(),
             anonymous: Standing {
                 user: None,
                 grant: anonymous,
@@ -45,7 +48,7 @@ impl Standings {
 
     /// Whether everybody may do everything and nobody is anybody: then no Conn needs to be looked up.
     pub(super) fn is_open(&self) -> bool {
-        self.numbers.is_empty() && self.anonymous.grant.is_everything()
+        self.open
     }
 
     pub(super) fn at(&self, id: StandingId) -> &Standing {
@@ -70,6 +73,7 @@ impl Standings {
             }
             return *id;
         }
+        self.open = false;
         *self.grants.entry(Arc::clone(&standing.grant)).or_default() += 1;
         let id = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -103,6 +107,7 @@ impl Standings {
                 }
             }
             self.free.push(id);
+            self.open = self.numbers.is_empty() && self.anonymous.grant.is_everything();
         }
     }
 

@@ -145,7 +145,7 @@ pub(crate) fn build(
     if roles.names().count() > ROLES_MAX {
         builder.complain(
             "auth.roles",
-            format!("there are more than {ROLES_MAX} roles"),
+            &format!("there are more than {ROLES_MAX} roles"),
         );
     }
     let keys = builder.keys(values);
@@ -153,11 +153,11 @@ pub(crate) fn build(
     // A grant of all of them, so that a name that is none, or too many rules, are told at the start.
     let member = roles.grant(values.roles.iter().map(String::as_str));
     if let Err(error) = member {
-        builder.complain("auth.roles", error.to_string());
+        builder.complain("auth.roles", &error.to_string());
     }
     let anonymous = roles.grant(values.anonymous.iter().map(String::as_str));
     let mut anonymous = anonymous.unwrap_or_else(|error| {
-        builder.complain("auth.anonymous", error.to_string());
+        builder.complain("auth.anonymous", &error.to_string());
         Grant::nothing()
     });
     let asks = !keys.is_empty() || !values.jwks_url.is_empty();
@@ -221,7 +221,7 @@ struct Builder<'a, S> {
 }
 
 impl<S: Fn(&str) -> Source> Builder<'_, S> {
-    fn complain(&mut self, setting: &str, text: String) {
+    fn complain(&mut self, setting: &str, text: &str) {
         self.problems.push(Problem {
             source: (self.source)(setting),
             text: format!("`{setting}`: {text}"),
@@ -231,7 +231,7 @@ impl<S: Fn(&str) -> Source> Builder<'_, S> {
     fn keys(&mut self, values: &AuthValues) -> Vec<Key> {
         let mut keys = Vec::new();
         if !values.secret.is_empty() && !values.secret_file.is_empty() {
-            let text = "there is a secret in `auth.secret` already; leave one out".into();
+            let text = "there is a secret in `auth.secret` already; leave one out";
             self.complain("auth.secret_file", text);
         }
         let setting = match values.secret.is_empty() {
@@ -242,14 +242,14 @@ impl<S: Fn(&str) -> Source> Builder<'_, S> {
             Ok(None) => {}
             Ok(Some(secret)) => match secret_key(values, &secret) {
                 Ok(key) => keys.push(key),
-                Err(error) => self.complain(setting, error),
+                Err(error) => self.complain(setting, &error),
             },
-            Err(error) => self.complain(setting, error),
+            Err(error) => self.complain(setting, &error),
         }
         for written in &values.keys {
             match read_key(written) {
                 Ok(key) => keys.push(key),
-                Err(error) => self.complain("auth.keys", format!("`{written}`: {error}")),
+                Err(error) => self.complain("auth.keys", &format!("`{written}`: {error}")),
             }
         }
         if !values.jwks_file.is_empty() {
@@ -257,17 +257,17 @@ impl<S: Fn(&str) -> Source> Builder<'_, S> {
                 .and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()));
             match set {
                 Ok(set) => keys.extend(set.keys),
-                Err(error) => self.complain("auth.jwks_file", error),
+                Err(error) => self.complain("auth.jwks_file", &error),
             }
         } else if keys.len() > KEYS_MAX {
             self.complain(
                 "auth.keys",
-                format!("more than {KEYS_MAX} keys; use a key set"),
+                &format!("more than {KEYS_MAX} keys; use a key set"),
             );
         }
         if !values.jwks_url.is_empty() && !is_fetchable(&values.jwks_url) {
             let text = "use an https:// URL; without TLS anybody on the way could hand out keys (http:// only for localhost)";
-            self.complain("auth.jwks_url", text.into());
+            self.complain("auth.jwks_url", text);
         }
         keys
     }
@@ -278,11 +278,11 @@ impl<S: Fn(&str) -> Source> Builder<'_, S> {
             match written.parse() {
                 Ok(key) => keys.push(key),
                 // The text may be a key itself, put here by mistake.
-                Err(error) => self.complain("auth.api_keys", format!("{error}")),
+                Err(error) => self.complain("auth.api_keys", &format!("{error}")),
             }
         }
         if keys.len() > API_KEYS_MAX {
-            self.complain("auth.api_keys", format!("more than {API_KEYS_MAX} keys"));
+            self.complain("auth.api_keys", &format!("more than {API_KEYS_MAX} keys"));
         }
         keys
     }

@@ -55,7 +55,7 @@ pub(super) fn delivery_fields(out: &mut Vec<u8>, delivery: &Delivery<'_>) {
     out.push(b',');
     place_field(out, delivery.at);
     text_field(out, b",\"from\":", delivery.from);
-    stamp_field(out, delivery.by);
+    encode_stamp(out, delivery.by);
     text_field(out, b",\"event\":", delivery.event);
     if let Some(key) = delivery.key {
         text_field(out, b",\"key\":", key);
@@ -76,7 +76,7 @@ pub fn encode_announcement(out: &mut Vec<u8>, delivery: &Delivery<'_>, bytes: us
     out.push(b',');
     place_field(out, delivery.at);
     text_field(out, b",\"from\":", delivery.from);
-    stamp_field(out, delivery.by);
+    encode_stamp(out, delivery.by);
     text_field(out, b",\"event\":", delivery.event);
     out.extend_from_slice(b",\"bytes\":");
     number(out, bytes as u64);
@@ -84,7 +84,7 @@ pub fn encode_announcement(out: &mut Vec<u8>, delivery: &Delivery<'_>, bytes: us
 }
 
 /// Appends `,"by":{"user":…}`, where there is one.
-fn stamp_field(out: &mut Vec<u8>, by: Option<&Stamp<'_>>) {
+pub fn encode_stamp(out: &mut Vec<u8>, by: Option<&Stamp<'_>>) {
     if let Some(by) = by {
         text_field(out, b",\"by\":{\"user\":", &by.user);
         text_field(out, b",\"door\":", &by.door);

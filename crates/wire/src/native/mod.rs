@@ -36,7 +36,7 @@ pub use decode_publish::{decode_batch, decode_batch_lines};
 pub use decode_reply::decode_reply;
 pub use decode_request::decode_request;
 pub(crate) use delivery::encode_base64;
-pub use delivery::{Delivery, Stamp, encode_announcement, encode_delivery};
+pub use delivery::{Delivery, Stamp, encode_announcement, encode_delivery, encode_stamp};
 pub use duration::{decode_duration, encode_duration};
 pub use encode_reply::{
     JoinHead, PageHead, Piece, encode_bare_error, encode_error, encode_expelled, encode_fetched,
