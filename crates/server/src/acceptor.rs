@@ -16,6 +16,7 @@ use crate::core::{Alert, Stream};
 use crate::error::Fault;
 use crate::listen::{Acceptable, Listener, Speaks};
 use crate::stop::Stop;
+use crate::tls::Handshakes;
 
 /// Sockets that may wait for a core to take them in; when all cores' lines are full, the kernel's own line keeps the rest.
 pub(crate) const INTAKE_SOCKETS: usize = 1_024;
@@ -48,6 +49,8 @@ pub(crate) struct Acceptor {
     pub(crate) intakes: Vec<Intake>,
     pub(crate) conns_max: usize,
     pub(crate) stop: Arc<Stop>,
+    /// Connections there count as well.
+    pub(crate) handshakes: Option<Arc<Handshakes>>,
     pub(crate) spare: Option<File>,
     pub(crate) refused: u64,
 }
@@ -115,7 +118,8 @@ impl Acceptor {
     }
 
     fn hand_over(&mut self, stream: Stream, speaks: Speaks) {
-        let total: usize = self.intakes.iter().map(Intake::count).sum();
+        let shaking = self.handshakes.as_ref().map_or(0, |all| all.count());
+        let total: usize = shaking + self.intakes.iter().map(Intake::count).sum::<usize>();
         if total >= self.conns_max {
             self.say_refused(
                 "as many connections are open as `limits.conns_max` or the open-file limit allow",

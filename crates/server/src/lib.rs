@@ -18,6 +18,7 @@ mod server;
 mod session;
 mod stop;
 mod talk;
+mod tls;
 
 pub use application::{Application, Heard, Say};
 pub use config::{Config, EngineLimits, FilesConfig, Limits};
@@ -29,3 +30,6 @@ pub use listen::{
 pub use server::Server;
 pub use stop::Stopper;
 pub use taut_gate::http::{EngineDialect, EnginePath};
+pub use tls::{
+    CertificateFacts, CertificateSource, ClientCertificates, SelfSigned, TlsConfig, TlsError,
+};

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use mio::Poll;
 use rtrb::RingBuffer;
+use rustls::server::ProducesTickets;
 use taut_files::Files;
 use taut_gate::http::Site;
 use taut_hub::{Epoch, Policies, Shard, ShardSettings, Store};
@@ -22,6 +23,10 @@ use crate::keeper::Keeper;
 use crate::listen::{self, Address, Bound};
 use crate::session::{Lives, Seal, Sessions};
 use crate::stop::{Stop, Stopper};
+use crate::tls::{
+    self, Bell, CertificateFacts, Current, Destination, Handshakes, Papers, Shaker, TlsConfig,
+    Watch,
+};
 
 /// The most cores a server uses.
 const CORES_MAX: usize = 64;
@@ -38,6 +43,8 @@ pub struct Server {
     /// Where rooms are kept, when there is a store.
     kept: Option<(Arc<Keeper>, Box<dyn Store>)>,
     health: Arc<Health>,
+    /// What shakes hands and looks after certificates, when there are any.
+    secrecy: Option<Secrecy>,
     stop: Arc<Stop>,
 }
 
@@ -56,6 +63,7 @@ impl Server {
     /// See [`StartError`]; each says what to do.
     pub fn bind_with(config: Config, store: Option<Box<dyn Store>>) -> Result<Self, StartError> {
         let files = config.files.as_ref().map(open_files).transpose()?;
+        let papers = read_papers(&config.tls)?;
         let sockets = listen::bind_all(&config)?;
         let bound = sockets.bound;
         let site = Arc::new(Site {
@@ -84,7 +92,6 @@ impl Server {
             alerts.push(Alert::new(waker));
         }
         let stop = Arc::new(Stop::default());
-        stop.wakes(alerts.clone());
         let health = Arc::new(Health::default());
         let conns_max = conns_max(config.limits.conns_max, files.is_some());
         let shared = Shared {
@@ -119,7 +126,17 @@ impl Server {
             (keeper, store)
         });
         share_out(&mut cores, sockets.datagrams)?;
+        let secrecy = match papers {
+            Some(papers) => Some(Secrecy::open(
+                papers, config.tls, &stop, &mut cores, &intakes,
+            )?),
+            None => None,
+        };
+        let mut everybody = alerts;
+        everybody.extend(secrecy.iter().flat_map(|secrecy| secrecy.alerts.clone()));
+        stop.wakes(everybody);
         let acceptor = Acceptor {
+            handshakes: secrecy.as_ref().map(|s| Arc::clone(&s.handshakes)),
             poll,
             listeners: sockets.listeners,
             intakes,
@@ -135,6 +152,7 @@ impl Server {
             desk,
             kept,
             health,
+            secrecy,
             stop,
         })
     }
@@ -159,6 +177,12 @@ impl Server {
     #[must_use]
     pub fn health(&self) -> Arc<Health> {
         Arc::clone(&self.health)
+    }
+
+    /// What its certificates say; empty without TLS.
+    #[must_use]
+    pub fn certificates(&self) -> &[CertificateFacts] {
+        self.secrecy.as_ref().map_or(&[], |secrecy| &secrecy.facts)
     }
 
     /// Ends the server from another thread.
@@ -193,6 +217,20 @@ impl Server {
             None => None,
         };
         let mut threads = Vec::with_capacity(self.cores.len() + 1);
+        let mut watching = None;
+        if let Some(secrecy) = self.secrecy {
+            for (number, shaker) in secrecy.shakers.into_iter().enumerate() {
+                let name = format!("tls-{number}");
+                threads.push(spawn(name, &stopper, move || shaker.run())?);
+            }
+            let watch = secrecy.watch;
+            let bell = RingBell(watch.bell());
+            let run = move || {
+                watch.run();
+                Ok(())
+            };
+            watching = Some((bell, spawn("tls-watch".to_owned(), &stopper, run)?));
+        }
         let acceptor = self.acceptor;
         threads.push(spawn("acceptor".to_owned(), &stopper, move || {
             acceptor.run()
@@ -201,7 +239,11 @@ impl Server {
             let name = format!("core-{}", core.id);
             threads.push(spawn(name, &stopper, move || core.run())?);
         }
-        let served = join(threads);
+        let mut served = join(threads);
+        if let Some((bell, watch)) = watching {
+            drop(bell);
+            served = served.and(join(vec![watch]));
+        }
         // Readers end when nobody is left to read for. Whoever cannot wait for a drain cannot wait for a disk either.
         drop(closing);
         // What was taken in is kept, also where nobody waits for the drain.
@@ -297,6 +339,97 @@ struct CloseKeeper(Arc<Keeper>);
 impl Drop for CloseKeeper {
     fn drop(&mut self) {
         self.0.close();
+    }
+}
+
+/// Ends the watch over certificates when the server ends, also by a fault.
+struct RingBell(Arc<Bell>);
+
+impl Drop for RingBell {
+    fn drop(&mut self) {
+        self.0.ring();
+    }
+}
+
+/// What shakes hands and looks after certificates.
+struct Secrecy {
+    handshakes: Arc<Handshakes>,
+    shakers: Vec<Shaker>,
+    alerts: Vec<Arc<Alert>>,
+    watch: Watch,
+    facts: Vec<CertificateFacts>,
+}
+
+/// Certificates as read, and how their files looked before that.
+struct Read {
+    papers: Papers,
+    tickets: Arc<dyn ProducesTickets>,
+    watch: Vec<tls::Look>,
+}
+
+fn read_papers(tls: &TlsConfig) -> Result<Option<Read>, StartError> {
+    if !tls.has_certificates() {
+        // Says what asks for one, where something does.
+        tls.check()?;
+        return Ok(None);
+    }
+    let watch = tls::looks(&tls::paths(tls));
+    let tickets = tls::tickets()?;
+    let papers = Papers::read(tls, Arc::clone(&tickets), tls::unix_s())?;
+    tls::warn_of_end(&papers.facts);
+    Ok(Some(Read {
+        papers,
+        tickets,
+        watch,
+    }))
+}
+
+impl Secrecy {
+    fn open(
+        read: Read,
+        config: TlsConfig,
+        stop: &Arc<Stop>,
+        cores: &mut [Core],
+        intakes: &[Intake],
+    ) -> Result<Self, StartError> {
+        let mut polls = Vec::new();
+        for _ in 0..tls::threads_for(cores.len()) {
+            let poll =
+                Poll::new().map_err(|source| system("an event queue cannot be made", source))?;
+            let waker = mio::Waker::new(poll.registry(), tls::ALERT)
+                .map_err(|source| system("a thread cannot be made wakeable", source))?;
+            polls.push((poll, Alert::new(waker)));
+        }
+        let alerts = polls.iter().map(|(_, alert)| Arc::clone(alert)).collect();
+        let handshake_ms_max = cores.first().map_or(0, |core| core.limits.handshake_ms_max);
+        let mut destinations = Vec::new();
+        for (core, intake) in cores.iter_mut().zip(intakes) {
+            let (tunnels, secured) = std::sync::mpsc::channel();
+            core.secured = Some(secured);
+            destinations.push(Destination {
+                tunnels,
+                alert: Arc::clone(&intake.alert),
+                conns: Arc::clone(&intake.conns),
+            });
+        }
+        let current = Arc::new(Current::new(read.papers.config));
+        let (handshakes, shakers) = Handshakes::open(tls::Parts {
+            polls,
+            current: Arc::clone(&current),
+            destinations,
+            stop: Arc::clone(stop),
+            handshake_ms_max,
+        });
+        for core in cores {
+            core.handshakes = Some(Arc::clone(&handshakes));
+        }
+        Ok(Self {
+            handshakes,
+            shakers,
+            alerts,
+            watch: Watch::new(config, read.watch, current, read.tickets),
+            facts: read.papers.facts,
+        })
     }
 }
 

@@ -12,6 +12,7 @@ mod load;
 mod log;
 mod printing;
 mod publish;
+mod secrecy;
 mod serve;
 mod settings;
 mod state;

@@ -13,6 +13,7 @@ use crate::doors;
 use crate::failure::{Code, Failure};
 use crate::load::load;
 use crate::log;
+use crate::secrecy;
 use crate::storage;
 use crate::terminal::Style;
 
@@ -26,16 +27,35 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
     raise_open_files();
     let files = settings.values.config.files.is_some();
     let storage = storage::open(&settings.values)?;
+    let mut tls = settings.values.config.tls.clone();
+    if settings.values.tls.self_signed {
+        tls.certificates.push(secrecy::self_signed(
+            &settings.values.config,
+            storage.dir.as_deref(),
+        )?);
+    }
     let config = Config {
         seal_key: storage.seal_key,
+        tls,
         ..settings.values.config
     };
+    let hosts = config.hosts.clone();
     let server = Server::bind_with(config, storage.store).map_err(|error| refused(&error))?;
+    for note in secrecy::notes(&hosts, server.certificates()) {
+        tracing::warn!("{note}");
+    }
     stop_on_signals(server.stopper())?;
     // A server whose start lines nobody reads still serves.
-    let _ = std::io::stdout().write_all(
-        doors::lines(server.bound(), files, &storage.line, Style::of_stdout()).as_bytes(),
+    let style = Style::of_stdout();
+    let mut lines = doors::lines(server.bound(), files, &storage.line, style);
+    lines += &secrecy::lines(
+        server.bound(),
+        server.certificates(),
+        settings.values.tls.self_signed,
+        storage.dir.as_deref(),
+        style,
     );
+    let _ = std::io::stdout().write_all(lines.as_bytes());
     server
         .run()
         .map_err(|fault| Failure::new(Code::Failure, fault))
@@ -46,7 +66,8 @@ fn refused(error: &StartError) -> Failure {
         StartError::NoListener
         | StartError::PublicAddress { .. }
         | StartError::Resolve { .. }
-        | StartError::Files(_) => Code::Usage,
+        | StartError::Files(_)
+        | StartError::Tls(_) => Code::Usage,
         _ => Code::Failure,
     };
     Failure::new(code, error)

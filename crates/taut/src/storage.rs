@@ -20,6 +20,8 @@ const SEAL_KEY: &str = "seal.key";
 pub(crate) struct Opened {
     pub(crate) store: Option<Box<dyn Store>>,
     pub(crate) line: String,
+    /// The folder, where there is one.
+    pub(crate) dir: Option<PathBuf>,
     /// What sessions are sealed with, so that a server that starts again on the folder knows them; `None`: each start makes its own.
     pub(crate) seal_key: Option<[u8; 32]>,
 }
@@ -57,6 +59,7 @@ pub(crate) fn open(values: &Values) -> Result<Opened, Failure> {
         line: format!("Rooms are kept in {}", dir.display()),
         seal_key: Some(seal_key(&dir)?),
         store: Some(Box::new(store)),
+        dir: Some(dir),
     })
 }
 
@@ -65,6 +68,7 @@ fn in_memory(why: &str) -> Opened {
         store: None,
         line: format!("Rooms are in memory and end with the server, {why}"),
         seal_key: None,
+        dir: None,
     }
 }
 
@@ -103,21 +107,23 @@ fn seal_key(dir: &Path) -> Result<[u8; 32], Failure> {
     }
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| failed(&error.to_string()))?;
-    // Whole or not at all, also when the machine stops in between.
-    let new = dir.join(format!("{SEAL_KEY}.new"));
-    let write = || {
-        let mut file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
-        file.write_all(&key)?;
-        file.sync_all()?;
-        std::fs::rename(&new, &path)
-    };
-    write().map_err(|error| failed(&error.to_string()))?;
+    write_secret(&path, &key).map_err(|error| failed(&error.to_string()))?;
     Ok(key)
+}
+
+/// Writes a file that nobody else may read: whole or not at all, also when the machine stops in between.
+pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)
 }
 
 /// Who starts a second server on the default folder has it on the same address.

@@ -234,7 +234,7 @@ impl Core {
                     .behind(member.cursor, format, conn.format, room, &mut self.encoder)
             }
         };
-        let wrote = conn.write([latest, bytes], &mut self.datagrams)?;
+        let wrote = conn.write([latest, bytes], &mut self.datagrams, &mut self.tunnels)?;
         let (offset, number) = match wrote {
             Wrote::All if reads == Reads::Both => (head, newest),
             Wrote::All => (member.cursor, newest),
@@ -510,7 +510,7 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return false;
         };
-        match conn.write([&[], gathered], &mut self.datagrams) {
+        match conn.write([&[], gathered], &mut self.datagrams, &mut self.tunnels) {
             Ok(Wrote::All) => true,
             Ok(Wrote::Part(written)) => {
                 // The cursors stand behind these bytes already, so they are kept: at most one gather.

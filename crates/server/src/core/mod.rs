@@ -13,12 +13,14 @@ mod latest;
 mod link;
 mod receive;
 mod settle;
+mod tunnels;
 mod wheel;
 mod window;
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::{Events, Interest, Poll, Token};
@@ -33,6 +35,7 @@ pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
 pub(crate) use link::{Alert, Links, Parcel};
 pub(crate) use settle::ticket_of;
+pub(crate) use tunnels::Tunnels;
 pub(crate) use wheel::Wheel;
 
 use crate::acceptor::Newcomer;
@@ -45,6 +48,7 @@ use crate::keeper::Safe;
 use crate::session::Sessions;
 use crate::stop::Stop;
 use crate::talk::Proofs;
+use crate::tls::{Handshakes, Tunnel};
 use latest::LatestWindows;
 use window::Windows;
 
@@ -86,6 +90,10 @@ pub(crate) struct Core {
     pub(crate) health: Arc<Health>,
     /// Where rooms are kept, when there is a store.
     pub(crate) safe: Option<Safe>,
+    /// Where TLS handshakes are shaken, when there is a certificate; and what comes of them.
+    pub(crate) handshakes: Option<Arc<Handshakes>>,
+    pub(crate) secured: Option<Receiver<Box<Tunnel>>>,
+    pub(crate) tunnels: Tunnels,
     /// Guests named so far; numbers their names.
     pub(crate) guests: u64,
     started: Instant,
@@ -149,6 +157,9 @@ impl Core {
             application: parts.application,
             health: parts.health,
             safe: None,
+            handshakes: None,
+            secured: None,
+            tunnels: Tunnels::default(),
             conns: Conns::default(),
             wheel: Wheel::new(),
             now: Now {
@@ -196,6 +207,7 @@ impl Core {
             self.look_at_clock();
             self.alert.lower();
             self.take_in();
+            self.take_in_tunnels();
             self.hear_links();
             self.hear_files();
             self.hear_keeper();
@@ -306,7 +318,7 @@ impl Core {
                 self.count.fetch_sub(1, Ordering::Relaxed);
                 continue;
             }
-            self.welcome(newcomer);
+            let _ = self.welcome(newcomer);
         }
     }
 
@@ -347,8 +359,11 @@ impl Core {
             return Ok(());
         };
         let token = token_of(slot, conn.generation);
-        conn.stream
-            .watch(self.poll.registry(), token, interest, again)
+        let registry = self.poll.registry();
+        match conn.stream {
+            Stream::Tunnel(key) => self.tunnels.watch(key, registry, token, interest, again),
+            _ => conn.stream.watch(registry, token, interest, again),
+        }
     }
 
     /// Takes a Conn off the count that left without [`Core::remove`].
@@ -380,8 +395,10 @@ impl Core {
         }
         // Dropping the socket takes it off the poll.
         if let Some(conn) = self.conns.remove(slot) {
-            if let Stream::Datagrams(key) = conn.stream {
-                self.datagrams.forget(key);
+            match conn.stream {
+                Stream::Datagrams(key) => self.datagrams.forget(key),
+                Stream::Tunnel(key) => self.tunnels.close(key),
+                _ => {}
             }
             self.uncount();
             tracing::debug!(conn = %taut_gate::conn_id(self.id, id), ?farewell, "closed");

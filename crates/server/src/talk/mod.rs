@@ -1,5 +1,6 @@
 //! What each Conn speaks: one file per carrier and dialect, from its bytes to hub commands.
 
+mod clear;
 mod datagram;
 mod echo;
 mod engineio;
@@ -34,6 +35,8 @@ pub(crate) use text::TextTalk;
 pub(crate) enum Talk {
     /// Its first bytes will say.
     Undecided,
+    /// Its first bytes must be those of TLS.
+    Secret,
     /// HTTP/1.x, request by request.
     Http(Box<HttpTalk>),
     /// The answer to a GET that streams; nothing more is read.
@@ -104,12 +107,13 @@ impl Talk {
         match speaks {
             Speaks::Anything => Self::Undecided,
             Speaks::Text => Self::Text(Box::default()),
+            Speaks::Tls => Self::Secret,
         }
     }
 
     pub(crate) fn door(&self) -> Door {
         Door(match self {
-            Self::Undecided | Self::Done => "none",
+            Self::Undecided | Self::Secret | Self::Done => "none",
             Self::Http(_) => "http",
             Self::Stream(stream) => stream.door(),
             Self::Lines(_) => "lines",
@@ -149,7 +153,7 @@ impl Talk {
     ) {
         match self {
             // HTTP says its own problem before it closes; the others have nothing to say it in.
-            Self::Undecided | Self::Http(_) | Self::Unproven(_) | Self::Done => {}
+            Self::Undecided | Self::Secret | Self::Http(_) | Self::Unproven(_) | Self::Done => {}
             Self::Stream(stream) => stream.farewell(out, close, seed),
             Self::Lines(_) | Self::Datagrams(_) => {
                 native::farewell(out, close, text, seed);
@@ -193,7 +197,7 @@ impl Core {
             return Step::Took(data.len());
         };
         match conn.talk {
-            Talk::Undecided => self.sniff(id, data, false),
+            Talk::Undecided | Talk::Secret => self.sniff(id, data, false),
             Talk::Http(_) => self.http(id, data),
             Talk::Lines(_) => self.json_line(id, data),
             Talk::Text(_) => self.text_line(id, data),
@@ -213,7 +217,7 @@ impl Core {
             return;
         };
         match conn.talk {
-            Talk::Undecided => self.sniff_end(id, rest),
+            Talk::Undecided | Talk::Secret => self.sniff_end(id, rest),
             Talk::Lines(_) => self.json_end(id, rest),
             Talk::Text(_) => self.text_end(id, rest),
             // A client that ends an HTTP or WebSocket connection has gone; a farewell under way may still arrive.

@@ -28,10 +28,11 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
         .help_heading(match setting.section() {
             "" => "Settings",
             "log" => "Log",
+            "tls" => "TLS",
             "hub" => "Rooms, over all cores",
             _ => "Connections",
         })
-        .hide_short_help(!matches!(setting.section(), "" | "log"));
+        .hide_short_help(!matches!(setting.section(), "" | "log" | "tls"));
     match setting.kind {
         Kind::Switch => argument
             .num_args(0..=1)
@@ -43,6 +44,7 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
             .value_name(match setting.name {
                 "listen" => "ADDRESS",
                 "hosts" => "HOST",
+                "tls.cert" | "tls.key" => "FILE",
                 _ => "ORIGIN",
             }),
         Kind::Count(_) => argument.value_name("N"),
@@ -51,6 +53,7 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
         Kind::Word(words) => argument.value_name("WORD").value_parser(words.to_vec()),
         Kind::Filter => argument.value_name("LEVEL"),
         Kind::Folder => argument.value_name("FOLDER"),
+        Kind::File => argument.value_name("FILE"),
     }
 }
 
