@@ -10,6 +10,9 @@ use taut_hub::StoreError;
 pub struct Health {
     store_well: AtomicBool,
     reason: Mutex<Arc<str>>,
+    is_full: AtomicBool,
+    /// Why nobody new is let in.
+    fullness: Mutex<Option<Arc<str>>>,
 }
 
 impl Default for Health {
@@ -17,18 +20,41 @@ impl Default for Health {
         Self {
             store_well: AtomicBool::new(true),
             reason: Mutex::new(Arc::from("")),
+            is_full: AtomicBool::new(false),
+            fullness: Mutex::new(None),
         }
     }
 }
 
 impl Health {
-    /// Why the server is not ready to serve; `None` when it is.
+    /// Why rooms cannot be kept; `None` when they can.
     #[must_use]
     pub fn trouble(&self) -> Option<Arc<str>> {
         (!self.is_store_well()).then(|| {
             let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(&reason)
         })
+    }
+
+    /// Why nobody new is let in, although those who are here are served; `None` when there is room.
+    #[must_use]
+    pub fn fullness(&self) -> Option<Arc<str>> {
+        if !self.is_full() {
+            return None;
+        }
+        let why = self.fullness.lock().unwrap_or_else(PoisonError::into_inner);
+        why.clone()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Acquire)
+    }
+
+    /// Nobody new is let in, and why; or somebody is again.
+    pub(crate) fn full(&self, why: Option<Arc<str>>) {
+        let is_full = why.is_some();
+        *self.fullness.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        self.is_full.store(is_full, Ordering::Release);
     }
 
     pub(crate) fn is_store_well(&self) -> bool {

@@ -20,6 +20,7 @@ use crate::error::{Fault, StartError};
 use crate::files::{Desk, READERS};
 use crate::health::Health;
 use crate::keeper::Keeper;
+use crate::limits::{Guard, Limiter, Limits as SharedLimits, Memory, Seats};
 use crate::listen::{self, Address, Bound};
 use crate::session::{Lives, Seal, Sessions};
 use crate::stop::{Stop, Stopper};
@@ -94,8 +95,11 @@ impl Server {
         let stop = Arc::new(Stop::default());
         let health = Arc::new(Health::default());
         let conns_max = conns_max(config.limits.conns_max, files.is_some());
+        let limits = SharedLimits::new(&config.limits.rates);
+        let memory_bytes_max = config.limits.rates.memory_bytes_max;
         let shared = Shared {
             site,
+            rates: Arc::clone(&limits),
             stop: Arc::clone(&stop),
             limits: Limits {
                 // Sessions without a socket count as well.
@@ -135,12 +139,18 @@ impl Server {
         let mut everybody = alerts;
         everybody.extend(secrecy.iter().flat_map(|secrecy| secrecy.alerts.clone()));
         stop.wakes(everybody);
+        let memory = Memory::watch(memory_bytes_max);
+        if memory.is_none() {
+            tracing::debug!("this system does not say how much memory there is: nobody is turned away for want of it");
+        }
         let acceptor = Acceptor {
             handshakes: secrecy.as_ref().map(|s| Arc::clone(&s.handshakes)),
             poll,
             listeners: sockets.listeners,
             intakes,
-            conns_max,
+            guard: Guard::new(sockets_max(conns_max), memory, Arc::clone(&health)),
+            limits,
+            seats: Seats::default(),
             stop: Arc::clone(&stop),
             spare: acceptor::open_spare(),
             refused: 0,
@@ -449,6 +459,7 @@ type Cores = (Vec<Core>, Vec<Intake>, Poll);
 /// What every core gets its copy of.
 struct Shared {
     site: Arc<Site>,
+    rates: Arc<SharedLimits>,
     stop: Arc<Stop>,
     limits: Limits,
     hub: taut_hub::Limits,
@@ -502,6 +513,7 @@ fn make_cores(
             stop: Arc::clone(&shared.stop),
             site: Arc::clone(&shared.site),
             limits: shared.limits.clone(),
+            limiter: Limiter::new(Arc::clone(&shared.rates)),
             shard: Shard::new(ShardSettings {
                 core: id,
                 cores: count,
@@ -550,6 +562,17 @@ fn cores_of(asked: usize) -> usize {
         asked => asked,
     };
     cores.clamp(1, CORES_MAX)
+}
+
+/// How many sockets the acceptor may take: fewer than Conns may be where the open-file limit leaves less, so that it never has to find out by failing.
+fn sockets_max(conns_max_asked: usize) -> usize {
+    let possible = conns_max(0, false);
+    if conns_max_asked > possible && conns_max_asked < usize::MAX {
+        tracing::warn!(
+            "limits.conns_max is {conns_max_asked}, and the open-file limit leaves {possible} connections; raise it (`ulimit -n`)"
+        );
+    }
+    conns_max_asked.min(possible)
 }
 
 /// How many Conns may be open: as configured, or what the open-file limit leaves. Where files are served, each Conn may need a second one.
