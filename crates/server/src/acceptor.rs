@@ -8,9 +8,9 @@
 
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
@@ -18,7 +18,7 @@ use rtrb::Producer;
 
 use crate::core::{Alert, Stream};
 use crate::error::Fault;
-use crate::limits::{Bill, Guard, LOOK_MS_MAX, Limits, Seats, Why};
+use crate::limits::{Bill, Guard, LOOK_LATEST, Limits, Seats, Why};
 use crate::listen::{Acceptable, Listener, Speaks};
 use crate::stop::Stop;
 use crate::tls::Handshakes;
@@ -83,7 +83,7 @@ impl Acceptor {
         }
         let mut resting = false;
         while !self.stop.is_stopping() {
-            let timeout = if resting { REST } else { LOOK_MS_MAX };
+            let timeout = if resting { REST } else { LOOK_LATEST };
             let timeout = Some(timeout);
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

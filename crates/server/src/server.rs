@@ -141,7 +141,9 @@ impl Server {
         stop.wakes(everybody);
         let memory = Memory::watch(memory_bytes_max);
         if memory.is_none() {
-            tracing::debug!("this system does not say how much memory there is: nobody is turned away for want of it");
+            tracing::debug!(
+                "this system does not say how much memory there is: nobody is turned away for want of it"
+            );
         }
         let acceptor = Acceptor {
             handshakes: secrecy.as_ref().map(|s| Arc::clone(&s.handshakes)),

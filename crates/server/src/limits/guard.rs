@@ -1,6 +1,6 @@
 //! The guards for all: memory, and the number of Conns. Above either nobody new is let in, while those who are here go on.
 //!
-//! The acceptor asks at each newcomer and looks at memory every [`LOOK_MS`] at most, and at least once a second. A guard that has said no says yes again when things
+//! The acceptor asks at each newcomer and looks at memory every [`LOOK`] at most, and at least once a second. A guard that has said no says yes again when things
 //! are a little better, not at the first byte, and it is logged only when it changes its mind.
 
 use std::fs::File;
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use crate::health::Health;
 
-/// Time between two looks at memory, in milliseconds, at the least.
-const LOOK_MS: u64 = 100;
+/// Time between two looks at memory at the least.
+const LOOK: Duration = Duration::from_millis(100);
 /// The same at the most.
-pub(crate) const LOOK_MS_MAX: Duration = Duration::from_secs(1);
+pub(crate) const LOOK_LATEST: Duration = Duration::from_secs(1);
 /// Of the machine's memory, in percent, unless it is set how much.
 const SHARE_PERCENT: u64 = 90;
 /// Below so much of the limit the guard lets newcomers in again, in percent.
@@ -25,7 +25,7 @@ const WELL_PERCENT: u64 = 95;
 pub(crate) struct Guard {
     conns_max: usize,
     memory: Option<Memory>,
-    looked: Instant,
+    looked: Option<Instant>,
     is_crowded: bool,
     is_heavy: bool,
     health: Arc<Health>,
@@ -36,7 +36,7 @@ impl Guard {
         Self {
             conns_max,
             memory,
-            looked: Instant::now(),
+            looked: None,
             is_crowded: false,
             is_heavy: false,
             health,
@@ -57,9 +57,9 @@ impl Guard {
             conns as u64,
             u64::try_from(self.conns_max).unwrap_or(u64::MAX),
         );
-        let since = u64::try_from(self.looked.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if let Some(memory) = self.memory.as_mut().filter(|_| since >= LOOK_MS) {
-            self.looked = Instant::now();
+        let is_due = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK);
+        if let Some(memory) = self.memory.as_mut().filter(|_| is_due) {
+            self.looked = Some(Instant::now());
             if let Some(bytes) = memory.resident_bytes() {
                 self.is_heavy = above(self.is_heavy, bytes, memory.bytes_max);
             }
@@ -149,9 +149,8 @@ fn machine_bytes() -> Option<u64> {
 /// The least that a control group, or one that it is part of, allows: `memory.max` (version 2), or `memory.limit_in_bytes` (version 1). `max` is no number, and
 /// no limit.
 fn group_bytes(root: &Path, groups: &str) -> Option<u64> {
-    let read = |path: PathBuf| -> Option<u64> {
-        std::fs::read_to_string(path).ok()?.trim().parse().ok()
-    };
+    let read =
+        |path: PathBuf| -> Option<u64> { std::fs::read_to_string(path).ok()?.trim().parse().ok() };
     let mut least: Option<u64> = None;
     let mut lower = |bytes: Option<u64>| {
         least = [least, bytes].into_iter().flatten().min();
@@ -205,7 +204,6 @@ mod tests {
         assert!(Memory::watch(0).unwrap().bytes_max > 1 << 20);
         let health = Arc::new(Health::default());
         let mut guard = Guard::new(100, Memory::watch(4_096), Arc::clone(&health));
-        guard.looked -= LOOK_MS_MAX;
         assert!(!guard.lets_in(0));
         assert!(health.fullness().unwrap().contains("memory"));
     }

@@ -185,11 +185,7 @@ impl Row<'_> {
     }
 }
 
-fn rows_of<'a>(
-    account: &'a Account,
-    rates: &'a super::shared::Rates,
-    cost: Cost,
-) -> [Row<'a>; 3] {
+fn rows_of<'a>(account: &'a Account, rates: &'a super::shared::Rates, cost: Cost) -> [Row<'a>; 3] {
     [
         Row {
             meter: Some(&account.messages),
@@ -215,7 +211,9 @@ fn rows_of<'a>(
 /// Takes from all rows or from none. What was taken before the one that refuses is given back.
 fn take(rows: &[Row<'_>], now_ns: u64) -> Result<(), Over> {
     for (index, row) in rows.iter().enumerate() {
-        let took = row.meter.map_or(Ok(()), |meter| meter.take(row.rate, now_ns, row.units));
+        let took = row
+            .meter
+            .map_or(Ok(()), |meter| meter.take(row.rate, now_ns, row.units));
         let Err(wait_ns) = took else {
             continue;
         };
@@ -232,16 +230,21 @@ fn take(rows: &[Row<'_>], now_ns: u64) -> Result<(), Over> {
 /// The longest wait of all rows: what one of them lets pass another may not.
 fn longest(rows: &[Row<'_>], now_ns: u64, over: Over) -> Over {
     rows.iter().fold(over, |over, row| {
-        let wait_ns = row.meter.map_or(0, |meter| meter.wait_ns(row.rate, now_ns, row.units));
+        let wait_ns = row
+            .meter
+            .map_or(0, |meter| meter.wait_ns(row.rate, now_ns, row.units));
         over.or_later(row.over(wait_ns))
     })
 }
+
+/// The bills of so many slots.
+type Block = [Option<Box<Bill>>; BLOCK];
 
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limits: Arc<Limits>,
-    blocks: Vec<Option<Box<[Option<Box<Bill>>; BLOCK]>>>,
+    blocks: Vec<Option<Box<Block>>>,
     /// The time of the turn, on the clock that all cores share.
     now_ns: u64,
     /// Who is not read until when, in milliseconds of the core's clock; at most one entry a Conn.
@@ -337,10 +340,7 @@ impl Limiter {
     /// The same as [`Limiter::charge`] for a datagram of an address that nobody has proved.
     pub(crate) fn charge_stranger(&self, address: SocketAddr, cost: Cost) -> Result<(), Over> {
         match self.limits.of_stranger(address, self.now_ns) {
-            Some(account) => take(
-                &rows_of(&account, &self.limits.address, cost),
-                self.now_ns,
-            ),
+            Some(account) => take(&rows_of(&account, &self.limits.address, cost), self.now_ns),
             None => Ok(()),
         }
     }

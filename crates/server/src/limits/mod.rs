@@ -22,7 +22,7 @@ mod turned;
 pub use config::{AddressRates, ConnRates, PerSecond, RateLimits};
 pub use network::{Network, NetworkError};
 
-pub(crate) use guard::{Guard, LOOK_MS_MAX, Memory};
+pub(crate) use guard::{Guard, LOOK_LATEST, Memory};
 pub(crate) use limiter::{Bill, Cost, Limiter, Over};
 pub(crate) use shared::Limits;
 pub(crate) use turned::{Seats, TURNED_MS, Turned, Why};

@@ -45,6 +45,7 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
                 "listen" => "ADDRESS",
                 "hosts" => "HOST",
                 "tls.cert" | "tls.key" => "FILE",
+                "limits.exempt" => "NETWORK",
                 _ => "ORIGIN",
             }),
         Kind::Count(_) => argument.value_name("N"),

@@ -145,7 +145,8 @@ impl Core {
             ))
         } else {
             let kept = self.health.trouble();
-            let kept = kept.map(|reason| ("unavailable", format!("rooms cannot be kept: {reason}")));
+            let kept =
+                kept.map(|reason| ("unavailable", format!("rooms cannot be kept: {reason}")));
             let full = || self.health.fullness();
             kept.or_else(|| full().map(|why| ("full", format!("nobody new is let in: {why}"))))
         };

@@ -19,8 +19,8 @@ use super::file::Errand;
 use super::{Session, Socket, Step, Talk};
 use crate::core::{Core, Flag};
 use crate::files::Wanted;
-use crate::limits::Cost;
 use crate::library;
+use crate::limits::Cost;
 use crate::page;
 
 /// Bytes of a request head.
