@@ -72,10 +72,11 @@ def test_lines_are_told_in_words_and_live(slow, closing, room):
     peer = closing.add(From(slow, "127.0.0.2"))
     for number in range(6):
         peer.unit(publish=room, data=number, ref=number)
-    answers = [peer.heard() for _ in range(6)]
-    assert [answer.get("ok") for answer in answers[:5]] == ["publish"] * 5
+    # A refusal waits for nothing, so it overtakes what has to be kept first.
+    answers = {answer["ref"]: answer for answer in [peer.heard() for _ in range(6)]}
+    assert [answers[number].get("ok") for number in range(5)] == ["publish"] * 5
     refused = answers[5]
-    assert refused["error"] == "rate-limited" and refused["ref"] == 5
+    assert refused["error"] == "rate-limited"
     assert 0 < refused["retry_ms"] <= 1_000
     assert "limits.conn.messages_per_s" in refused["text"]
     # When that time is over it passes, to the millisecond.
@@ -90,7 +91,7 @@ def test_native_websockets_are_told_the_same(slow, closing, room):
         for number in range(6):
             peer.send(json.dumps({"publish": room, "data": number}))
         answers = [json.loads(peer.recv(PATIENCE_S)) for _ in range(6)]
-    assert [answer.get("error") for answer in answers] == [None] * 5 + ["rate-limited"]
+    assert sorted(answer.get("error", "") for answer in answers) == [""] * 5 + ["rate-limited"]
 
 
 def test_joins_have_a_rate_of_their_own(slow, closing, room):
@@ -98,8 +99,8 @@ def test_joins_have_a_rate_of_their_own(slow, closing, room):
     for number in range(4):
         peer.unit(join=f"{room}/{number}")
     answers = [peer.heard() for _ in range(4)]
-    assert [answer.get("ok") for answer in answers[:3]] == ["join"] * 3
-    assert answers[3]["error"] == "rate-limited" and "joins" in answers[3]["text"]
+    refused = [answer for answer in answers if "error" in answer]
+    assert len(refused) == 1 and refused[0]["error"] == "rate-limited" and "joins" in refused[0]["text"]
 
 
 def test_http_says_429_and_when(slow, closing, room):
@@ -209,8 +210,9 @@ def test_bytes_have_a_rate_and_what_is_larger_than_a_burst_passes_once(start, cl
     peer = closing.add(From(server, "127.0.0.2"))
     peer.unit(publish=room, data="x" * 5_000, ref=1)
     peer.unit(publish=room, data="x", ref=2)
-    assert peer.heard()["ok"] == "publish"
-    refused = peer.heard()
+    answers = {answer["ref"]: answer for answer in [peer.heard(), peer.heard()]}
+    assert answers[1]["ok"] == "publish"
+    refused = answers[2]
     assert refused["error"] == "rate-limited" and "bytes" in refused["text"]
     assert 2_000 <= refused["retry_ms"] <= 3_100
 
@@ -415,7 +417,14 @@ def test_a_server_without_memory_lets_nobody_new_in_and_says_so(start, closing, 
 
 def test_a_server_with_all_its_connections_says_so_and_recovers(start, closing):
     server = start(limits(), ["--limits-conns-max", "10"])
-    peers = crowd(server, closing, 10)
+    peers, deadline = [], time.monotonic() + PATIENCE_S
+    while len(peers) < 10:
+        # Whoever looked whether the server listens may not be gone yet.
+        peer = closing.add(From(server, "127.0.0.2"))
+        peer.unit(ping=True)
+        if "ok" in peer.heard():
+            peers.append(peer)
+        assert time.monotonic() < deadline
     one_more = closing.add(From(server, "127.0.0.3"))
     one_more.unit(ping=True)
     assert one_more.heard()["bye"] == "full"

@@ -10,7 +10,7 @@ use taut_hub::StoreError;
 pub struct Health {
     store_well: AtomicBool,
     reason: Mutex<Arc<str>>,
-    is_full: AtomicBool,
+    is_heavy: AtomicBool,
     /// Why nobody new is let in.
     fullness: Mutex<Option<Arc<str>>>,
 }
@@ -20,7 +20,7 @@ impl Default for Health {
         Self {
             store_well: AtomicBool::new(true),
             reason: Mutex::new(Arc::from("")),
-            is_full: AtomicBool::new(false),
+            is_heavy: AtomicBool::new(false),
             fullness: Mutex::new(None),
         }
     }
@@ -39,22 +39,19 @@ impl Health {
     /// Why nobody new is let in, although those who are here are served; `None` when there is room.
     #[must_use]
     pub fn fullness(&self) -> Option<Arc<str>> {
-        if !self.is_full() {
-            return None;
-        }
         let why = self.fullness.lock().unwrap_or_else(PoisonError::into_inner);
         why.clone()
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.is_full.load(Ordering::Acquire)
+    /// Whether memory is the reason.
+    pub(crate) fn is_heavy(&self) -> bool {
+        self.is_heavy.load(Ordering::Acquire)
     }
 
     /// Nobody new is let in, and why; or somebody is again.
-    pub(crate) fn full(&self, why: Option<Arc<str>>) {
-        let is_full = why.is_some();
+    pub(crate) fn full(&self, why: Option<Arc<str>>, is_heavy: bool) {
         *self.fullness.lock().unwrap_or_else(PoisonError::into_inner) = why;
-        self.is_full.store(is_full, Ordering::Release);
+        self.is_heavy.store(is_heavy, Ordering::Release);
     }
 
     pub(crate) fn is_store_well(&self) -> bool {

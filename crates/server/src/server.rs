@@ -33,6 +33,8 @@ use crate::tls::{
 const CORES_MAX: usize = 64;
 /// File descriptors kept for everything that is no connection; of few a quarter.
 const RESERVED_FILES: usize = 64;
+/// One in so many of those is for somebody who is turned away and told why.
+const FILES_PER_SEAT: usize = 4;
 
 /// A server that is bound and not yet running.
 pub struct Server {
@@ -152,7 +154,7 @@ impl Server {
             intakes,
             guard: Guard::new(sockets_max(conns_max), memory, Arc::clone(&health)),
             limits,
-            seats: Seats::default(),
+            seats: Seats::new(reserved_files(open_files_max()) / FILES_PER_SEAT),
             stop: Arc::clone(&stop),
             spare: acceptor::open_spare(),
             refused: 0,
@@ -582,15 +584,26 @@ fn conns_max(asked: usize, serves_files: bool) -> usize {
     if asked > 0 {
         return asked;
     }
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    match limit.current {
-        Some(files) => {
-            let files = usize::try_from(files).unwrap_or(usize::MAX);
-            let left = files - RESERVED_FILES.min(files / 4);
+    match open_files_max() {
+        usize::MAX => usize::MAX,
+        files => {
+            let left = files - reserved_files(files);
             (if serves_files { left / 2 } else { left }).max(1)
         }
-        None => usize::MAX,
     }
+}
+
+/// How many files may be open.
+fn open_files_max() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(usize::MAX, |files| {
+        usize::try_from(files).unwrap_or(usize::MAX)
+    })
+}
+
+/// How many of them are no connection's.
+fn reserved_files(files: usize) -> usize {
+    RESERVED_FILES.min(files / 4)
 }
 
 /// What sessions are sealed with: the key that is kept, or one of this run.

@@ -86,7 +86,7 @@ impl Guard {
             Some(why) => tracing::warn!("nobody new is let in: {why}"),
             None => tracing::warn!("there is room again: newcomers are let in"),
         }
-        self.health.full(why.map(Into::into));
+        self.health.full(why.map(Into::into), self.is_heavy);
     }
 }
 

@@ -10,14 +10,15 @@ use taut_gate::http::Problem;
 
 use super::Over;
 
-/// Connections that are being told at a time, of all cores; of the descriptors that the server keeps for itself.
-const SEATS: usize = 32;
 /// How long one may take to say what it speaks, and its request, in milliseconds.
 pub(crate) const TURNED_MS: u64 = 2_000;
 
-/// Which seats are taken.
-#[derive(Debug, Default)]
-pub(crate) struct Seats(Arc<AtomicUsize>);
+/// How many there are, over all cores, and how many of them are taken.
+#[derive(Debug)]
+pub(crate) struct Seats {
+    count: usize,
+    taken: Arc<AtomicUsize>,
+}
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -36,15 +37,22 @@ pub(crate) enum Why {
 }
 
 impl Seats {
+    pub(crate) fn new(count: usize) -> Self {
+        Self {
+            count,
+            taken: Arc::default(),
+        }
+    }
+
     /// A seat, if one is free.
     pub(crate) fn take(&self, why: Why) -> Option<Turned> {
-        let one_more = |taken: usize| (taken < SEATS).then_some(taken + 1);
-        self.0
+        let one_more = |taken: usize| (taken < self.count).then_some(taken + 1);
+        self.taken
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
             .ok()?;
         Some(Turned {
             why,
-            seats: Arc::clone(&self.0),
+            seats: Arc::clone(&self.taken),
         })
     }
 }
@@ -88,9 +96,9 @@ mod tests {
 
     #[test]
     fn there_are_so_many_seats_and_each_is_given_up() {
-        let seats = Seats::default();
+        let seats = Seats::new(16);
         let taken: Vec<_> = (0..100).filter_map(|_| seats.take(Why::Full)).collect();
-        assert_eq!(taken.len(), SEATS);
+        assert_eq!(taken.len(), 16);
         drop(taken);
         assert!(seats.take(Why::Full).is_some());
     }

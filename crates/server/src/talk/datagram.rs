@@ -189,7 +189,7 @@ impl Core {
     /// The address is believed: from now on it is a Conn, and `unit` its first request.
     fn welcome_peer(&mut self, peer: Peer, unit: &[u8], request: &Request<'_>) {
         let is_full = self.datagrams.peer_count() >= self.limits.datagram_peers_max;
-        if is_full || self.health.is_full() || self.is_draining() {
+        if is_full || self.health.is_heavy() || self.is_draining() {
             let reference = request.reference_json();
             let code = if self.is_draining() {
                 "restart"

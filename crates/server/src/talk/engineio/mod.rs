@@ -230,7 +230,7 @@ impl Core {
         }
         let conns_max = self.limits.conns_max.div_ceil(usize::from(self.cores));
         let text = "the server has no room for a session now; come back later";
-        let is_full = self.conns.len() >= conns_max || self.health.is_full();
+        let is_full = self.conns.len() >= conns_max || self.health.is_heavy();
         (polls && is_full).then_some(("full", text))
     }
 
