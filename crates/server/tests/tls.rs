@@ -499,7 +499,8 @@ fn a_flood_of_hellos_and_noise_leaves_the_server_whole() {
                         0 => {}
                         // Noise behind it.
                         1 => {
-                            hello.extend((0..2_000_u32).map(|n| (n % 251).to_le_bytes()[0] ^ round))
+                            hello
+                                .extend((0..2_000_u32).map(|n| (n % 251).to_le_bytes()[0] ^ round));
                         }
                         // Noise in it.
                         2 => {

@@ -128,6 +128,7 @@ impl Tunnel {
             }
             if !self.session.is_handshaking() {
                 self.peer = peer::name(self.session.peer_certificates());
+                self.partial.shrink_to_fit();
                 return Shaken::Done;
             }
             if self.is_ended {
@@ -173,7 +174,8 @@ impl Tunnel {
         if !self.early.is_empty() {
             brought.bytes = self.early.len().min(out.len());
             out[..brought.bytes].copy_from_slice(&self.early[..brought.bytes]);
-            self.early.drain(..brought.bytes);
+            // An idle tunnel keeps no room for what it held once.
+            self.early = self.early.split_off(brought.bytes);
             return Ok(brought);
         }
         if self.is_ended {
