@@ -4,7 +4,7 @@
 //! would.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use taut_hub::rate::{Rate, rest_ns};
 
@@ -67,6 +67,8 @@ impl Meter {
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     conns: AtomicU32,
+    /// How many accounts of the table have Conns.
+    held: Arc<AtomicUsize>,
     pub(crate) opens: Meter,
     pub(crate) messages: Meter,
     pub(crate) bytes: Meter,
@@ -74,6 +76,14 @@ pub(crate) struct Account {
 }
 
 impl Account {
+    /// A new one of a table that counts those with Conns in `held`.
+    pub(crate) fn new(held: Arc<AtomicUsize>) -> Self {
+        Self {
+            held,
+            ..Self::default()
+        }
+    }
+
     /// How many Conns it has.
     pub(crate) fn conns(&self) -> u32 {
         self.conns.load(Ordering::Relaxed)
@@ -97,11 +107,14 @@ impl Place {
     /// Takes a place, unless as many are taken as may be; 0 is no bound.
     pub(crate) fn take(account: &Arc<Account>, conns_max: u32) -> Option<Self> {
         let one_more = |conns: u32| (conns_max == 0 || conns < conns_max).then_some(conns + 1);
-        account
+        let before = account
             .conns
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
-            .is_ok()
-            .then(|| Self(Arc::clone(account)))
+            .ok()?;
+        if before == 0 {
+            account.held.fetch_add(1, Ordering::Relaxed);
+        }
+        Some(Self(Arc::clone(account)))
     }
 
     pub(crate) fn account(&self) -> &Arc<Account> {
@@ -111,7 +124,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.conns.fetch_sub(1, Ordering::Relaxed);
+        if self.0.conns.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.held.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -5,12 +5,13 @@
 //!
 //! **What goes when it is full.** An account at rest that has no Conn is as good as none: forgetting it changes nothing. So each one that comes in looks at two
 //! others, and forgets those. Where there are as many as may be ([`ACCOUNTS_MAX`]) it looks at [`LOOKS`]; if none of them is at rest, the one goes that is nearest to
-//! it. An account with a Conn never goes: those are bounded by the Conns, which cost more, and stand beside the cap. So nobody makes the server forget the account
+//! it, or two where there is one too many, since the last ones found nobody who could go. An account with a Conn never goes: those are bounded by the Conns, which cost more, and stand beside the cap. So nobody makes the server forget the account
 //! of a Conn, and whoever has addresses enough to push a used account out gains less by that than by using the addresses: what is forgotten is at most
 //! one burst, and each address that pushes has brought a burst of its own.
 
 use std::collections::HashMap;
 use std::hash::{Hash, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use slab::Slab;
@@ -29,6 +30,8 @@ const LOOKS_AHEAD: usize = 2;
 pub(crate) struct Accounts<K> {
     kept: Mutex<Kept<K>>,
     accounts_max: usize,
+    /// How many of them have a Conn.
+    held: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
@@ -49,6 +52,7 @@ impl<K: Copy + Eq + Hash> Accounts<K> {
                 hand: 0,
             }),
             accounts_max: accounts_max.max(1),
+            held: Arc::default(),
         }
     }
 
@@ -63,8 +67,12 @@ impl<K: Copy + Eq + Hash> Accounts<K> {
         {
             return act(account);
         }
-        kept.make_room(self.accounts_max, now_ns);
-        let account = Arc::new(Account::default());
+        let idle = kept
+            .accounts
+            .len()
+            .saturating_sub(self.held.load(Ordering::Relaxed));
+        kept.make_room(idle, self.accounts_max, now_ns);
+        let account = Arc::new(Account::new(Arc::clone(&self.held)));
         let done = act(&account);
         let at = kept.accounts.insert((key, account));
         kept.index.insert(key, at);
@@ -79,11 +87,13 @@ impl<K: Copy + Eq + Hash> Accounts<K> {
 }
 
 impl<K: Copy + Eq + Hash> Kept<K> {
-    fn make_room(&mut self, accounts_max: usize, now_ns: u64) {
-        let is_full = self.accounts.len() >= accounts_max;
+    /// Makes room for one more where `idle` accounts have no Conn.
+    fn make_room(&mut self, idle: usize, accounts_max: usize, now_ns: u64) {
+        let is_full = idle >= accounts_max;
+        // How many must go.
+        let mut over = (idle + 1).saturating_sub(accounts_max).min(2);
         let looks = if is_full { LOOKS } else { LOOKS_AHEAD };
-        let mut forgot = false;
-        let mut nearest: Option<(usize, u64)> = None;
+        let mut waiting = Vec::new();
         for _ in 0..looks.min(self.accounts.len()) {
             let Some(at) = self.next() else {
                 return;
@@ -94,15 +104,14 @@ impl<K: Copy + Eq + Hash> Kept<K> {
             match account.rest_ns(now_ns) {
                 0 => {
                     self.forget(at);
-                    forgot = true;
+                    over = over.saturating_sub(1);
                 }
-                rest_ns if nearest.is_none_or(|(_, least)| rest_ns < least) => {
-                    nearest = Some((at, rest_ns));
-                }
+                rest_ns if is_full => waiting.push((rest_ns, at)),
                 _ => {}
             }
         }
-        if let (true, false, Some((at, _))) = (is_full, forgot, nearest) {
+        waiting.sort_unstable();
+        for (_, at) in waiting.into_iter().take(over) {
             self.forget(at);
         }
     }
