@@ -12,6 +12,7 @@ mod files;
 mod health;
 mod keeper;
 mod library;
+mod limits;
 mod listen;
 mod page;
 mod server;
@@ -24,6 +25,7 @@ pub use application::{Application, Heard, Say};
 pub use config::{Config, EngineLimits, FilesConfig, Limits};
 pub use error::{Fault, StartError};
 pub use health::Health;
+pub use limits::{AddressRates, ConnRates, Network, NetworkError, PerSecond, RateLimits};
 pub use listen::{
     Address, Bound, Endpoint, HostPort, Listen, ListenError, Speaks, UNIX_MODE_DEFAULT, is_loopback,
 };

@@ -9,6 +9,7 @@ mod datagram;
 mod deadline;
 mod drain;
 mod flush;
+mod hold;
 mod latest;
 mod link;
 mod receive;
@@ -30,7 +31,7 @@ use taut_gate::http::{Responder, Site};
 use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard};
 use taut_wire::ws;
 
-pub(crate) use conn::{Conns, Flag, Name, Output as Waiting, Stream, Wrote, wrapped};
+pub(crate) use conn::{Conn, Conns, Flag, Name, Output as Waiting, Stream, Wrote, wrapped};
 pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
 pub(crate) use link::{Alert, Links, Parcel};
@@ -45,6 +46,7 @@ use crate::error::Fault;
 use crate::files::Counter;
 use crate::health::Health;
 use crate::keeper::Safe;
+use crate::limits::Limiter;
 use crate::session::Sessions;
 use crate::stop::Stop;
 use crate::talk::Proofs;
@@ -72,6 +74,7 @@ pub(crate) struct Core {
     pub(crate) stop: Arc<Stop>,
     pub(crate) site: Arc<Site>,
     pub(crate) limits: Limits,
+    pub(crate) limiter: Limiter,
     pub(crate) shard: Shard,
     pub(crate) conns: Conns,
     pub(crate) links: Links,
@@ -130,6 +133,7 @@ pub(crate) struct Parts {
     pub(crate) stop: Arc<Stop>,
     pub(crate) site: Arc<Site>,
     pub(crate) limits: Limits,
+    pub(crate) limiter: Limiter,
     pub(crate) shard: Shard,
     pub(crate) links: Links,
     pub(crate) health: Arc<Health>,
@@ -150,6 +154,7 @@ impl Core {
             stop: parts.stop,
             site: parts.site,
             limits: parts.limits,
+            limiter: parts.limiter,
             shard: parts.shard,
             links: parts.links,
             files: None,
@@ -233,8 +238,12 @@ impl Core {
         }
     }
 
-    /// Hands one input to the Shard and carries out what it says, so that answers keep the order of the questions.
+    /// Hands one input to the Shard and carries out what it says, so that answers keep the order of the questions. What its Conn does faster than it may is refused
+    /// here, as the Shard would.
     pub(crate) fn hub(&mut self, input: Input) {
+        if let Some(refused) = self.too_fast(&input) {
+            return self.settle(refused);
+        }
         let mut outputs = std::mem::take(&mut self.outputs);
         self.shard.handle(input, self.hub_now(), &mut outputs);
         for output in outputs.drain(..) {
@@ -280,10 +289,12 @@ impl Core {
             .deadline_ms()
             .map(|at| at.saturating_sub(hub_now_ms));
         let wheel = self.wheel.wait_ms(now_ms);
+        let held = self.limiter.next_ms().map(|at| at.saturating_sub(now_ms));
         // Rounded up by the granularity of epoll, so that a deadline is past when we wake for it.
         shard
             .into_iter()
             .chain(wheel)
+            .chain(held)
             .min()
             .map(|wait_ms| Duration::from_millis(wait_ms.saturating_add(1)))
     }
@@ -306,6 +317,7 @@ impl Core {
             mono_ms: self.elapsed_ms(),
             unix_ms: unix_ms(),
         };
+        self.limiter.look_at_clock();
     }
 
     fn elapsed_ms(&self) -> u64 {
@@ -405,6 +417,7 @@ impl Core {
             self.hub(Input::Close { conn: id, farewell });
         }
         // Dropping the socket takes it off the poll.
+        drop(self.limiter.take(slot));
         if let Some(conn) = self.conns.remove(slot) {
             match conn.stream {
                 Stream::Datagrams(key) => self.datagrams.forget(key),
