@@ -15,6 +15,7 @@ use rtrb::Producer;
 use crate::core::{Alert, Stream};
 use crate::error::Fault;
 use crate::listen::{Acceptable, Listener, Speaks};
+use crate::metrics::Acceptance;
 use crate::stop::Stop;
 
 /// Sockets that may wait for a core to take them in; when all cores' lines are full, the kernel's own line keeps the rest.
@@ -46,7 +47,9 @@ pub(crate) struct Acceptor {
     pub(crate) poll: Poll,
     pub(crate) listeners: Vec<Acceptable>,
     pub(crate) intakes: Vec<Intake>,
-    pub(crate) conns_max: usize,
+    /// How many Conns there may be. A reload changes it.
+    pub(crate) conns_max: Arc<AtomicUsize>,
+    pub(crate) acceptance: Arc<Acceptance>,
     pub(crate) stop: Arc<Stop>,
     pub(crate) spare: Option<File>,
     pub(crate) refused: u64,
@@ -115,8 +118,10 @@ impl Acceptor {
     }
 
     fn hand_over(&mut self, stream: Stream, speaks: Speaks) {
+        self.acceptance.accepted.fetch_add(1, Ordering::Relaxed);
         let total: usize = self.intakes.iter().map(Intake::count).sum();
-        if total >= self.conns_max {
+        if total >= self.conns_max.load(Ordering::Relaxed) {
+            self.acceptance.full.fetch_add(1, Ordering::Relaxed);
             self.say_refused(
                 "as many connections are open as `limits.conns_max` or the open-file limit allow",
             );
@@ -142,6 +147,7 @@ impl Acceptor {
         let taken = self.listeners[index].listener.accept().is_ok();
         self.spare = open_spare();
         if taken {
+            self.acceptance.open_files.fetch_add(1, Ordering::Relaxed);
             self.say_refused(&format!(
                 "out of file descriptors ({error}); raise the open-file limit (`ulimit -n`)"
             ));

@@ -10,6 +10,7 @@ use taut_hub::Policies;
 
 use crate::application::Application;
 use crate::listen::Listen;
+use crate::metrics::MetricsConfig;
 
 /// Everything a [`Server`](crate::Server) is told before it starts.
 #[derive(Debug, Clone)]
@@ -32,6 +33,10 @@ pub struct Config {
     pub hub: taut_hub::Limits,
     /// Budgets and clocks of connections.
     pub limits: Limits,
+    /// Where `/metrics` is answered for. Default: nowhere.
+    pub metrics: Option<MetricsConfig>,
+    /// The folder that holds the store's files, whose size `/metrics` tells.
+    pub store_dir: Option<PathBuf>,
     /// A folder that answers HTTP requests where no door does.
     pub files: Option<FilesConfig>,
     /// Where Engine.IO is spoken. Default: Socket.IO at `/socket.io/`.
@@ -153,6 +158,8 @@ impl Default for Config {
             policies: Arc::new(Policies::default()),
             hub: taut_hub::Limits::default(),
             limits: Limits::default(),
+            metrics: None,
+            store_dir: None,
             files: None,
             engines: vec![EnginePath {
                 path: "/socket.io/".to_owned(),

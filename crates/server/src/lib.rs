@@ -13,7 +13,10 @@ mod health;
 mod keeper;
 mod library;
 mod listen;
+mod metrics;
+mod orders;
 mod page;
+mod reload;
 mod server;
 mod session;
 mod stop;
@@ -26,6 +29,8 @@ pub use health::Health;
 pub use listen::{
     Address, Bound, Endpoint, HostPort, Listen, ListenError, Speaks, UNIX_MODE_DEFAULT, is_loopback,
 };
+pub use metrics::MetricsConfig;
+pub use reload::Reloader;
 pub use server::Server;
 pub use stop::Stopper;
 pub use taut_gate::http::{EngineDialect, EnginePath};

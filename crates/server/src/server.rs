@@ -1,8 +1,8 @@
 //! Starting: every address bound, every thread made, before the first connection is taken.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use mio::Poll;
@@ -20,6 +20,9 @@ use crate::files::{Desk, READERS};
 use crate::health::Health;
 use crate::keeper::Keeper;
 use crate::listen::{self, Address, Bound};
+use crate::metrics::{self, Acceptance, Gatherer, MetricsConfig, Over, Scrapes, Teller};
+use crate::orders::Orders;
+use crate::reload::Reloader;
 use crate::session::{Lives, Seal, Sessions};
 use crate::stop::{Stop, Stopper};
 
@@ -38,6 +41,9 @@ pub struct Server {
     /// Where rooms are kept, when there is a store.
     kept: Option<(Arc<Keeper>, Box<dyn Store>)>,
     health: Arc<Health>,
+    /// What answers for `/metrics`, and where.
+    scrapes: Option<(Scrapes, SocketAddr)>,
+    reloader: Reloader,
     stop: Arc<Stop>,
 }
 
@@ -86,7 +92,17 @@ impl Server {
         let stop = Arc::new(Stop::default());
         stop.wakes(alerts.clone());
         let health = Arc::new(Health::default());
-        let conns_max = conns_max(config.limits.conns_max, files.is_some());
+        let serves_files = files.is_some();
+        let conns_max = conns_max(config.limits.conns_max, serves_files);
+        let (orders, lines) = Orders::open(&alerts[..count]);
+        let reloader = Reloader {
+            orders,
+            site: Arc::clone(&site),
+            serves_files,
+            conns_max: Arc::new(AtomicUsize::new(conns_max)),
+            datagram_bytes_max: config.limits.datagram_bytes_max,
+            outcomes: Arc::default(),
+        };
         let shared = Shared {
             site,
             stop: Arc::clone(&stop),
@@ -104,6 +120,9 @@ impl Server {
             lives: Arc::new(Lives::new(random()?)),
         };
         let (mut cores, intakes, poll) = make_cores(&shared, polls, &alerts[..count])?;
+        for (core, line) in cores.iter_mut().zip(lines) {
+            core.orders = Some(line);
+        }
         let desk = files.map(|files| {
             let (desk, counters) = Desk::open(files, &alerts[..count]);
             for (core, counter) in cores.iter_mut().zip(counters) {
@@ -119,11 +138,27 @@ impl Server {
             (keeper, store)
         });
         share_out(&mut cores, sockets.datagrams)?;
+        let acceptance = Arc::new(Acceptance::default());
+        let gatherer = Gatherer {
+            orders: reloader.orders.clone(),
+            acceptance: Arc::clone(&acceptance),
+            reloads: Arc::clone(&reloader.outcomes),
+            health: Arc::clone(&health),
+            stop: Arc::clone(&stop),
+            keeper: kept.as_ref().map(|(keeper, _)| Arc::clone(keeper)),
+            store_dir: config.store_dir,
+            last: Mutex::default(),
+        };
+        let scrapes = match config.metrics {
+            Some(metrics) => Some(open_scrapes(&metrics, gatherer, &reloader.site)?),
+            None => None,
+        };
         let acceptor = Acceptor {
             poll,
             listeners: sockets.listeners,
             intakes,
-            conns_max,
+            conns_max: Arc::clone(&reloader.conns_max),
+            acceptance,
             stop: Arc::clone(&stop),
             spare: acceptor::open_spare(),
             refused: 0,
@@ -135,6 +170,8 @@ impl Server {
             desk,
             kept,
             health,
+            scrapes,
+            reloader,
             stop,
         })
     }
@@ -159,6 +196,18 @@ impl Server {
     #[must_use]
     pub fn health(&self) -> Arc<Health> {
         Arc::clone(&self.health)
+    }
+
+    /// Where it answers for `/metrics`, if anywhere.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.scrapes.as_ref().map(|(_, address)| *address)
+    }
+
+    /// Changes the configuration while the server runs, from another thread.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// Ends the server from another thread.
@@ -193,6 +242,16 @@ impl Server {
             None => None,
         };
         let mut threads = Vec::with_capacity(self.cores.len() + 1);
+        let mut watched = Vec::new();
+        let watching = match self.scrapes {
+            Some((scrapes, _)) => {
+                let over = EndScrapes(Arc::clone(&scrapes.over));
+                let run = move || scrapes.run();
+                watched.push(spawn("metrics".to_owned(), &stopper, run)?);
+                Some(over)
+            }
+            None => None,
+        };
         let acceptor = self.acceptor;
         threads.push(spawn("acceptor".to_owned(), &stopper, move || {
             acceptor.run()
@@ -202,6 +261,9 @@ impl Server {
             threads.push(spawn(name, &stopper, move || core.run())?);
         }
         let served = join(threads);
+        // Whoever watches a shutdown sees it to its end.
+        drop(watching);
+        let served = served.and(join(watched));
         // Readers end when nobody is left to read for. Whoever cannot wait for a drain cannot wait for a disk either.
         drop(closing);
         // What was taken in is kept, also where nobody waits for the drain.
@@ -300,6 +362,39 @@ impl Drop for CloseKeeper {
     }
 }
 
+/// Ends the answers for `/metrics` when the server ends, also by a fault.
+struct EndScrapes(Arc<Over>);
+
+impl Drop for EndScrapes {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Binds the address of `/metrics`. Its own site: hosts are judged by this address, whatever the doors listen on.
+fn open_scrapes(
+    config: &MetricsConfig,
+    gatherer: Gatherer,
+    site: &Site,
+) -> Result<(Scrapes, SocketAddr), StartError> {
+    let (listener, address) = listen::bind_metrics(&config.listen, config.key.is_some())?;
+    let no_thread = |source| system("the metrics cannot be watched", source);
+    let poll = Poll::new().map_err(no_thread)?;
+    let waker = mio::Waker::new(poll.registry(), metrics::ALERT).map_err(no_thread)?;
+    let site = Site {
+        loopback_only: listen::is_loopback(&address),
+        hosts: site.hosts.clone(),
+        origins: Vec::new(),
+        wait_ms_max: 0,
+        compression: false,
+        files: false,
+        engines: Vec::new(),
+    };
+    let teller = Teller::new(gatherer, site, config.key.as_deref());
+    let scrapes = Scrapes::new(poll, listener, teller, Alert::new(waker));
+    Ok((scrapes, address))
+}
+
 /// Stops the server when its thread ends, also by a panic.
 struct StopWithMe(Stopper);
 
@@ -356,9 +451,7 @@ fn make_cores(
             alert: Arc::clone(alert),
             conns: Arc::clone(&conns),
         });
-        let mut limits = shared.hub;
-        limits.rooms_max = limits.rooms_max.div_ceil(u32::from(count));
-        limits.history_bytes_max = limits.history_bytes_max.div_ceil(u64::from(count));
+        let limits = share_of(shared.hub, usize::from(count));
         cores.push(Core::new(Parts {
             id,
             cores: count,
@@ -391,6 +484,16 @@ fn make_cores(
     Ok((cores, intakes, acceptors))
 }
 
+/// What each of so many cores may have of the hub's budgets.
+pub(crate) fn share_of(hub: taut_hub::Limits, cores: usize) -> taut_hub::Limits {
+    let cores = u32::try_from(cores).unwrap_or(u32::MAX).max(1);
+    taut_hub::Limits {
+        rooms_max: hub.rooms_max.div_ceil(cores),
+        history_bytes_max: hub.history_bytes_max.div_ceil(u64::from(cores)),
+        ..hub
+    }
+}
+
 /// Gives each core its share of the datagram sockets: a socket stays on one core.
 fn share_out(cores: &mut [Core], sockets: Vec<mio::net::UdpSocket>) -> Result<(), StartError> {
     let count = cores.len();
@@ -420,7 +523,7 @@ fn cores_of(asked: usize) -> usize {
 }
 
 /// How many Conns may be open: as configured, or what the open-file limit leaves. Where files are served, each Conn may need a second one.
-fn conns_max(asked: usize, serves_files: bool) -> usize {
+pub(crate) fn conns_max(asked: usize, serves_files: bool) -> usize {
     if asked > 0 {
         return asked;
     }

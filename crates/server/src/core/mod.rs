@@ -19,12 +19,13 @@ mod window;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::{Events, Interest, Poll, Token};
 use rtrb::Consumer;
-use taut_gate::Encoder;
 use taut_gate::http::{Responder, Site};
+use taut_gate::{Close, Encoder};
 use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard};
 use taut_wire::ws;
 
@@ -42,6 +43,8 @@ use crate::error::Fault;
 use crate::files::Counter;
 use crate::health::Health;
 use crate::keeper::Safe;
+use crate::metrics::Counts;
+use crate::orders::Order;
 use crate::session::Sessions;
 use crate::stop::Stop;
 use crate::talk::Proofs;
@@ -56,6 +59,9 @@ const READ_BYTES: usize = 128 << 10;
 const EVENTS_PER_TURN: usize = 1_024;
 /// Link messages one turn handles, so that a busy neighbour does not starve the sockets.
 const LINKS_PER_TURN: usize = 8_192;
+
+/// The reason of a close that nobody was told of: the peer had gone.
+const VANISHED: &str = "vanished";
 
 /// See the [module](self).
 pub(crate) struct Core {
@@ -86,10 +92,16 @@ pub(crate) struct Core {
     pub(crate) health: Arc<Health>,
     /// Where rooms are kept, when there is a store.
     pub(crate) safe: Option<Safe>,
+    /// What other threads ask of this core.
+    pub(crate) orders: Option<Receiver<Order>>,
+    /// What it has done, for who asks.
+    pub(crate) counts: Counts,
     /// Guests named so far; numbers their names.
     pub(crate) guests: u64,
     started: Instant,
     started_unix_ms: u64,
+    /// When this turn began, in nanoseconds since the core did.
+    turn_ns: u64,
     outputs: Vec<Output>,
     read_buffer: Vec<u8>,
     /// Conns that have more to read than a turn's bound let through, or were paused and may go on.
@@ -98,8 +110,8 @@ pub(crate) struct Core {
     pub(crate) echoing: Vec<ConnId>,
     /// Conns with own output, or with several rooms, to flush this turn.
     dirty: Vec<u32>,
-    /// Rooms with something to deliver this turn, and where their walk goes on if the last turn stopped it.
-    dirty_rooms: Vec<(RoomId, Option<flush::Stopped>)>,
+    /// Rooms with something to deliver this turn.
+    dirty_rooms: Vec<flush::Due>,
     /// Rooms whose relays could not be served for want of space in a ring.
     owed: Vec<RoomId>,
     windows: Windows,
@@ -149,6 +161,8 @@ impl Core {
             application: parts.application,
             health: parts.health,
             safe: None,
+            orders: None,
+            counts: Counts::default(),
             conns: Conns::default(),
             wheel: Wheel::new(),
             now: Now {
@@ -163,6 +177,7 @@ impl Core {
             guests: 0,
             started: Instant::now(),
             started_unix_ms: unix_ms(),
+            turn_ns: 0,
             outputs: Vec::new(),
             read_buffer: vec![0; READ_BYTES],
             ready: Vec::new(),
@@ -195,6 +210,7 @@ impl Core {
             }
             self.look_at_clock();
             self.alert.lower();
+            self.hear_orders();
             self.take_in();
             self.hear_links();
             self.hear_files();
@@ -222,6 +238,13 @@ impl Core {
 
     /// Hands one input to the Shard and carries out what it says, so that answers keep the order of the questions.
     pub(crate) fn hub(&mut self, input: Input) {
+        match &input {
+            Input::Publish { conn, .. } => self.count_said(*conn, 1),
+            Input::PublishBatch { conn, batch, .. } => {
+                self.count_said(*conn, batch.drafts.len() as u64);
+            }
+            _ => {}
+        }
         let mut outputs = std::mem::take(&mut self.outputs);
         self.shard.handle(input, self.hub_now(), &mut outputs);
         for output in outputs.drain(..) {
@@ -289,14 +312,19 @@ impl Core {
     }
 
     fn look_at_clock(&mut self) {
+        self.turn_ns = self.elapsed_ns();
         self.now = Now {
-            mono_ms: self.elapsed_ms(),
+            mono_ms: self.turn_ns / 1_000_000,
             unix_ms: unix_ms(),
         };
     }
 
     fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.elapsed_ns() / 1_000_000
+    }
+
+    fn elapsed_ns(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Takes in the sockets that the acceptor handed over.
@@ -371,6 +399,20 @@ impl Core {
         let Some(id) = self.conns.id(slot) else {
             return;
         };
+        // Who is closing was counted when that began.
+        if self
+            .conns
+            .at(slot)
+            .is_some_and(|conn| !conn.flags.has(Flag::Closing) && !conn.flags.has(Flag::Lingering))
+        {
+            self.count_close(
+                id,
+                match farewell {
+                    taut_hub::Farewell::Said => Close::Asked.words().word,
+                    taut_hub::Farewell::Vanished => VANISHED,
+                },
+            );
+        }
         if self
             .conns
             .at(slot)

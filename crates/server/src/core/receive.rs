@@ -30,6 +30,7 @@ impl Core {
             self.remove(id.slot, Farewell::Vanished);
             return;
         }
+        self.note_door(id);
         self.set_alarm(id.slot, self.limits.untouched_ms_max);
         if speaks == Speaks::Text {
             self.greet(id);
@@ -108,7 +109,12 @@ impl Core {
                     break;
                 }
                 Some(count) => {
+                    let before = self.conns.find(id).map(|conn| conn.door_at);
                     self.decode_fresh(id, &mut buffer[..count]);
+                    // The first bytes say the door that they are counted by.
+                    let after = self.conns.find(id).map(|conn| conn.door_at);
+                    let door = after.or(before).unwrap_or_default();
+                    self.counts.door(door).bytes_in += count as u64;
                     if count < READ_BYTES && !to_the_end {
                         finished = true;
                         break;
@@ -223,7 +229,10 @@ impl Core {
                 break;
             }
             match self.talk(id, &mut data[consumed..]) {
-                Step::Took(count) => consumed += count,
+                Step::Took(count) => {
+                    consumed += count;
+                    self.note_door(id);
+                }
                 Step::More => break,
                 Step::End(close, text) => {
                     self.close(id, close, text.as_deref());
@@ -272,6 +281,7 @@ impl Core {
         if conn.flags.has(Flag::Closing) || conn.flags.has(Flag::Lingering) {
             return;
         }
+        self.note_door(id);
         // Whoever is too slow, or has lost something, gets no more of what it lost or did not take.
         if !matches!(close, Close::Slow | Close::Gap) {
             self.say_the_rest(id);
@@ -290,15 +300,16 @@ impl Core {
             Some(_) => Farewell::Vanished,
             None => Farewell::Said,
         };
-        self.end_after_output(id, farewell);
+        self.end_after_output(id, farewell, close);
     }
 
     /// Stops hearing and serving a Conn; its socket closes when its output is out. It leaves its rooms at once, and is said to have left.
     pub(crate) fn close_after_output(&mut self, id: ConnId) {
-        self.end_after_output(id, Farewell::Said);
+        self.end_after_output(id, Farewell::Said, Close::Asked);
     }
 
-    fn end_after_output(&mut self, id: ConnId, farewell: Farewell) {
+    fn end_after_output(&mut self, id: ConnId, farewell: Farewell, close: Close) {
+        self.count_close(id, close.words().word);
         let Some(conn) = self.conns.find(id) else {
             return;
         };

@@ -18,6 +18,7 @@ use taut_hub::{Store, StoreAnswer, StoreError, StoreReader, StoreRequest};
 
 use crate::core::Alert;
 use crate::health::Health;
+use crate::metrics::Histogram;
 use queue::{Queue, Taken};
 use writer::Writer;
 
@@ -34,6 +35,8 @@ pub(crate) struct Keeper {
     sync_bell: Condvar,
     outlets: Vec<Outlet>,
     health: Arc<Health>,
+    /// How long appends took. The writer takes the lock once a commit, a scrape now and then.
+    append_times: Mutex<Histogram>,
 }
 
 #[derive(Debug, Default)]
@@ -102,6 +105,7 @@ impl Keeper {
             sync_bell: Condvar::new(),
             outlets,
             health,
+            append_times: Mutex::default(),
         });
         let safes = (0..)
             .zip(receivers)
@@ -134,7 +138,7 @@ impl Keeper {
         loop {
             match self.reads.take(None) {
                 Taken::Requests(requests) => {
-                    for (core, request) in requests {
+                    for (core, _, request) in requests {
                         if let Some(answer) = read_one(reader.as_mut(), request) {
                             self.answer(core, answer);
                         }
@@ -178,6 +182,12 @@ impl Keeper {
         self.reads.close();
         self.unsynced().closed = true;
         self.sync_bell.notify_all();
+    }
+
+    /// How long it took from a core's handing messages in to their commit.
+    pub(crate) fn append_times(&self) -> Histogram {
+        let times = self.append_times.lock();
+        times.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn answer(&self, core: u16, answer: StoreAnswer) {

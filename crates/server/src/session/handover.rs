@@ -2,6 +2,7 @@ use mio::Interest;
 use taut_hub::{ConnId, Farewell};
 
 use crate::core::{Core, Flag, Parcel, Stream, Waiting};
+use crate::metrics::DoorAt;
 use crate::talk::Talk;
 
 /// A socket on its way to the core that has the session it asks for.
@@ -55,6 +56,8 @@ impl Core {
         if let Some(conn) = self.conns.find(id) {
             conn.input.put(handover.input);
             conn.output = handover.output;
+            // It was counted where it came in.
+            conn.door_at = DoorAt::HTTP;
             conn.flags.set(Flag::Touched, true);
             conn.flags.set(Flag::WatchesWrites, blocked);
         }

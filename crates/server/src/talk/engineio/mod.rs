@@ -206,6 +206,7 @@ impl Core {
                 conn.name.set(name);
             }
         }
+        self.note_door(session);
         self.say_open(session, secret);
         self.beat_on(session);
         if session != id {
