@@ -22,6 +22,8 @@ pub(crate) struct Opened {
     pub(crate) line: String,
     /// What sessions are sealed with, so that a server that starts again on the folder knows them; `None`: each start makes its own.
     pub(crate) seal_key: Option<[u8; 32]>,
+    /// The folder with the store's files.
+    pub(crate) dir: Option<PathBuf>,
 }
 
 /// Opens the store that the settings ask for.
@@ -57,6 +59,7 @@ pub(crate) fn open(values: &Values) -> Result<Opened, Failure> {
         line: format!("Rooms are kept in {}", dir.display()),
         seal_key: Some(seal_key(&dir)?),
         store: Some(Box::new(store)),
+        dir: Some(dir),
     })
 }
 
@@ -65,6 +68,7 @@ fn in_memory(why: &str) -> Opened {
         store: None,
         line: format!("Rooms are in memory and end with the server, {why}"),
         seal_key: None,
+        dir: None,
     }
 }
 

@@ -28,6 +28,7 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
         .help_heading(match setting.section() {
             "" => "Settings",
             "log" => "Log",
+            "metrics" => "Metrics",
             "hub" => "Rooms, over all cores",
             _ => "Connections",
         })
@@ -51,6 +52,8 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
         Kind::Word(words) => argument.value_name("WORD").value_parser(words.to_vec()),
         Kind::Filter => argument.value_name("LEVEL"),
         Kind::Folder => argument.value_name("FOLDER"),
+        Kind::File => argument.value_name("FILE"),
+        Kind::Text(_) => argument.value_name("TEXT"),
     }
 }
 

@@ -26,6 +26,10 @@ pub(crate) enum Kind {
     Filter,
     /// The path of a folder, or nothing.
     Folder,
+    /// The path of a file, or nothing.
+    File,
+    /// Any text; what it is for people.
+    Text(&'static str),
 }
 
 /// The least and the greatest number allowed.
@@ -75,6 +79,8 @@ impl Kind {
                     .into()
             }
             Self::Folder => "the path of a folder, or \"\" for none".into(),
+            Self::File => "the path of a file, or \"\" for none".into(),
+            Self::Text(what) => format!("{what}, as a string"),
         }
     }
 
@@ -142,7 +148,7 @@ impl Kind {
                 None => Err(self.refuse(text)),
             },
             Self::Filter if is_filter(text) => Ok(Value::Text(text.to_owned())),
-            Self::Folder => Ok(Value::Text(text.to_owned())),
+            Self::Folder | Self::File | Self::Text(_) => Ok(Value::Text(text.to_owned())),
             Self::Filter | Self::Switch | Self::List => Err(self.refuse(text)),
         }
     }
