@@ -161,7 +161,8 @@ impl Acceptor {
         if self.refused.is_power_of_two() {
             tracing::warn!(
                 refused = self.refused,
-                "a connection was turned away: {why}"
+                reason = why,
+                "a connection was turned away"
             );
         }
     }

@@ -3,6 +3,9 @@
 //! Composed of the rooms (`taut-hub`), the translator (`taut-gate`) and the codecs (`taut-wire`); this crate owns everything that waits, and
 //! nothing that decides. HTTP/1.1 is served by the cores themselves on every path, so that one strictness holds everywhere.
 
+#[macro_use]
+mod often;
+
 mod acceptor;
 mod application;
 mod config;

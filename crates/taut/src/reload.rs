@@ -194,7 +194,7 @@ fn rule_changes(index: usize, old: &Rule, new: &Rule) -> Vec<Change> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::panic)]
     use std::collections::BTreeMap;
 
     use super::*;

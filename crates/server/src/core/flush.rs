@@ -507,13 +507,15 @@ impl Core {
         at: Position,
         out: &mut Vec<u8>,
     ) -> Progress {
-        tracing::debug!(conn = %taut_gate::conn_id(self.id, id), %after, %at, "a reader fell behind and is told of a gap");
         self.counts.gaps += 1;
         let resumes = self
             .shard
             .room(room)
             .is_some_and(|room| room.policy().lag.policy == LagPolicy::Resume);
         let name = self.shard.room(room).map(|room| room.name().clone());
+        if let Some(room) = &name {
+            tell!(self, id, DEBUG, %room, %after, %at, "a reader fell behind and is told of a gap");
+        }
         let Some(conn) = self.conns.find(id) else {
             return Progress::Ended;
         };

@@ -405,13 +405,11 @@ impl Core {
             .at(slot)
             .is_some_and(|conn| !conn.flags.has(Flag::Closing) && !conn.flags.has(Flag::Lingering))
         {
-            self.count_close(
-                id,
-                match farewell {
-                    taut_hub::Farewell::Said => Close::Asked.words().word,
-                    taut_hub::Farewell::Vanished => VANISHED,
-                },
-            );
+            let reason = match farewell {
+                taut_hub::Farewell::Said => Close::Asked.words().word,
+                taut_hub::Farewell::Vanished => VANISHED,
+            };
+            self.note_close(id, reason);
         }
         if self
             .conns
@@ -426,7 +424,6 @@ impl Core {
                 self.datagrams.forget(key);
             }
             self.uncount();
-            tracing::debug!(conn = %taut_gate::conn_id(self.id, id), ?farewell, "closed");
             self.tell_of_end(id, conn.talk);
         }
     }

@@ -26,7 +26,7 @@ impl Core {
         let talk = Talk::begin(speaks);
         let id = self.conns.insert(stream, talk, self.now.mono_ms);
         if let Err(error) = self.register(id.slot, Interest::READABLE, false) {
-            tracing::warn!(%error, "a connection could not be watched and is closed");
+            tell!(self, id, WARN, %error, "a connection could not be watched and is closed");
             self.remove(id.slot, Farewell::Vanished);
             return;
         }
@@ -272,7 +272,7 @@ impl Core {
     /// Ends a Conn as its protocol says farewell, and logs why when it was its own fault.
     pub(crate) fn close(&mut self, id: ConnId, close: Close, text: Option<&str>) {
         if let Close::Violation(_) = close {
-            tracing::info!(conn = %taut_gate::conn_id(self.id, id), violation = text.unwrap_or_default(), "a peer broke its protocol");
+            tell!(self, id, INFO, reason = "violation", violation = %text.unwrap_or_default(), "a peer broke its protocol");
         }
         let seed = id.slot;
         let Some(conn) = self.conns.find(id) else {
@@ -309,7 +309,7 @@ impl Core {
     }
 
     fn end_after_output(&mut self, id: ConnId, farewell: Farewell, close: Close) {
-        self.count_close(id, close.words().word);
+        self.note_close(id, close.words().word);
         let Some(conn) = self.conns.find(id) else {
             return;
         };

@@ -171,7 +171,7 @@ impl Core {
     fn answer_payload(&mut self, id: ConnId, output: Output) {
         match output {
             Output::Refused { refusal, .. } => {
-                tracing::info!(conn = %taut_gate::conn_id(self.id, id), %refusal, "refused on a payload-only WebSocket, which ends");
+                tell!(self, id, INFO, reason = refusal.code(), %refusal, "refused on a payload-only WebSocket, which ends");
                 self.close(id, Close::Refused, Some(refusal.code()));
             }
             Output::Joined {

@@ -216,7 +216,7 @@ fn read_one(reader: &mut dyn StoreReader, request: StoreRequest) -> Option<Store
             let result = reader.read(&room, after, messages_max, bytes_max);
             if let Ok(stretch) = &result {
                 for offset in &stretch.damaged {
-                    tracing::error!(%room, offset, "a kept message is damaged and left out; readers are told of the gap");
+                    tell_often!(ERROR, %room, offset, "a kept message is damaged and left out; readers are told of the gap");
                 }
             }
             Some(StoreAnswer::Read {

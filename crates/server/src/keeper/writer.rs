@@ -178,7 +178,7 @@ impl<'a> Writer<'a> {
     /// Nothing comes any more: brings what is committed to the disk.
     pub(super) fn finish(&mut self) {
         if let Err(error) = self.store.sync() {
-            tracing::error!("the last messages could not be brought to the disk: {error}");
+            tracing::error!(%error, "the last messages could not be brought to the disk");
         }
     }
 

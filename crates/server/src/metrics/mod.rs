@@ -45,12 +45,14 @@ impl Core {
             if door != conn.door_at && door != DoorAt::NONE {
                 conn.door_at = door;
                 self.counts.door(door).opened += 1;
+                tell!(self, id, DEBUG, "came in");
             }
         }
     }
 
-    /// Counts a Conn's end.
-    pub(crate) fn count_close(&mut self, id: ConnId, reason: &'static str) {
+    /// Counts a Conn's end, and says it to who listens to everything.
+    pub(crate) fn note_close(&mut self, id: ConnId, reason: &'static str) {
+        tell!(self, id, DEBUG, reason, "closed");
         if let Some(conn) = self.conns.find(id) {
             let door = conn.door_at;
             self.counts.door(door).closes.count(reason);

@@ -30,7 +30,7 @@ impl Core {
         }
         self.uncount();
         if let Err(error) = conn.stream.forget(self.poll.registry()) {
-            tracing::warn!(%error, "a connection could not be handed to another core and is closed");
+            tell_often!(WARN, %error, "a connection could not be handed to another core and is closed");
             return;
         }
         let handover = Handover {
@@ -67,7 +67,7 @@ impl Core {
             Interest::READABLE
         };
         if let Err(error) = self.register(id.slot, interest, false) {
-            tracing::warn!(%error, "a connection could not be watched and is closed");
+            tell!(self, id, WARN, %error, "a connection could not be watched and is closed");
             return self.remove(id.slot, Farewell::Vanished);
         }
         self.set_alarm(id.slot, self.limits.handshake_ms_max);

@@ -123,8 +123,11 @@ impl Core {
     }
 
     pub(in super::super) fn http_violation_now(&mut self, id: ConnId, error: &http::Violation) {
-        tracing::info!(
-            conn = %taut_gate::conn_id(self.id, id),
+        tell!(
+            self,
+            id,
+            INFO,
+            reason = "violation",
             status = error.status,
             violation = %error.violation,
             "a peer broke HTTP"
