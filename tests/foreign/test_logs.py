@@ -31,9 +31,9 @@ def lines_of(server):
 def insult(server, room):
     """Breaks protocols with words that should not reach a terminal."""
     for host in (f"evil{NASTY}.example", "evil.example"):
-        Raw(server).send_as_far_as_possible(f"GET /r/{room} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).rest()
+        Raw(server).send_as_far_as_possible(f"GET /r/{room} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()).rest()
     Raw(server).send_as_far_as_possible(f"GET /r/{room} HTTP/1.1\r\nHost: a\r\nHost: {NASTY}\r\n\r\n".encode()).rest()
-    Raw(server).send_as_far_as_possible(f"GET /r/{room}?as={NASTY} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()).rest()
+    Raw(server).send_as_far_as_possible(f"GET /r/{room}?as={NASTY} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()).rest()
     origin = f"https://evil{NASTY}".encode()
     Raw(server).send_as_far_as_possible(b"GET /r/x HTTP/1.1\r\nHost: localhost\r\nOrigin: " + origin + b"\r\nConnection: close\r\n\r\n").rest()
     native = Native(server)
@@ -42,7 +42,9 @@ def insult(server, room):
     native.raw.send(json.dumps({NASTY: NASTY, "join": room, "as": NASTY}) + "\n")
     native.unit()
     native.close()
-    Raw(server).send(NASTY + "\n/nick " + NASTY + "\n/join " + NASTY + "\n").finish().rest()
+    person = Raw(server).send(NASTY + "\n/nick " + NASTY + "\n/join " + NASTY + "\n/bogus\n")
+    person.until(b"/bogus")
+    person.close()
     with connect(f"{server.ws}/r/{room}") as socket:
         socket.socket.sendall(b"\xff\xff")
         for _ in range(20):
@@ -107,7 +109,9 @@ def test_no_secret_is_in_the_log_at_any_level(start, room):
     native.raw.send('{"auth":"%s"\n' % secret)
     native.unit()
     native.close()
-    Raw(server).send(f"/auth {secret}\n").finish().rest()
+    person = Raw(server).send(f"/auth {secret}\n")
+    person.until(b"/auth")
+    person.close()
     until_said(server, "closed")
     assert secret not in server.said()
 
