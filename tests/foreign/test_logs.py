@@ -34,8 +34,9 @@ def insult(server, room):
         Raw(server).send_as_far_as_possible(f"GET /r/{room} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()).rest()
     Raw(server).send_as_far_as_possible(f"GET /r/{room} HTTP/1.1\r\nHost: a\r\nHost: {NASTY}\r\n\r\n".encode()).rest()
     Raw(server).send_as_far_as_possible(f"GET /r/{room}?as={NASTY} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()).rest()
-    origin = f"https://evil{NASTY}".encode()
-    Raw(server).send_as_far_as_possible(b"GET /r/x HTTP/1.1\r\nHost: localhost\r\nOrigin: " + origin + b"\r\nConnection: close\r\n\r\n").rest()
+    for nasty in (NASTY, "\x9b31m", "\u202e\u2028"):
+        origin = f"https://evil{nasty}.example".encode()
+        Raw(server).send_as_far_as_possible(b"GET /r/x HTTP/1.1\r\nHost: localhost\r\nOrigin: " + origin + b"\r\nConnection: close\r\n\r\n").rest()
     native = Native(server)
     native.raw.send(json.dumps({"publish": f"r{NASTY}\n2026-01-01 ERROR forged", "data": 1}) + "\n")
     native.unit()

@@ -7,6 +7,7 @@
 mod conn;
 mod datagram;
 mod deadline;
+mod doors;
 mod drain;
 mod flush;
 mod latest;
