@@ -1,7 +1,7 @@
 //! A core: one thread, its epoll loop, its Conns and its Shard. No lock, no channel per Conn.
 //!
 //! The turn: (1) wake; (2) take in newcomers and what other cores and the readers of files sent; (3) each ready Conn decodes what has arrived, bounded, and the Shard
-//! handles each input; (4) deadlines; (5) flush every dirty room and Conn once; (6) wake the other cores that got something.
+//! handles each input; (4) deadlines; (5) hand the keeper what is to be kept, flush every dirty room and Conn once; (6) wake the other cores that got something.
 //! Data flows one way: sockets → `receive` → [`talk`](crate::talk) → Shard → `settle` → `flush` → sockets.
 
 mod conn;
@@ -228,6 +228,7 @@ impl Core {
             if self.drained() {
                 return Ok(());
             }
+            self.ask_keeper();
             self.flush();
             self.send_datagrams();
             self.links.flush();
@@ -352,6 +353,16 @@ impl Core {
         }
         // More may wait than this turn took.
         self.alert.raise();
+    }
+
+    /// Hands the keeper what is to be kept, ahead of the flush. In the midst of a walk it is let through first where it has no processor of its
+    /// own: then the walk's next members get in one write what was said meanwhile, and not the rest later in another.
+    fn ask_keeper(&mut self) {
+        let asked = self.safe.as_mut().is_some_and(Safe::flush);
+        if asked && !self.dirty_rooms.is_empty() {
+            std::thread::yield_now();
+            self.hear_keeper();
+        }
     }
 
     /// What the keeper of rooms says.
