@@ -17,6 +17,7 @@ use crate::error::Fault;
 use crate::listen::{Acceptable, Listener, Speaks};
 use crate::metrics::Acceptance;
 use crate::stop::Stop;
+use crate::tls::Handshakes;
 
 /// Sockets that may wait for a core to take them in; when all cores' lines are full, the kernel's own line keeps the rest.
 pub(crate) const INTAKE_SOCKETS: usize = 1_024;
@@ -51,6 +52,8 @@ pub(crate) struct Acceptor {
     pub(crate) conns_max: Arc<AtomicUsize>,
     pub(crate) acceptance: Arc<Acceptance>,
     pub(crate) stop: Arc<Stop>,
+    /// Connections there count as well.
+    pub(crate) handshakes: Option<Arc<Handshakes>>,
     pub(crate) spare: Option<File>,
     pub(crate) refused: u64,
 }
@@ -119,7 +122,8 @@ impl Acceptor {
 
     fn hand_over(&mut self, stream: Stream, speaks: Speaks) {
         self.acceptance.accepted.fetch_add(1, Ordering::Relaxed);
-        let total: usize = self.intakes.iter().map(Intake::count).sum();
+        let shaking = self.handshakes.as_ref().map_or(0, |all| all.count());
+        let total: usize = shaking + self.intakes.iter().map(Intake::count).sum::<usize>();
         if total >= self.conns_max.load(Ordering::Relaxed) {
             self.acceptance.full.fetch_add(1, Ordering::Relaxed);
             self.say_refused(

@@ -11,6 +11,7 @@ use taut_hub::Policies;
 use crate::application::Application;
 use crate::listen::Listen;
 use crate::metrics::MetricsConfig;
+use crate::tls::TlsConfig;
 
 /// Everything a [`Server`](crate::Server) is told before it starts.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct Config {
     pub store_dir: Option<PathBuf>,
     /// A folder that answers HTTP requests where no door does.
     pub files: Option<FilesConfig>,
+    /// Certificates, and what they are for. Default: none, and no TLS.
+    pub tls: TlsConfig,
     /// Where Engine.IO is spoken. Default: Socket.IO at `/socket.io/`.
     pub engines: Vec<EnginePath>,
     /// What recovery of sessions is sealed with. The same key takes the sessions of an earlier run back; without one they end with the server.
@@ -161,6 +164,7 @@ impl Default for Config {
             metrics: None,
             store_dir: None,
             files: None,
+            tls: TlsConfig::default(),
             engines: vec![EnginePath {
                 path: "/socket.io/".to_owned(),
                 dialect: EngineDialect::SocketIo,

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::listen::Address;
+use crate::tls::TlsError;
 
 /// Why a server did not start. The text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,9 @@ pub enum StartError {
         "cannot serve files: {0}; name a folder that this user may read, for example `--files public`"
     )]
     Files(#[from] taut_files::OpenError),
+    /// Its TLS cannot be as configured.
+    #[error("cannot start: {0}")]
+    Tls(#[from] TlsError),
     /// The system refuses something a server cannot do without.
     #[error("cannot start: {what}: {source}")]
     System {

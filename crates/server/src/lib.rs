@@ -24,6 +24,7 @@ mod server;
 mod session;
 mod stop;
 mod talk;
+mod tls;
 
 pub use application::{Application, Heard, Say};
 pub use config::{Config, EngineLimits, FilesConfig, Limits};
@@ -37,3 +38,6 @@ pub use reload::Reloader;
 pub use server::Server;
 pub use stop::Stopper;
 pub use taut_gate::http::{EngineDialect, EnginePath};
+pub use tls::{
+    CertificateFacts, CertificateSource, ClientCertificates, SelfSigned, TlsConfig, TlsError,
+};

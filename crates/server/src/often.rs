@@ -62,6 +62,10 @@ impl Core {
         let (door, peer) = match found.map(|conn| (conn.door(), &conn.stream)) {
             Some((door, Stream::Tcp(stream))) => (door.0, stream.peer_addr().ok()),
             Some((door, Stream::Datagrams(key))) => (door.0, self.datagrams.address(*key)),
+            Some((door, Stream::Tunnel(key))) => {
+                let key = *key;
+                (door.0, self.tunnels.peer_address(key))
+            }
             Some((door, Stream::Unix(_))) => {
                 return Who {
                     conn: taut_gate::conn_id(self.id, id).to_string(),

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use mio::Poll;
 use rtrb::RingBuffer;
+use rustls::server::ProducesTickets;
 use taut_files::Files;
 use taut_gate::http::Site;
 use taut_hub::{Epoch, Policies, Shard, ShardSettings, Store};
@@ -25,6 +26,10 @@ use crate::orders::Orders;
 use crate::reload::Reloader;
 use crate::session::{Lives, Seal, Sessions};
 use crate::stop::{Stop, Stopper};
+use crate::tls::{
+    self, Bell, CertificateFacts, Current, Destination, Handshakes, Papers, Shaker, TlsConfig,
+    Watch,
+};
 
 /// The most cores a server uses.
 const CORES_MAX: usize = 64;
@@ -44,6 +49,8 @@ pub struct Server {
     /// What answers for `/metrics`, and where.
     scrapes: Option<(Scrapes, SocketAddr)>,
     reloader: Reloader,
+    /// What shakes hands and looks after certificates, when there are any.
+    secrecy: Option<Secrecy>,
     stop: Arc<Stop>,
 }
 
@@ -62,6 +69,7 @@ impl Server {
     /// See [`StartError`]; each says what to do.
     pub fn bind_with(config: Config, store: Option<Box<dyn Store>>) -> Result<Self, StartError> {
         let files = config.files.as_ref().map(open_files).transpose()?;
+        let papers = read_papers(&config.tls)?;
         let sockets = listen::bind_all(&config)?;
         let bound = sockets.bound;
         let site = Arc::new(Site {
@@ -90,7 +98,6 @@ impl Server {
             alerts.push(Alert::new(waker));
         }
         let stop = Arc::new(Stop::default());
-        stop.wakes(alerts.clone());
         let health = Arc::new(Health::default());
         let serves_files = files.is_some();
         let conns_max = conns_max(config.limits.conns_max, serves_files);
@@ -153,7 +160,17 @@ impl Server {
             Some(metrics) => Some(open_scrapes(&metrics, gatherer, &reloader.site)?),
             None => None,
         };
+        let secrecy = match papers {
+            Some(papers) => Some(Secrecy::open(
+                papers, config.tls, &stop, &mut cores, &intakes,
+            )?),
+            None => None,
+        };
+        let mut everybody = alerts;
+        everybody.extend(secrecy.iter().flat_map(|secrecy| secrecy.alerts.clone()));
+        stop.wakes(everybody);
         let acceptor = Acceptor {
+            handshakes: secrecy.as_ref().map(|s| Arc::clone(&s.handshakes)),
             poll,
             listeners: sockets.listeners,
             intakes,
@@ -172,6 +189,7 @@ impl Server {
             health,
             scrapes,
             reloader,
+            secrecy,
             stop,
         })
     }
@@ -208,6 +226,12 @@ impl Server {
     #[must_use]
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
+    }
+
+    /// What its certificates say; empty without TLS.
+    #[must_use]
+    pub fn certificates(&self) -> &[CertificateFacts] {
+        self.secrecy.as_ref().map_or(&[], |secrecy| &secrecy.facts)
     }
 
     /// Ends the server from another thread.
@@ -252,6 +276,20 @@ impl Server {
             }
             None => None,
         };
+        let mut looking = None;
+        if let Some(secrecy) = self.secrecy {
+            for (number, shaker) in secrecy.shakers.into_iter().enumerate() {
+                let name = format!("tls-{number}");
+                threads.push(spawn(name, &stopper, move || shaker.run())?);
+            }
+            let watch = secrecy.watch;
+            let bell = RingBell(watch.bell());
+            let run = move || {
+                watch.run();
+                Ok(())
+            };
+            looking = Some((bell, spawn("tls-watch".to_owned(), &stopper, run)?));
+        }
         let acceptor = self.acceptor;
         threads.push(spawn("acceptor".to_owned(), &stopper, move || {
             acceptor.run()
@@ -260,7 +298,11 @@ impl Server {
             let name = format!("core-{}", core.id);
             threads.push(spawn(name, &stopper, move || core.run())?);
         }
-        let served = join(threads);
+        let mut served = join(threads);
+        if let Some((bell, looks)) = looking {
+            drop(bell);
+            served = served.and(join(vec![looks]));
+        }
         // Whoever watches a shutdown sees it to its end.
         drop(watching);
         let served = served.and(join(watched));
@@ -393,6 +435,97 @@ fn open_scrapes(
     let teller = Teller::new(gatherer, site, config.key.as_deref());
     let scrapes = Scrapes::new(poll, listener, teller, Alert::new(waker));
     Ok((scrapes, address))
+}
+
+/// Ends the watch over certificates when the server ends, also by a fault.
+struct RingBell(Arc<Bell>);
+
+impl Drop for RingBell {
+    fn drop(&mut self) {
+        self.0.ring();
+    }
+}
+
+/// What shakes hands and looks after certificates.
+struct Secrecy {
+    handshakes: Arc<Handshakes>,
+    shakers: Vec<Shaker>,
+    alerts: Vec<Arc<Alert>>,
+    watch: Watch,
+    facts: Vec<CertificateFacts>,
+}
+
+/// Certificates as read, and how their files looked before that.
+struct Read {
+    papers: Papers,
+    tickets: Arc<dyn ProducesTickets>,
+    watch: Vec<tls::Look>,
+}
+
+fn read_papers(tls: &TlsConfig) -> Result<Option<Read>, StartError> {
+    if !tls.has_certificates() {
+        // Says what asks for one, where something does.
+        tls.check()?;
+        return Ok(None);
+    }
+    let watch = tls::looks(&tls::paths(tls));
+    let tickets = tls::tickets()?;
+    let papers = Papers::read(tls, Arc::clone(&tickets), tls::unix_s())?;
+    tls::warn_of_end(&papers.facts);
+    Ok(Some(Read {
+        papers,
+        tickets,
+        watch,
+    }))
+}
+
+impl Secrecy {
+    fn open(
+        read: Read,
+        config: TlsConfig,
+        stop: &Arc<Stop>,
+        cores: &mut [Core],
+        intakes: &[Intake],
+    ) -> Result<Self, StartError> {
+        let mut polls = Vec::new();
+        for _ in 0..tls::threads_for(cores.len()) {
+            let poll =
+                Poll::new().map_err(|source| system("an event queue cannot be made", source))?;
+            let waker = mio::Waker::new(poll.registry(), tls::ALERT)
+                .map_err(|source| system("a thread cannot be made wakeable", source))?;
+            polls.push((poll, Alert::new(waker)));
+        }
+        let alerts = polls.iter().map(|(_, alert)| Arc::clone(alert)).collect();
+        let handshake_ms_max = cores.first().map_or(0, |core| core.limits.handshake_ms_max);
+        let mut destinations = Vec::new();
+        for (core, intake) in cores.iter_mut().zip(intakes) {
+            let (tunnels, secured) = std::sync::mpsc::channel();
+            core.secured = Some(secured);
+            destinations.push(Destination {
+                tunnels,
+                alert: Arc::clone(&intake.alert),
+                conns: Arc::clone(&intake.conns),
+            });
+        }
+        let current = Arc::new(Current::new(read.papers.config));
+        let (handshakes, shakers) = Handshakes::open(tls::Parts {
+            polls,
+            current: Arc::clone(&current),
+            destinations,
+            stop: Arc::clone(stop),
+            handshake_ms_max,
+        });
+        for core in cores {
+            core.handshakes = Some(Arc::clone(&handshakes));
+        }
+        Ok(Self {
+            handshakes,
+            shakers,
+            alerts,
+            watch: Watch::new(config, read.watch, current, read.tickets),
+            facts: read.papers.facts,
+        })
+    }
 }
 
 /// Stops the server when its thread ends, also by a panic.

@@ -9,6 +9,7 @@ use clap::ArgMatches;
 
 use crate::failure::Failure;
 use crate::load::load;
+use crate::secrecy;
 use crate::settings::Settings;
 use crate::settings::rooms;
 use crate::settings::table::TABLE;
@@ -16,7 +17,15 @@ use crate::settings::table::TABLE;
 /// Runs the command.
 pub(crate) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let settings = load(Some(matches))?;
-    for note in &settings.notes {
+    let tls = &settings.values.config.tls;
+    let certificates = if settings.values.tls.self_signed {
+        Vec::new()
+    } else {
+        tls.check().map_err(Failure::usage)?
+    };
+    let mut notes = settings.notes.clone();
+    notes.extend(secrecy::notes(&settings.values.config.hosts, &certificates));
+    for note in &notes {
         // Where stderr is closed, nobody wants notes.
         let _ = writeln!(std::io::stderr(), "note: {note}");
     }

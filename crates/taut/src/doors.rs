@@ -88,6 +88,36 @@ fn doors(bound: &[Bound], files: bool) -> Vec<(&'static str, String)> {
             ("taut", taut(&bracketed, port)),
         ]);
     }
+    let secret = of_kind(|bound| match (&bound.address, bound.speaks) {
+        (Address::Tcp(address), Speaks::Tls) => Some(*address),
+        _ => None,
+    });
+    if let Some((host, port)) = spoken(&secret) {
+        let bracketed = bracketed(&host);
+        let url = format!("https://{bracketed}:{port}");
+        doors.extend([
+            (
+                "browser",
+                if files {
+                    format!("{url}/r/lobby")
+                } else {
+                    url.clone()
+                },
+            ),
+            ("terminal", format!("taut connect tls://{bracketed}:{port}")),
+            (
+                "listen",
+                format!("curl -N {url}/r/lobby -H 'Accept: text/event-stream'"),
+            ),
+            ("say", format!("curl -d 'hello' {url}/r/lobby")),
+            (
+                "javascript",
+                format!("new WebSocket(\"wss://{bracketed}:{port}/r/lobby\")"),
+            ),
+            ("socket.io", format!("io(\"{url}/r/lobby\")")),
+            ("taut", format!("taut sub lobby --url {url}")),
+        ]);
+    }
     if let Some((host, port)) = spoken(&text) {
         let name = if any.is_empty() { "terminal" } else { "text" };
         doors.push((name, format!("nc {host} {port}")));

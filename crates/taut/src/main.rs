@@ -14,6 +14,7 @@ mod metrics;
 mod printing;
 mod publish;
 mod reload;
+mod secrecy;
 mod serve;
 mod settings;
 mod state;

@@ -16,6 +16,7 @@ use crate::load::load;
 use crate::log;
 use crate::metrics;
 use crate::reload::Reload;
+use crate::secrecy;
 use crate::storage;
 use crate::terminal::Style;
 
@@ -29,13 +30,26 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
     raise_open_files();
     let files = settings.values.config.files.is_some();
     let storage = storage::open(&settings.values)?;
+    let mut tls = settings.values.config.tls.clone();
+    if settings.values.tls.self_signed {
+        tls.certificates.push(secrecy::self_signed(
+            &settings.values.config,
+            storage.dir.as_deref(),
+        )?);
+    }
     let config = Config {
         seal_key: storage.seal_key,
         metrics: metrics::config(&settings.values.metrics)?,
-        store_dir: storage.dir,
+        store_dir: storage.dir.clone(),
+        tls,
         ..settings.values.config.clone()
     };
+    let hosts = config.hosts.clone();
     let server = Server::bind_with(config, storage.store).map_err(|error| refused(&error))?;
+    for note in secrecy::notes(&hosts, server.certificates()) {
+        tracing::warn!("{note}");
+    }
+    let self_signed = settings.values.tls.self_signed;
     let reload = Reload {
         matches: matches.cloned(),
         values: settings.values,
@@ -48,9 +62,16 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
         tracing::info!(%address, "/metrics is answered for");
     }
     // A server whose start lines nobody reads still serves.
-    let _ = std::io::stdout().write_all(
-        doors::lines(server.bound(), files, &storage.line, Style::of_stdout()).as_bytes(),
+    let style = Style::of_stdout();
+    let mut lines = doors::lines(server.bound(), files, &storage.line, style);
+    lines += &secrecy::lines(
+        server.bound(),
+        server.certificates(),
+        self_signed,
+        storage.dir.as_deref(),
+        style,
     );
+    let _ = std::io::stdout().write_all(lines.as_bytes());
     server
         .run()
         .map_err(|fault| Failure::new(Code::Failure, fault))
@@ -62,7 +83,8 @@ fn refused(error: &StartError) -> Failure {
         | StartError::PublicAddress { .. }
         | StartError::Resolve { .. }
         | StartError::PublicMetrics { .. }
-        | StartError::Files(_) => Code::Usage,
+        | StartError::Files(_)
+        | StartError::Tls(_) => Code::Usage,
         _ => Code::Failure,
     };
     Failure::new(code, error)

@@ -20,10 +20,10 @@ const SEAL_KEY: &str = "seal.key";
 pub(crate) struct Opened {
     pub(crate) store: Option<Box<dyn Store>>,
     pub(crate) line: String,
+    /// The folder, where there is one.
+    pub(crate) dir: Option<PathBuf>,
     /// What sessions are sealed with, so that a server that starts again on the folder knows them; `None`: each start makes its own.
     pub(crate) seal_key: Option<[u8; 32]>,
-    /// The folder with the store's files.
-    pub(crate) dir: Option<PathBuf>,
 }
 
 /// Opens the store that the settings ask for.
@@ -107,21 +107,23 @@ fn seal_key(dir: &Path) -> Result<[u8; 32], Failure> {
     }
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| failed(&error.to_string()))?;
-    // Whole or not at all, also when the machine stops in between.
-    let new = dir.join(format!("{SEAL_KEY}.new"));
-    let write = || {
-        let mut file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
-        file.write_all(&key)?;
-        file.sync_all()?;
-        std::fs::rename(&new, &path)
-    };
-    write().map_err(|error| failed(&error.to_string()))?;
+    write_secret(&path, &key).map_err(|error| failed(&error.to_string()))?;
     Ok(key)
+}
+
+/// Writes a file that nobody else may read: whole or not at all, also when the machine stops in between.
+pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)
 }
 
 /// Who starts a second server on the default folder has it on the same address.

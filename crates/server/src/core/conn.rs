@@ -13,15 +13,18 @@ use taut_gate::Format;
 use taut_hub::{ConnId, Door, Slots};
 
 use super::datagram::Datagrams;
+use super::tunnels::Tunnels;
 use super::wheel::Alarm;
 use crate::metrics::DoorAt;
 use crate::talk::Talk;
 
-/// How bytes get in and out. TLS is a further row.
+/// How bytes get in and out.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(mio::net::TcpStream),
     Unix(mio::net::UnixStream),
+    /// TLS over one of those, by its key among the core's [`Tunnels`], which does what a stream does here.
+    Tunnel(u32),
     /// A peer of one of the core's datagram sockets, by its key there.
     Datagrams(u32),
     /// No socket at all: the Conn that speaks for datagram peers without proof, and a session whose client polls.
@@ -33,8 +36,26 @@ impl Read for Stream {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
             Self::Unix(stream) => stream.read(buffer),
-            Self::Datagrams(_) | Self::Nobody => Err(io::ErrorKind::WouldBlock.into()),
+            Self::Tunnel(_) | Self::Datagrams(_) | Self::Nobody => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
         }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+            Self::Tunnel(_) | Self::Datagrams(_) | Self::Nobody => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -51,7 +72,7 @@ impl Stream {
             Self::Tcp(stream) => stream,
             Self::Unix(stream) => stream,
             // The socket is watched, for all of its peers.
-            Self::Datagrams(_) | Self::Nobody => return Ok(()),
+            Self::Tunnel(_) | Self::Datagrams(_) | Self::Nobody => return Ok(()),
         };
         if again {
             registry.reregister(source, token, interest)
@@ -65,7 +86,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => registry.deregister(stream),
             Self::Unix(stream) => registry.deregister(stream),
-            Self::Datagrams(_) | Self::Nobody => Ok(()),
+            Self::Tunnel(_) | Self::Datagrams(_) | Self::Nobody => Ok(()),
         }
     }
 
@@ -95,6 +116,7 @@ impl Stream {
                     }
                     Ok(written)
                 }
+                (Self::Tunnel(_), _) => Ok(0),
                 (Self::Nobody, _) => Ok(parts.iter().map(|part| part.len()).sum()),
             };
             match result {
@@ -111,7 +133,7 @@ impl Stream {
         let _ = match self {
             Self::Tcp(stream) => stream.shutdown(std::net::Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(std::net::Shutdown::Write),
-            Self::Datagrams(_) | Self::Nobody => Ok(()),
+            Self::Tunnel(_) | Self::Datagrams(_) | Self::Nobody => Ok(()),
         };
     }
 }
@@ -318,16 +340,21 @@ impl Conn {
         &mut self,
         [first, second]: [&[u8]; 2],
         datagrams: &mut Datagrams,
+        tunnels: &mut Tunnels,
     ) -> io::Result<Wrote> {
         let own = self.output.as_ref().map_or(&[][..], |output| output.rest());
         let total = own.len() + first.len() + second.len();
-        if total == 0 {
+        if total == 0 && !matches!(self.stream, Stream::Tunnel(_)) {
             self.output = None;
             return Ok(Wrote::All);
         }
         let parts = [own, first, second];
-        let written = self.stream.write_all_of(parts, datagrams)?;
-        if written == total {
+        let (written, whole) = match self.stream {
+            // What is sealed and not out blocks the Conn as well.
+            Stream::Tunnel(key) => tunnels.write(key, parts)?,
+            _ => (self.stream.write_all_of(parts, datagrams)?, true),
+        };
+        if written == total && whole {
             self.output = None;
             self.flags.set(Flag::Blocked, false);
             return Ok(Wrote::All);

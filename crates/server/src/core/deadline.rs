@@ -5,7 +5,7 @@ use taut_gate::http::Problem;
 use taut_hub::{ConnId, Farewell};
 
 use super::wheel::Entry;
-use super::{Core, Flag, Wheel};
+use super::{Core, Flag, Stream, Wheel};
 use crate::talk::Talk;
 
 /// How long a Conn that has said farewell is listened to, in milliseconds, so that the farewell is not lost to a reset.
@@ -61,7 +61,7 @@ impl Core {
             return self.stalled(id);
         }
         match conn.talk {
-            Talk::Undecided | Talk::Done => self.drop_silently(id),
+            Talk::Undecided | Talk::Secret | Talk::Done => self.drop_silently(id),
             Talk::Http(_) => self.http_alarm(id),
             Talk::Stream(_) => self.stream_alarm(id),
             Talk::Payload(..) | Talk::Native(..) => self.socket_alarm(id),
@@ -149,7 +149,10 @@ impl Core {
         if conn.flags.has(Flag::Ended) || !conn.has_stream() {
             return self.remove(id.slot, Farewell::Said);
         }
-        conn.stream.finish();
+        match conn.stream {
+            Stream::Tunnel(key) => self.tunnels.finish(key),
+            _ => conn.stream.finish(),
+        }
         conn.flags.set(Flag::Closing, false);
         conn.flags.set(Flag::Lingering, true);
         self.set_alarm(id.slot, LINGER_MS);

@@ -66,7 +66,7 @@ impl Core {
             return true;
         };
         let http = match conn.talk {
-            Talk::Undecided | Talk::Unproven(_) => {
+            Talk::Undecided | Talk::Secret | Talk::Unproven(_) => {
                 self.remove(slot, Farewell::Said);
                 return true;
             }

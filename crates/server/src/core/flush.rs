@@ -270,7 +270,7 @@ impl Core {
             latest.len() + bytes.len(),
             conn.door_at,
         );
-        let wrote = conn.write([latest, bytes], &mut self.datagrams)?;
+        let wrote = conn.write([latest, bytes], &mut self.datagrams, &mut self.tunnels)?;
         let sent = written(own, conn.waiting_bytes(), body, wrote);
         let (offset, number) = match wrote {
             Wrote::All if reads == Reads::Both => (head, newest),
@@ -558,7 +558,7 @@ impl Core {
             return false;
         };
         let (own, door) = (conn.waiting_bytes(), conn.door_at);
-        let wrote = conn.write([&[], gathered], &mut self.datagrams);
+        let wrote = conn.write([&[], gathered], &mut self.datagrams, &mut self.tunnels);
         if let Ok(wrote) = wrote {
             let sent = written(own, conn.waiting_bytes(), gathered.len(), wrote);
             self.counts.door(door).bytes_out += sent;

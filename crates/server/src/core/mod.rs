@@ -14,6 +14,7 @@ mod latest;
 mod link;
 mod receive;
 mod settle;
+mod tunnels;
 mod wheel;
 mod window;
 
@@ -35,6 +36,7 @@ pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
 pub(crate) use link::{Alert, Links, Parcel};
 pub(crate) use settle::ticket_of;
+pub(crate) use tunnels::Tunnels;
 pub(crate) use wheel::Wheel;
 
 use crate::acceptor::Newcomer;
@@ -49,6 +51,7 @@ use crate::orders::Order;
 use crate::session::Sessions;
 use crate::stop::Stop;
 use crate::talk::Proofs;
+use crate::tls::{Handshakes, Tunnel};
 use latest::LatestWindows;
 use window::Windows;
 
@@ -97,6 +100,10 @@ pub(crate) struct Core {
     pub(crate) orders: Option<Receiver<Order>>,
     /// What it has done, for who asks.
     pub(crate) counts: Counts,
+    /// Where TLS handshakes are shaken, when there is a certificate; and what comes of them.
+    pub(crate) handshakes: Option<Arc<Handshakes>>,
+    pub(crate) secured: Option<Receiver<Box<Tunnel>>>,
+    pub(crate) tunnels: Tunnels,
     /// Guests named so far; numbers their names.
     pub(crate) guests: u64,
     started: Instant,
@@ -164,6 +171,9 @@ impl Core {
             safe: None,
             orders: None,
             counts: Counts::default(),
+            handshakes: None,
+            secured: None,
+            tunnels: Tunnels::default(),
             conns: Conns::default(),
             wheel: Wheel::new(),
             now: Now {
@@ -213,6 +223,7 @@ impl Core {
             self.alert.lower();
             self.hear_orders();
             self.take_in();
+            self.take_in_tunnels();
             self.hear_links();
             self.hear_files();
             self.hear_keeper();
@@ -336,7 +347,7 @@ impl Core {
                 self.count.fetch_sub(1, Ordering::Relaxed);
                 continue;
             }
-            self.welcome(newcomer);
+            let _ = self.welcome(newcomer);
         }
     }
 
@@ -387,8 +398,11 @@ impl Core {
             return Ok(());
         };
         let token = token_of(slot, conn.generation);
-        conn.stream
-            .watch(self.poll.registry(), token, interest, again)
+        let registry = self.poll.registry();
+        match conn.stream {
+            Stream::Tunnel(key) => self.tunnels.watch(key, registry, token, interest, again),
+            _ => conn.stream.watch(registry, token, interest, again),
+        }
     }
 
     /// Takes a Conn off the count that left without [`Core::remove`].
@@ -432,8 +446,10 @@ impl Core {
         }
         // Dropping the socket takes it off the poll.
         if let Some(conn) = self.conns.remove(slot) {
-            if let Stream::Datagrams(key) = conn.stream {
-                self.datagrams.forget(key);
+            match conn.stream {
+                Stream::Datagrams(key) => self.datagrams.forget(key),
+                Stream::Tunnel(key) => self.tunnels.close(key),
+                _ => {}
             }
             self.uncount();
             self.tell_of_end(id, conn.talk);

@@ -7,7 +7,7 @@ use mio::Interest;
 use taut_gate::Close;
 use taut_hub::{ConnId, Farewell, Input};
 
-use super::{Core, Flag, Name, READ_BYTES, token_of};
+use super::{Core, Flag, Name, READ_BYTES, Stream, token_of};
 use crate::acceptor::Newcomer;
 use crate::listen::Speaks;
 use crate::talk::{Step, Talk};
@@ -20,21 +20,22 @@ const LAST_POLL_MS_MAX: u64 = 2_000;
 const READS_PER_TURN: usize = 4;
 
 impl Core {
-    /// Takes in a socket from the acceptor.
-    pub(super) fn welcome(&mut self, newcomer: Newcomer) {
+    /// Takes in a socket from the acceptor, or from its handshake.
+    pub(super) fn welcome(&mut self, newcomer: Newcomer) -> Option<ConnId> {
         let Newcomer { stream, speaks } = newcomer;
         let talk = Talk::begin(speaks);
         let id = self.conns.insert(stream, talk, self.now.mono_ms);
         if let Err(error) = self.register(id.slot, Interest::READABLE, false) {
             tell!(self, id, WARN, %error, "a connection could not be watched and is closed");
             self.remove(id.slot, Farewell::Vanished);
-            return;
+            return None;
         }
         self.note_door(id);
         self.set_alarm(id.slot, self.limits.untouched_ms_max);
         if speaks == Speaks::Text {
             self.greet(id);
         }
+        Some(id)
     }
 
     /// One event of the poll.
@@ -105,17 +106,19 @@ impl Core {
         for _ in 0..READS_PER_TURN {
             match self.read(id, &mut buffer) {
                 None => {
-                    finished = true;
+                    finished = !self.tunnels.has_more();
                     break;
                 }
                 Some(count) => {
+                    // A read of a tunnel is short by what encryption adds.
+                    let more = to_the_end || self.tunnels.has_more();
                     let before = self.conns.find(id).map(|conn| conn.door_at);
                     self.decode_fresh(id, &mut buffer[..count]);
                     // The first bytes say the door that they are counted by.
                     let after = self.conns.find(id).map(|conn| conn.door_at);
                     let door = after.or(before).unwrap_or_default();
                     self.counts.door(door).bytes_in += count as u64;
-                    if count < READ_BYTES && !to_the_end {
+                    if count < READ_BYTES && !more {
                         finished = true;
                         break;
                     }
@@ -131,6 +134,7 @@ impl Core {
     /// One read; `None` when there is nothing now or ever again, or when the Conn must not be read.
     fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<usize> {
         let now_ms = self.now.mono_ms;
+        self.tunnels.begin_read();
         let conn = self.conns.find(id)?;
         if conn.flags.has(Flag::Paused)
             || conn.flags.has(Flag::Choked)
@@ -139,7 +143,11 @@ impl Core {
             return None;
         }
         loop {
-            match conn.stream.read(buffer) {
+            let read = match conn.stream {
+                Stream::Tunnel(key) => self.tunnels.read(key, buffer),
+                _ => conn.stream.read(buffer),
+            };
+            match read {
                 Ok(0) => {
                     conn.flags.set(Flag::Ended, true);
                     self.end_of_input(id);

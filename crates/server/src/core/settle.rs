@@ -68,7 +68,7 @@ impl Core {
             Talk::Http(_) => self.answer_http(id, output),
             Talk::Stream(_) => self.answer_stream(id, output),
             Talk::Engine(_) => self.answer_socketio(id, output),
-            Talk::Undecided | Talk::Probe(_) | Talk::Done => {}
+            Talk::Undecided | Talk::Secret | Talk::Probe(_) | Talk::Done => {}
         }
     }
 

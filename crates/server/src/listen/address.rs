@@ -47,6 +47,8 @@ pub enum Speaks {
     Anything,
     /// Text only (`text://`): the server greets at once.
     Text,
+    /// TLS only (`tls://`), and anything within; clear text is refused.
+    Tls,
 }
 
 /// The permission bits of a Unix socket whose address names none.
@@ -63,7 +65,7 @@ pub struct ListenError {
 impl FromStr for Listen {
     type Err = ListenError;
 
-    /// Reads `[SCHEME://]HOST:PORT`, `[SCHEME://]PORT` or `:PORT` with the scheme `tcp` (anything, the default), `text` or `udp`;
+    /// Reads `[SCHEME://]HOST:PORT`, `[SCHEME://]PORT` or `:PORT` with the scheme `tcp` (anything, the default), `text`, `tls` or `udp`;
     /// or `unix:PATH[?mode=MODE]`.
     ///
     /// # Errors
@@ -75,9 +77,10 @@ impl FromStr for Listen {
                 None => host_port(input).map(|at| (Endpoint::Tcp(at), Speaks::Anything)),
                 Some(("tcp", at)) => host_port(at).map(|at| (Endpoint::Tcp(at), Speaks::Anything)),
                 Some(("text", at)) => host_port(at).map(|at| (Endpoint::Tcp(at), Speaks::Text)),
+                Some(("tls", at)) => host_port(at).map(|at| (Endpoint::Tcp(at), Speaks::Tls)),
                 Some(("udp", at)) => host_port(at).map(|at| (Endpoint::Udp(at), Speaks::Anything)),
                 Some((scheme, _)) => Err(format!(
-                    "no door for `{scheme}://` here; use HOST:PORT, for example 127.0.0.1:8080, or text://127.0.0.1:7000, udp://127.0.0.1:8080, unix:/run/taut.sock"
+                    "no door for `{scheme}://` here; use HOST:PORT, for example 127.0.0.1:8080, or text://127.0.0.1:7000, tls://127.0.0.1:8443, udp://127.0.0.1:8080, unix:/run/taut.sock"
                 )),
             },
         };
@@ -176,6 +179,7 @@ impl fmt::Display for Listen {
         match (&self.endpoint, self.speaks) {
             (Endpoint::Tcp(at), Speaks::Anything) => at.fmt(f),
             (Endpoint::Tcp(at), Speaks::Text) => write!(f, "text://{at}"),
+            (Endpoint::Tcp(at), Speaks::Tls) => write!(f, "tls://{at}"),
             (Endpoint::Udp(at), _) => write!(f, "udp://{at}"),
             (Endpoint::Unix { path, mode }, _) if *mode == UNIX_MODE_DEFAULT => {
                 write!(f, "unix:{}", path.display())

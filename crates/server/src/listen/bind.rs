@@ -11,6 +11,7 @@ use super::{Address, Bound, Endpoint, HostPort, Listen, Speaks, is_loopback};
 use crate::config::Config;
 use crate::core::Stream;
 use crate::error::StartError;
+use crate::tls::{TlsConfig, TlsError};
 
 /// Connections the kernel may keep for us between two looks of the acceptor.
 const BACKLOG: i32 = 4_096;
@@ -67,18 +68,21 @@ pub(crate) fn bind_all(config: &Config) -> Result<Sockets, StartError> {
     let mut sockets = Sockets::default();
     let by_default = config.listeners == Listen::defaults();
     for listen in &config.listeners {
+        let Some(speaks) = secrecy(listen, &config.tls, by_default)? else {
+            continue;
+        };
         match &listen.endpoint {
             Endpoint::Unix { path, mode } => {
                 let (listener, _file) = unix::bind(path, *mode)?;
-                sockets.add(Listener::Unix { listener, _file }, listen.speaks);
-                sockets.tell(Address::Unix(path.clone()), listen.speaks);
+                sockets.add(Listener::Unix { listener, _file }, speaks);
+                sockets.tell(Address::Unix(path.clone()), speaks);
             }
             Endpoint::Tcp(at) => {
                 for address in resolve(at, config.open)? {
                     match bind_tcp(address) {
                         Ok((listener, address)) => {
-                            sockets.add(Listener::Tcp(listener), listen.speaks);
-                            sockets.tell(Address::Tcp(address), listen.speaks);
+                            sockets.add(Listener::Tcp(listener), speaks);
+                            sockets.tell(Address::Tcp(address), speaks);
                         }
                         Err(error) => excuse(&Address::Tcp(address), error, by_default)?,
                     }
@@ -89,7 +93,7 @@ pub(crate) fn bind_all(config: &Config) -> Result<Sockets, StartError> {
                     match bind_udp(address) {
                         Ok((socket, address)) => {
                             sockets.datagrams.push(socket);
-                            sockets.tell(Address::Udp(address), listen.speaks);
+                            sockets.tell(Address::Udp(address), speaks);
                         }
                         Err(error) => excuse(&Address::Udp(address), error, by_default)?,
                     }
@@ -98,6 +102,25 @@ pub(crate) fn bind_all(config: &Config) -> Result<Sockets, StartError> {
         }
     }
     Ok(sockets)
+}
+
+/// What is spoken there, with TLS as configured; `None` for a default address that has no place then.
+fn secrecy(listen: &Listen, tls: &TlsConfig, by_default: bool) -> Result<Option<Speaks>, TlsError> {
+    match (&listen.endpoint, listen.speaks) {
+        (Endpoint::Tcp(_), Speaks::Tls) if !tls.has_certificates() => {
+            Err(TlsError::NoCertificate {
+                by: format!("`{listen}`"),
+            })
+        }
+        // Who reaches a Unix socket is on this machine, and has the file's permission.
+        (Endpoint::Unix { .. }, speaks) => Ok(Some(speaks)),
+        (_, speaks) if !tls.required => Ok(Some(speaks)),
+        (Endpoint::Tcp(_), Speaks::Anything | Speaks::Tls) => Ok(Some(Speaks::Tls)),
+        (Endpoint::Udp(_), _) if by_default => Ok(None),
+        _ => Err(TlsError::ClearText {
+            address: listen.to_string(),
+        }),
+    }
 }
 
 impl Sockets {

@@ -4,11 +4,14 @@ use taut_hub::{ConnId, Farewell};
 use crate::core::{Core, Flag, Parcel, Stream, Waiting};
 use crate::metrics::DoorAt;
 use crate::talk::Talk;
+use crate::tls::Tunnel;
 
 /// A socket on its way to the core that has the session it asks for.
 #[derive(Debug)]
 pub(crate) struct Handover {
     stream: Stream,
+    /// Its TLS, in the place of `stream`'s.
+    tunnel: Option<Box<Tunnel>>,
     /// What it has brought: the request, and whatever came behind it.
     input: Vec<u8>,
     /// Answers to earlier requests that it has not taken.
@@ -29,12 +32,21 @@ impl Core {
             });
         }
         self.uncount();
-        if let Err(error) = conn.stream.forget(self.poll.registry()) {
+        let mut tunnel = match conn.stream {
+            Stream::Tunnel(key) => self.tunnels.remove(key),
+            _ => None,
+        };
+        let socket = match &mut tunnel {
+            Some(tunnel) => tunnel.socket(),
+            None => &mut conn.stream,
+        };
+        if let Err(error) = socket.forget(self.poll.registry()) {
             tell_often!(WARN, %error, "a connection could not be handed to another core and is closed");
             return;
         }
         let handover = Handover {
             stream: conn.stream,
+            tunnel,
             input: data.to_vec(),
             output: conn.output.take(),
         };
@@ -47,11 +59,13 @@ impl Core {
             return;
         }
         self.count_one_more();
-        let id = self.conns.insert(
-            handover.stream,
-            Talk::Http(Box::default()),
-            self.now.mono_ms,
-        );
+        let stream = match handover.tunnel {
+            Some(tunnel) => Stream::Tunnel(self.tunnels.insert(tunnel)),
+            None => handover.stream,
+        };
+        let id = self
+            .conns
+            .insert(stream, Talk::Http(Box::default()), self.now.mono_ms);
         let blocked = handover.output.is_some();
         if let Some(conn) = self.conns.find(id) {
             conn.input.put(handover.input);

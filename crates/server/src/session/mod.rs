@@ -79,6 +79,9 @@ impl Core {
         self.uncount();
         let now_ms = self.now.mono_ms;
         let Some(conn) = self.conns.find(session) else {
+            if let Stream::Tunnel(key) = from.stream {
+                self.tunnels.remove(key);
+            }
             return;
         };
         conn.stream = std::mem::replace(&mut from.stream, Stream::Nobody);

@@ -1,5 +1,6 @@
 //! What each Conn speaks: one file per carrier and dialect, from its bytes to hub commands.
 
+mod clear;
 mod datagram;
 mod echo;
 mod engineio;
@@ -35,6 +36,8 @@ pub(crate) use text::TextTalk;
 pub(crate) enum Talk {
     /// Its first bytes will say.
     Undecided,
+    /// Its first bytes must be those of TLS.
+    Secret,
     /// HTTP/1.x, request by request.
     Http(Box<HttpTalk>),
     /// The answer to a GET that streams; nothing more is read.
@@ -105,6 +108,7 @@ impl Talk {
         match speaks {
             Speaks::Anything => Self::Undecided,
             Speaks::Text => Self::Text(Box::default()),
+            Speaks::Tls => Self::Secret,
         }
     }
 
@@ -115,7 +119,7 @@ impl Talk {
     /// The same as it is counted.
     pub(crate) fn door_at(&self) -> DoorAt {
         match self {
-            Self::Undecided | Self::Done => DoorAt::NONE,
+            Self::Undecided | Self::Secret | Self::Done => DoorAt::NONE,
             Self::Http(_) => DoorAt::HTTP,
             Self::Stream(stream) => stream.door_at(),
             Self::Lines(_) => DoorAt::LINES,
@@ -155,7 +159,7 @@ impl Talk {
     ) {
         match self {
             // HTTP says its own problem before it closes; the others have nothing to say it in.
-            Self::Undecided | Self::Http(_) | Self::Unproven(_) | Self::Done => {}
+            Self::Undecided | Self::Secret | Self::Http(_) | Self::Unproven(_) | Self::Done => {}
             Self::Stream(stream) => stream.farewell(out, close, seed),
             Self::Lines(_) | Self::Datagrams(_) => {
                 native::farewell(out, close, text, seed);
@@ -199,7 +203,7 @@ impl Core {
             return Step::Took(data.len());
         };
         match conn.talk {
-            Talk::Undecided => self.sniff(id, data, false),
+            Talk::Undecided | Talk::Secret => self.sniff(id, data, false),
             Talk::Http(_) => self.http(id, data),
             Talk::Lines(_) => self.json_line(id, data),
             Talk::Text(_) => self.text_line(id, data),
@@ -219,7 +223,7 @@ impl Core {
             return;
         };
         match conn.talk {
-            Talk::Undecided => self.sniff_end(id, rest),
+            Talk::Undecided | Talk::Secret => self.sniff_end(id, rest),
             Talk::Lines(_) => self.json_end(id, rest),
             Talk::Text(_) => self.text_end(id, rest),
             // A client that ends an HTTP or WebSocket connection has gone; a farewell under way may still arrive.

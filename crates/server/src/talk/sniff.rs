@@ -19,7 +19,15 @@ impl Core {
         if first {
             self.set_alarm(id.slot, self.limits.handshake_ms_max);
         }
-        let (talk, format) = match sniff::sniff(data, ended) {
+        let sniffed = sniff::sniff(data, ended);
+        let is_secret = self
+            .conns
+            .find(id)
+            .is_some_and(|conn| matches!(conn.talk, Talk::Secret));
+        if is_secret && !matches!(sniffed, Sniffed::More | Sniffed::Tls) {
+            return self.refuse_clear_text(id, data, ended, sniffed);
+        }
+        let (talk, format) = match sniffed {
             Sniffed::More => return Step::More,
             Sniffed::Http => (Talk::Http(Box::default()), Format::None),
             Sniffed::Json => (Talk::Lines(Box::default()), Format::Lines),
@@ -27,11 +35,12 @@ impl Core {
                 self.become_text(id);
                 return Step::Took(0);
             }
+            Sniffed::Tls if self.begin_tls(id, data) => return Step::Took(data.len()),
             Sniffed::Tls => {
                 return self.no_door(
                     id,
                     &sniff::tls_refusal(),
-                    "TLS: this server has no certificate; use http://, ws:// or plain TCP",
+                    "TLS: this server has no certificate; set `tls.cert` and `tls.key` (--tls-cert, --tls-key), or --tls-self-signed",
                 );
             }
             Sniffed::Mqtt { version } => {
@@ -77,7 +86,7 @@ impl Core {
     }
 
     /// Refuses a protocol in its own words.
-    fn no_door(&mut self, id: ConnId, refusal: &[u8], why: &str) -> Step {
+    pub(super) fn no_door(&mut self, id: ConnId, refusal: &[u8], why: &str) -> Step {
         tell!(self, id, INFO, reason = "no-door", "refused {why}");
         if let Some(conn) = self.conns.find(id) {
             conn.answers().extend_from_slice(refusal);

@@ -1,13 +1,17 @@
 //! One client per carrier, over blocking sockets, all with the same two verbs: say and hear.
 
+#[allow(dead_code)]
+mod socket;
 mod socketio;
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use socket::Socket;
 use taut_server::{Config, Fault, Listen, Server, Stopper};
 use taut_wire::ws::{Decoder, Event, Opcode, Role, Settings, deflate::Inflater, encode_frame};
 
@@ -17,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A server of our own.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    /// How its clients speak TLS; they speak in clear text without.
+    pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
     stopper: Stopper,
     thread: Option<JoinHandle<Result<(), Fault>>>,
 }
@@ -40,6 +46,7 @@ impl Running {
         let thread = Some(std::thread::spawn(move || server.run()));
         Self {
             address,
+            tls: None,
             stopper,
             thread,
         }
@@ -98,7 +105,7 @@ pub(crate) struct Peer {
     pub(crate) carrier: Carrier,
     address: SocketAddr,
     room: String,
-    stream: TcpStream,
+    stream: Socket,
     unread: Vec<u8>,
     decoder: Decoder,
     inflater: Inflater,
@@ -111,7 +118,7 @@ pub(crate) struct Peer {
 impl Peer {
     /// Comes into `room`, and on until the server has let it in.
     pub(crate) fn join(server: &Running, carrier: Carrier, room: &str, query: &str) -> Self {
-        let stream = TcpStream::connect(server.address).unwrap();
+        let stream = Socket::open(server.address, server.tls.as_ref());
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut peer = Self {
             carrier,

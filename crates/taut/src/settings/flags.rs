@@ -29,10 +29,11 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
             "" => "Settings",
             "log" => "Log",
             "metrics" => "Metrics",
+            "tls" => "TLS",
             "hub" => "Rooms, over all cores",
             _ => "Connections",
         })
-        .hide_short_help(!matches!(setting.section(), "" | "log"));
+        .hide_short_help(!matches!(setting.section(), "" | "log" | "tls"));
     match setting.kind {
         Kind::Switch => argument
             .num_args(0..=1)
@@ -44,6 +45,7 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
             .value_name(match setting.name {
                 "listen" => "ADDRESS",
                 "hosts" => "HOST",
+                "tls.cert" | "tls.key" => "FILE",
                 _ => "ORIGIN",
             }),
         Kind::Count(_) => argument.value_name("N"),

@@ -12,6 +12,7 @@ pub(crate) mod rooms;
 pub(crate) mod source;
 pub(crate) mod suggest;
 pub(crate) mod table;
+pub(crate) mod tls;
 pub(crate) mod value;
 
 use std::collections::BTreeMap;
@@ -65,6 +66,30 @@ pub(crate) fn layer(
     for (setting, texts) in flags {
         let value = setting.kind.read(&texts.join(","));
         layers.set(setting, value, Source::Flag(setting.flag()));
+    }
+    match layers.values.tls.config() {
+        Ok((certificates, clients)) => {
+            layers.values.config.tls.certificates = certificates;
+            layers.values.config.tls.clients = clients;
+        }
+        Err((name, text)) => {
+            let index = TABLE.iter().position(|setting| setting.name == name);
+            let source = index.and_then(|index| layers.sources.get(index).cloned());
+            layers.problems.push(Problem {
+                source: source.unwrap_or(Source::Default),
+                text: format!("`{name}`: {text}"),
+            });
+        }
+    }
+    if let Some(listen) = tls::lacks_certificate(&layers.values) {
+        let index = TABLE.iter().position(|setting| setting.name == "listen");
+        let source = index.and_then(|index| layers.sources.get(index).cloned());
+        layers.problems.push(Problem {
+            source: source.unwrap_or(Source::Default),
+            text: format!(
+                "`listen`: `{listen}` needs a certificate; set `tls.cert` and `tls.key`, or `tls.self_signed`"
+            ),
+        });
     }
     if !layers.problems.is_empty() {
         return Err(Problems(layers.problems));

@@ -15,6 +15,7 @@ pub(crate) struct Values {
     pub(crate) log: Log,
     pub(crate) files: Folder,
     pub(crate) storage: Storage,
+    pub(crate) tls: super::tls::Tls,
     pub(crate) metrics: Metrics,
 }
 
@@ -98,6 +99,7 @@ enum Place<'a> {
     Usize(&'a mut usize),
     Hosts(&'a mut Vec<String>),
     Origins(&'a mut Vec<String>),
+    Files(&'a mut Vec<String>),
     Listeners(&'a mut Vec<Listen>),
     Text(&'a mut String),
     Address(&'a mut String),
@@ -139,6 +141,7 @@ impl Setting {
                 items.iter().try_for_each(|origin| check_origin(origin))?;
                 *place = items;
             }
+            (Place::Files(place), Value::List(items)) => *place = items,
             (Place::Text(place), Value::Text(text)) => *place = text,
             (Place::Address(place), Value::Text(text)) => {
                 check_address(&text)?;
@@ -179,7 +182,9 @@ impl Setting {
             Place::U32(place) => Value::Number(u64::from(*place)),
             Place::U64(place) => Value::Number(*place),
             Place::Usize(place) => Value::Number(*place as u64),
-            Place::Hosts(place) | Place::Origins(place) => Value::List(std::mem::take(place)),
+            Place::Hosts(place) | Place::Origins(place) | Place::Files(place) => {
+                Value::List(std::mem::take(place))
+            }
             Place::Text(place) | Place::Address(place) => Value::Text(std::mem::take(place)),
             Place::Listeners(place) => Value::List(place.iter().map(Listen::to_string).collect()),
         }
@@ -240,7 +245,7 @@ pub(crate) static TABLE: &[Setting] = &[
     Setting {
         name: "listen",
         kind: Kind::List,
-        doc: "Addresses to listen on: HOST:PORT for every protocol on one port, text://HOST:PORT for text that greets at once, udp://HOST:PORT for JSON datagrams, unix:PATH (unix:PATH?mode=660) for a Unix socket. Port 0 lets the system choose",
+        doc: "Addresses to listen on: HOST:PORT for every protocol on one port, text://HOST:PORT for text that greets at once, tls://HOST:PORT for TLS only, udp://HOST:PORT for JSON datagrams, unix:PATH (unix:PATH?mode=660) for a Unix socket. Port 0 lets the system choose",
         place: |values| Place::Listeners(&mut values.config.listeners),
     },
     Setting {
@@ -320,6 +325,48 @@ pub(crate) static TABLE: &[Setting] = &[
         kind: Kind::File,
         doc: "A file with the key that scrapes show as `Authorization: Bearer KEY`",
         place: |values| Place::Text(&mut values.metrics.key_file),
+    },
+    Setting {
+        name: "tls.cert",
+        kind: Kind::List,
+        doc: "Certificates to show, a PEM file each with its chain; a client that names a host gets the first that is for it. Read again when they change",
+        place: |values| Place::Files(&mut values.tls.certs),
+    },
+    Setting {
+        name: "tls.key",
+        kind: Kind::List,
+        doc: "Their keys, in the same order; none where each stands in its certificate's file",
+        place: |values| Place::Files(&mut values.tls.keys),
+    },
+    Setting {
+        name: "tls.self_signed",
+        kind: Kind::Switch,
+        doc: "Make a certificate that no client trusts by itself, for development; kept beside the rooms",
+        place: |values| Place::Switch(&mut values.tls.self_signed),
+    },
+    Setting {
+        name: "tls.required",
+        kind: Kind::Switch,
+        doc: "Refuse clear text on every TCP address, and open no UDP address by default",
+        place: |values| Place::Switch(&mut values.config.tls.required),
+    },
+    Setting {
+        name: "tls.client_ca",
+        kind: Kind::File,
+        doc: "Ask clients for certificates: a PEM file of the authorities that vouch for them",
+        place: |values| Place::Text(&mut values.tls.client_ca),
+    },
+    Setting {
+        name: "tls.clients",
+        kind: Kind::Word(&["optional", "required"]),
+        doc: "Whether a client may come in without a certificate, where tls.client_ca asks for one",
+        place: |values| Place::Text(&mut values.tls.clients),
+    },
+    Setting {
+        name: "tls.reload_ms",
+        kind: Kind::Milliseconds(bounds(100..=DAY_MS)),
+        doc: "Time between two looks at the files of certificates and keys",
+        place: |values| Place::U64(&mut values.config.tls.reload_ms),
     },
     Setting {
         name: "limits.conns_max",

@@ -23,7 +23,7 @@ use crate::library;
 use crate::page;
 
 /// Bytes of a request head.
-const HEAD: http::Limits = http::Limits {
+pub(super) const HEAD: http::Limits = http::Limits {
     head_bytes_max: 16 << 10,
     headers_max: 100,
     target_bytes_max: 8 << 10,
