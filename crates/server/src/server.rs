@@ -20,7 +20,7 @@ use crate::files::{Desk, READERS};
 use crate::health::Health;
 use crate::keeper::Keeper;
 use crate::listen::{self, Address, Bound};
-use crate::metrics::{self, Acceptance, Gatherer, MetricsConfig, Over, Scrapes, Teller};
+use crate::metrics::{self, Acceptance, Gatherer, Over, Scrapes, Teller};
 use crate::orders::Orders;
 use crate::reload::Reloader;
 use crate::session::{Lives, Seal, Sessions};
@@ -62,6 +62,14 @@ impl Server {
     /// See [`StartError`]; each says what to do.
     pub fn bind_with(config: Config, store: Option<Box<dyn Store>>) -> Result<Self, StartError> {
         let files = config.files.as_ref().map(open_files).transpose()?;
+        // First, so that nobody finds a door open of a server that does not start.
+        let window = match &config.metrics {
+            Some(metrics) => Some(listen::bind_metrics(
+                &metrics.listen,
+                metrics.key.is_some(),
+            )?),
+            None => None,
+        };
         let sockets = listen::bind_all(&config)?;
         let bound = sockets.bound;
         let site = Arc::new(Site {
@@ -149,8 +157,9 @@ impl Server {
             store_dir: config.store_dir,
             last: Mutex::default(),
         };
-        let scrapes = match config.metrics {
-            Some(metrics) => Some(open_scrapes(&metrics, gatherer, &reloader.site)?),
+        let key = config.metrics.and_then(|metrics| metrics.key);
+        let scrapes = match window {
+            Some(window) => Some(open_scrapes(window, key, gatherer, &reloader.site)?),
             None => None,
         };
         let acceptor = Acceptor {
@@ -371,13 +380,13 @@ impl Drop for EndScrapes {
     }
 }
 
-/// Binds the address of `/metrics`. Its own site: hosts are judged by this address, whatever the doors listen on.
+/// Makes ready what answers for `/metrics`. Its own site: hosts are judged by this address, whatever the doors listen on.
 fn open_scrapes(
-    config: &MetricsConfig,
+    (listener, address): (mio::net::TcpListener, SocketAddr),
+    key: Option<Arc<str>>,
     gatherer: Gatherer,
     site: &Site,
 ) -> Result<(Scrapes, SocketAddr), StartError> {
-    let (listener, address) = listen::bind_metrics(&config.listen, config.key.is_some())?;
     let no_thread = |source| system("the metrics cannot be watched", source);
     let poll = Poll::new().map_err(no_thread)?;
     let waker = mio::Waker::new(poll.registry(), metrics::ALERT).map_err(no_thread)?;
@@ -390,7 +399,7 @@ fn open_scrapes(
         files: false,
         engines: Vec::new(),
     };
-    let teller = Teller::new(gatherer, site, config.key.as_deref());
+    let teller = Teller::new(gatherer, site, key.as_deref());
     let scrapes = Scrapes::new(poll, listener, teller, Alert::new(waker));
     Ok((scrapes, address))
 }
