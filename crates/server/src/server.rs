@@ -159,7 +159,12 @@ impl Server {
         };
         let key = config.metrics.and_then(|metrics| metrics.key);
         let scrapes = match window {
-            Some(window) => Some(open_scrapes(window, key, gatherer, &reloader.site)?),
+            Some(window) => Some(open_scrapes(
+                window,
+                key.as_deref(),
+                gatherer,
+                &reloader.site,
+            )?),
             None => None,
         };
         let acceptor = Acceptor {
@@ -383,7 +388,7 @@ impl Drop for EndScrapes {
 /// Makes ready what answers for `/metrics`. Its own site: hosts are judged by this address, whatever the doors listen on.
 fn open_scrapes(
     (listener, address): (mio::net::TcpListener, SocketAddr),
-    key: Option<Arc<str>>,
+    key: Option<&str>,
     gatherer: Gatherer,
     site: &Site,
 ) -> Result<(Scrapes, SocketAddr), StartError> {
@@ -399,7 +404,7 @@ fn open_scrapes(
         files: false,
         engines: Vec::new(),
     };
-    let teller = Teller::new(gatherer, site, key.as_deref());
+    let teller = Teller::new(gatherer, site, key);
     let scrapes = Scrapes::new(poll, listener, teller, Alert::new(waker));
     Ok((scrapes, address))
 }
