@@ -21,7 +21,7 @@ use crate::files::{Desk, READERS};
 use crate::health::Health;
 use crate::keeper::Keeper;
 use crate::listen::{self, Address, Bound};
-use crate::metrics::{self, Acceptance, Gatherer, MetricsConfig, Over, Scrapes, Teller};
+use crate::metrics::{self, Acceptance, Gatherer, Over, Scrapes, Teller};
 use crate::orders::Orders;
 use crate::reload::Reloader;
 use crate::session::{Lives, Seal, Sessions};
@@ -70,6 +70,14 @@ impl Server {
     pub fn bind_with(config: Config, store: Option<Box<dyn Store>>) -> Result<Self, StartError> {
         let files = config.files.as_ref().map(open_files).transpose()?;
         let papers = read_papers(&config.tls)?;
+        // First, so that nobody finds a door open of a server that does not start.
+        let window = match &config.metrics {
+            Some(metrics) => Some(listen::bind_metrics(
+                &metrics.listen,
+                metrics.key.is_some(),
+            )?),
+            None => None,
+        };
         let sockets = listen::bind_all(&config)?;
         let bound = sockets.bound;
         let site = Arc::new(Site {
@@ -156,8 +164,14 @@ impl Server {
             store_dir: config.store_dir,
             last: Mutex::default(),
         };
-        let scrapes = match config.metrics {
-            Some(metrics) => Some(open_scrapes(&metrics, gatherer, &reloader.site)?),
+        let key = config.metrics.and_then(|metrics| metrics.key);
+        let scrapes = match window {
+            Some(window) => Some(open_scrapes(
+                window,
+                key.as_deref(),
+                gatherer,
+                &reloader.site,
+            )?),
             None => None,
         };
         let secrecy = match papers {
@@ -413,13 +427,13 @@ impl Drop for EndScrapes {
     }
 }
 
-/// Binds the address of `/metrics`. Its own site: hosts are judged by this address, whatever the doors listen on.
+/// Makes ready what answers for `/metrics`. Its own site: hosts are judged by this address, whatever the doors listen on.
 fn open_scrapes(
-    config: &MetricsConfig,
+    (listener, address): (mio::net::TcpListener, SocketAddr),
+    key: Option<&str>,
     gatherer: Gatherer,
     site: &Site,
 ) -> Result<(Scrapes, SocketAddr), StartError> {
-    let (listener, address) = listen::bind_metrics(&config.listen, config.key.is_some())?;
     let no_thread = |source| system("the metrics cannot be watched", source);
     let poll = Poll::new().map_err(no_thread)?;
     let waker = mio::Waker::new(poll.registry(), metrics::ALERT).map_err(no_thread)?;
@@ -432,7 +446,7 @@ fn open_scrapes(
         files: false,
         engines: Vec::new(),
     };
-    let teller = Teller::new(gatherer, site, config.key.as_deref());
+    let teller = Teller::new(gatherer, site, key);
     let scrapes = Scrapes::new(poll, listener, teller, Alert::new(waker));
     Ok((scrapes, address))
 }
