@@ -20,6 +20,7 @@ use crate::core::{Alert, Stream};
 use crate::error::Fault;
 use crate::limits::{Bill, Guard, LOOK_LATEST, Limits, Seats, Why};
 use crate::listen::{Acceptable, Listener, Speaks};
+use crate::metrics::Acceptance;
 use crate::stop::Stop;
 use crate::tls::Handshakes;
 
@@ -58,6 +59,7 @@ pub(crate) struct Acceptor {
     pub(crate) limits: Arc<Limits>,
     /// For those who are turned away and told so.
     pub(crate) seats: Seats,
+    pub(crate) acceptance: Arc<Acceptance>,
     pub(crate) stop: Arc<Stop>,
     /// Connections there count as well.
     pub(crate) handshakes: Option<Arc<Handshakes>>,
@@ -133,6 +135,7 @@ impl Acceptor {
     }
 
     fn hand_over(&mut self, stream: Stream, address: Option<SocketAddr>, speaks: Speaks) {
+        self.acceptance.accepted.fetch_add(1, Ordering::Relaxed);
         let conns = self.conns();
         let refused = if self.guard.lets_in(conns) {
             match self.limits.admit(address) {
@@ -140,6 +143,7 @@ impl Acceptor {
                 Err(over) => Why::Over(over),
             }
         } else {
+            self.acceptance.full.fetch_add(1, Ordering::Relaxed);
             Why::Full
         };
         self.say_refused(match refused {
@@ -184,6 +188,7 @@ impl Acceptor {
         let taken = self.listeners[index].listener.accept().is_ok();
         self.spare = open_spare();
         if taken {
+            self.acceptance.open_files.fetch_add(1, Ordering::Relaxed);
             self.say_refused(&format!(
                 "out of file descriptors ({error}); raise the open-file limit (`ulimit -n`)"
             ));
@@ -197,7 +202,8 @@ impl Acceptor {
         if self.refused.is_power_of_two() {
             tracing::warn!(
                 refused = self.refused,
-                "a connection was turned away: {why}"
+                reason = why,
+                "a connection was turned away"
             );
         }
     }

@@ -12,6 +12,7 @@ use taut_hub::Policies;
 use crate::application::Application;
 use crate::limits::RateLimits;
 use crate::listen::Listen;
+use crate::metrics::MetricsConfig;
 use crate::tls::TlsConfig;
 
 /// Everything a [`Server`](crate::Server) is told before it starts.
@@ -37,6 +38,10 @@ pub struct Config {
     pub hub: taut_hub::Limits,
     /// Budgets and clocks of connections.
     pub limits: Limits,
+    /// Where `/metrics` is answered for. Default: nowhere.
+    pub metrics: Option<MetricsConfig>,
+    /// The folder that holds the store's files, whose size `/metrics` tells.
+    pub store_dir: Option<PathBuf>,
     /// A folder that answers HTTP requests where no door does.
     pub files: Option<FilesConfig>,
     /// Certificates, and what they are for. Default: none, and no TLS.
@@ -164,6 +169,8 @@ impl Default for Config {
             policies: Arc::new(Policies::default()),
             hub: taut_hub::Limits::default(),
             limits: Limits::default(),
+            metrics: None,
+            store_dir: None,
             files: None,
             tls: TlsConfig::default(),
             engines: vec![EnginePath {

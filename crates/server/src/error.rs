@@ -34,6 +34,14 @@ pub enum StartError {
         /// The public address.
         address: SocketAddr,
     },
+    /// Others could reach the address of the metrics, and nobody would be asked for a key.
+    #[error(
+        "refusing to tell metrics on {address}: others can reach this address; name a file with a key in `metrics.key_file`, which scrapes show as `Authorization: Bearer KEY`, or listen on 127.0.0.1"
+    )]
+    PublicMetrics {
+        /// The address.
+        address: SocketAddr,
+    },
     /// The host name of a listener has no address.
     #[error(
         "cannot listen on `{host}`: the name does not resolve ({source}); use an IP address, for example 127.0.0.1"

@@ -199,7 +199,7 @@ impl Desk {
         };
         let answer = self.files.answer(&request, wanted.now_unix_s);
         if let Some(fault) = &answer.fault {
-            tracing::warn!("a file could not be served: {fault}");
+            tell_often!(WARN, error = %fault, "a file could not be served");
         }
         let length = answer.content_length();
         let Answer {
@@ -286,9 +286,12 @@ impl Rest {
 
 fn say_broken(error: &io::Error) {
     if error.kind() == io::ErrorKind::UnexpectedEof {
-        tracing::warn!("a file became shorter while it was sent; its connection ends");
+        tell_often!(
+            WARN,
+            "a file became shorter while it was sent; its connection ends"
+        );
     } else {
-        tracing::warn!(%error, "a file could not be read on; its connection ends");
+        tell_often!(WARN, %error, "a file could not be read on; its connection ends");
     }
 }
 

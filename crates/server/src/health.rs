@@ -70,7 +70,8 @@ impl Health {
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string().into();
         if self.store_well.swap(false, Ordering::AcqRel) {
             tracing::error!(
-                "rooms cannot be kept, so what is said in them is refused, and the server is not ready: {error}"
+                %error,
+                "rooms cannot be kept, so what is said in them is refused, and the server is not ready"
             );
         }
     }

@@ -3,6 +3,9 @@
 //! Composed of the rooms (`taut-hub`), the translator (`taut-gate`) and the codecs (`taut-wire`); this crate owns everything that waits, and
 //! nothing that decides. HTTP/1.1 is served by the cores themselves on every path, so that one strictness holds everywhere.
 
+#[macro_use]
+mod often;
+
 mod acceptor;
 mod application;
 mod config;
@@ -14,7 +17,10 @@ mod keeper;
 mod library;
 mod limits;
 mod listen;
+mod metrics;
+mod orders;
 mod page;
+mod reload;
 mod server;
 mod session;
 mod stop;
@@ -29,6 +35,8 @@ pub use limits::{AddressRates, ConnRates, Network, NetworkError, PerSecond, Rate
 pub use listen::{
     Address, Bound, Endpoint, HostPort, Listen, ListenError, Speaks, UNIX_MODE_DEFAULT, is_loopback,
 };
+pub use metrics::MetricsConfig;
+pub use reload::Reloader;
 pub use server::Server;
 pub use stop::Stopper;
 pub use taut_gate::http::{EngineDialect, EnginePath};

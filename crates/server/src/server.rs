@@ -1,8 +1,8 @@
 //! Starting: every address bound, every thread made, before the first connection is taken.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use mio::Poll;
@@ -22,6 +22,9 @@ use crate::health::Health;
 use crate::keeper::Keeper;
 use crate::limits::{Guard, Limiter, Limits as SharedLimits, Memory, Seats};
 use crate::listen::{self, Address, Bound};
+use crate::metrics::{self, Acceptance, Gatherer, Over, Scrapes, Teller};
+use crate::orders::Orders;
+use crate::reload::Reloader;
 use crate::session::{Lives, Seal, Sessions};
 use crate::stop::{Stop, Stopper};
 use crate::tls::{
@@ -46,6 +49,9 @@ pub struct Server {
     /// Where rooms are kept, when there is a store.
     kept: Option<(Arc<Keeper>, Box<dyn Store>)>,
     health: Arc<Health>,
+    /// What answers for `/metrics`, and where.
+    scrapes: Option<(Scrapes, SocketAddr)>,
+    reloader: Reloader,
     /// What shakes hands and looks after certificates, when there are any.
     secrecy: Option<Secrecy>,
     stop: Arc<Stop>,
@@ -67,6 +73,14 @@ impl Server {
     pub fn bind_with(config: Config, store: Option<Box<dyn Store>>) -> Result<Self, StartError> {
         let files = config.files.as_ref().map(open_files).transpose()?;
         let papers = read_papers(&config.tls)?;
+        // First, so that nobody finds a door open of a server that does not start.
+        let window = match &config.metrics {
+            Some(metrics) => Some(listen::bind_metrics(
+                &metrics.listen,
+                metrics.key.is_some(),
+            )?),
+            None => None,
+        };
         let sockets = listen::bind_all(&config)?;
         let bound = sockets.bound;
         let site = Arc::new(Site {
@@ -96,9 +110,19 @@ impl Server {
         }
         let stop = Arc::new(Stop::default());
         let health = Arc::new(Health::default());
-        let conns_max = conns_max(config.limits.conns_max, files.is_some());
+        let serves_files = files.is_some();
+        let conns_max = conns_max(config.limits.conns_max, serves_files);
         let limits = SharedLimits::new(&config.limits.rates);
         let memory_bytes_max = config.limits.rates.memory_bytes_max;
+        let (orders, lines) = Orders::open(&alerts[..count]);
+        let reloader = Reloader {
+            orders,
+            site: Arc::clone(&site),
+            serves_files,
+            conns_max: Arc::new(AtomicUsize::new(sockets_max(conns_max))),
+            datagram_bytes_max: config.limits.datagram_bytes_max,
+            outcomes: Arc::default(),
+        };
         let shared = Shared {
             site,
             rates: Arc::clone(&limits),
@@ -121,6 +145,9 @@ impl Server {
             lives: Arc::new(Lives::new(random()?)),
         };
         let (mut cores, intakes, poll) = make_cores(&shared, polls, &alerts[..count])?;
+        for (core, line) in cores.iter_mut().zip(lines) {
+            core.orders = Some(line);
+        }
         let desk = files.map(|files| {
             let (desk, counters) = Desk::open(files, &alerts[..count]);
             for (core, counter) in cores.iter_mut().zip(counters) {
@@ -136,6 +163,27 @@ impl Server {
             (keeper, store)
         });
         share_out(&mut cores, sockets.datagrams)?;
+        let acceptance = Arc::new(Acceptance::default());
+        let gatherer = Gatherer {
+            orders: reloader.orders.clone(),
+            acceptance: Arc::clone(&acceptance),
+            reloads: Arc::clone(&reloader.outcomes),
+            health: Arc::clone(&health),
+            stop: Arc::clone(&stop),
+            keeper: kept.as_ref().map(|(keeper, _)| Arc::clone(keeper)),
+            store_dir: config.store_dir,
+            last: Mutex::default(),
+        };
+        let key = config.metrics.and_then(|metrics| metrics.key);
+        let scrapes = match window {
+            Some(window) => Some(open_scrapes(
+                window,
+                key.as_deref(),
+                gatherer,
+                &reloader.site,
+            )?),
+            None => None,
+        };
         let secrecy = match papers {
             Some(papers) => Some(Secrecy::open(
                 papers, config.tls, &stop, &mut cores, &intakes,
@@ -156,9 +204,10 @@ impl Server {
             poll,
             listeners: sockets.listeners,
             intakes,
-            guard: Guard::new(sockets_max(conns_max), memory, Arc::clone(&health)),
+            guard: Guard::new(Arc::clone(&reloader.conns_max), memory, Arc::clone(&health)),
             limits,
             seats: Seats::new(reserved_files(open_files_max()) / FILES_PER_SEAT),
+            acceptance,
             stop: Arc::clone(&stop),
             spare: acceptor::open_spare(),
             refused: 0,
@@ -170,6 +219,8 @@ impl Server {
             desk,
             kept,
             health,
+            scrapes,
+            reloader,
             secrecy,
             stop,
         })
@@ -195,6 +246,18 @@ impl Server {
     #[must_use]
     pub fn health(&self) -> Arc<Health> {
         Arc::clone(&self.health)
+    }
+
+    /// Where it answers for `/metrics`, if anywhere.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.scrapes.as_ref().map(|(_, address)| *address)
+    }
+
+    /// Changes the configuration while the server runs, from another thread.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// What its certificates say; empty without TLS.
@@ -235,7 +298,17 @@ impl Server {
             None => None,
         };
         let mut threads = Vec::with_capacity(self.cores.len() + 1);
-        let mut watching = None;
+        let mut watched = Vec::new();
+        let watching = match self.scrapes {
+            Some((scrapes, _)) => {
+                let over = EndScrapes(Arc::clone(&scrapes.over));
+                let run = move || scrapes.run();
+                watched.push(spawn("metrics".to_owned(), &stopper, run)?);
+                Some(over)
+            }
+            None => None,
+        };
+        let mut looking = None;
         if let Some(secrecy) = self.secrecy {
             for (number, shaker) in secrecy.shakers.into_iter().enumerate() {
                 let name = format!("tls-{number}");
@@ -247,7 +320,7 @@ impl Server {
                 watch.run();
                 Ok(())
             };
-            watching = Some((bell, spawn("tls-watch".to_owned(), &stopper, run)?));
+            looking = Some((bell, spawn("tls-watch".to_owned(), &stopper, run)?));
         }
         let acceptor = self.acceptor;
         threads.push(spawn("acceptor".to_owned(), &stopper, move || {
@@ -258,10 +331,13 @@ impl Server {
             threads.push(spawn(name, &stopper, move || core.run())?);
         }
         let mut served = join(threads);
-        if let Some((bell, watch)) = watching {
+        if let Some((bell, looks)) = looking {
             drop(bell);
-            served = served.and(join(vec![watch]));
+            served = served.and(join(vec![looks]));
         }
+        // Whoever watches a shutdown sees it to its end.
+        drop(watching);
+        let served = served.and(join(watched));
         // Readers end when nobody is left to read for. Whoever cannot wait for a drain cannot wait for a disk either.
         drop(closing);
         // What was taken in is kept, also where nobody waits for the drain.
@@ -358,6 +434,39 @@ impl Drop for CloseKeeper {
     fn drop(&mut self) {
         self.0.close();
     }
+}
+
+/// Ends the answers for `/metrics` when the server ends, also by a fault.
+struct EndScrapes(Arc<Over>);
+
+impl Drop for EndScrapes {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Makes ready what answers for `/metrics`. Its own site: hosts are judged by this address, whatever the doors listen on.
+fn open_scrapes(
+    (listener, address): (mio::net::TcpListener, SocketAddr),
+    key: Option<&str>,
+    gatherer: Gatherer,
+    site: &Site,
+) -> Result<(Scrapes, SocketAddr), StartError> {
+    let no_thread = |source| system("the metrics cannot be watched", source);
+    let poll = Poll::new().map_err(no_thread)?;
+    let waker = mio::Waker::new(poll.registry(), metrics::ALERT).map_err(no_thread)?;
+    let site = Site {
+        loopback_only: listen::is_loopback(&address),
+        hosts: site.hosts.clone(),
+        origins: Vec::new(),
+        wait_ms_max: 0,
+        compression: false,
+        files: false,
+        engines: Vec::new(),
+    };
+    let teller = Teller::new(gatherer, site, key);
+    let scrapes = Scrapes::new(poll, listener, teller, Alert::new(waker));
+    Ok((scrapes, address))
 }
 
 /// Ends the watch over certificates when the server ends, also by a fault.
@@ -509,9 +618,7 @@ fn make_cores(
             alert: Arc::clone(alert),
             conns: Arc::clone(&conns),
         });
-        let mut limits = shared.hub;
-        limits.rooms_max = limits.rooms_max.div_ceil(u32::from(count));
-        limits.history_bytes_max = limits.history_bytes_max.div_ceil(u64::from(count));
+        let limits = share_of(shared.hub, usize::from(count));
         cores.push(Core::new(Parts {
             id,
             cores: count,
@@ -546,6 +653,16 @@ fn make_cores(
     Ok((cores, intakes, acceptors))
 }
 
+/// What each of so many cores may have of the hub's budgets.
+pub(crate) fn share_of(hub: taut_hub::Limits, cores: usize) -> taut_hub::Limits {
+    let cores = u32::try_from(cores).unwrap_or(u32::MAX).max(1);
+    taut_hub::Limits {
+        rooms_max: hub.rooms_max.div_ceil(cores),
+        history_bytes_max: hub.history_bytes_max.div_ceil(u64::from(cores)),
+        ..hub
+    }
+}
+
 /// Gives each core its share of the datagram sockets: a socket stays on one core.
 fn share_out(cores: &mut [Core], sockets: Vec<mio::net::UdpSocket>) -> Result<(), StartError> {
     let count = cores.len();
@@ -575,7 +692,7 @@ fn cores_of(asked: usize) -> usize {
 }
 
 /// How many sockets the acceptor may take: fewer than Conns may be where the open-file limit leaves less, so that it never has to find out by failing.
-fn sockets_max(conns_max_asked: usize) -> usize {
+pub(crate) fn sockets_max(conns_max_asked: usize) -> usize {
     let possible = conns_max(0, false);
     if conns_max_asked > possible && conns_max_asked < usize::MAX {
         tracing::warn!(
@@ -586,7 +703,7 @@ fn sockets_max(conns_max_asked: usize) -> usize {
 }
 
 /// How many Conns may be open: as configured, or what the open-file limit leaves. Where files are served, each Conn may need a second one.
-fn conns_max(asked: usize, serves_files: bool) -> usize {
+pub(crate) fn conns_max(asked: usize, serves_files: bool) -> usize {
     if asked > 0 {
         return asked;
     }

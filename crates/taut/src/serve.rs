@@ -1,11 +1,12 @@
 //! `taut serve`: a server from the settings in force.
 
 use std::io::Write as _;
+use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use clap::ArgMatches;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use taut_server::{Config, Server, StartError, Stopper};
 
@@ -13,6 +14,8 @@ use crate::doors;
 use crate::failure::{Code, Failure};
 use crate::load::load;
 use crate::log;
+use crate::metrics;
+use crate::reload::Reload;
 use crate::secrecy;
 use crate::storage;
 use crate::terminal::Style;
@@ -20,7 +23,7 @@ use crate::terminal::Style;
 /// Runs the command until a signal or a fault ends it. `None` stands for `taut` alone.
 pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
     let settings = load(matches)?;
-    log::start(&settings.values.log)?;
+    let level = log::start(&settings.values.log)?;
     for note in &settings.notes {
         tracing::warn!("{note}");
     }
@@ -36,22 +39,35 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
     }
     let config = Config {
         seal_key: storage.seal_key,
+        metrics: metrics::config(&settings.values.metrics)?,
+        store_dir: storage.dir.clone(),
         tls,
-        ..settings.values.config
+        ..settings.values.config.clone()
     };
     let hosts = config.hosts.clone();
     let server = Server::bind_with(config, storage.store).map_err(|error| refused(&error))?;
     for note in secrecy::notes(&hosts, server.certificates()) {
         tracing::warn!("{note}");
     }
-    stop_on_signals(server.stopper())?;
+    let self_signed = settings.values.tls.self_signed;
+    let reload = Reload {
+        matches: matches.cloned(),
+        values: settings.values,
+        rules: settings.rules,
+        reloader: server.reloader(),
+        level,
+    };
+    heed_signals(server.stopper(), reload)?;
+    if let Some(address) = server.metrics_address() {
+        tracing::info!(%address, "/metrics is answered for");
+    }
     // A server whose start lines nobody reads still serves.
     let style = Style::of_stdout();
     let mut lines = doors::lines(server.bound(), files, &storage.line, style);
     lines += &secrecy::lines(
         server.bound(),
         server.certificates(),
-        settings.values.tls.self_signed,
+        self_signed,
         storage.dir.as_deref(),
         style,
     );
@@ -66,6 +82,7 @@ fn refused(error: &StartError) -> Failure {
         StartError::NoListener
         | StartError::PublicAddress { .. }
         | StartError::Resolve { .. }
+        | StartError::PublicMetrics { .. }
         | StartError::Files(_)
         | StartError::Tls(_) => Code::Usage,
         _ => Code::Failure,
@@ -85,14 +102,33 @@ fn raise_open_files() {
     }
 }
 
-/// The first SIGTERM or SIGINT begins the graceful shutdown, the second one ends it.
-fn stop_on_signals(stopper: Stopper) -> Result<(), Failure> {
+/// The first SIGTERM or SIGINT begins the graceful shutdown, the second one ends it. SIGHUP reads the configuration again.
+fn heed_signals(stopper: Stopper, mut reload: Reload) -> Result<(), Failure> {
     let cannot = |error| Failure::new(Code::Failure, format!("cannot listen for signals: {error}"));
-    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(cannot)?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(cannot)?;
     thread::Builder::new()
         .name("taut-signals".into())
         .spawn(move || {
+            let (orders, ordered) = sync_channel(1);
+            // A reload may wait for busy cores, and a stop must not wait for a reload.
+            let reloads = thread::Builder::new()
+                .name("taut-reload".into())
+                .spawn(move || {
+                    while ordered.recv().is_ok() {
+                        reload.run();
+                    }
+                });
+            if let Err(error) = reloads {
+                tracing::error!(%error, "SIGHUP will not be heard: there is no thread for it");
+            }
             for signal in signals.forever() {
+                if signal == SIGHUP {
+                    // Several that come during one reload are one after it.
+                    if orders.try_send(()).is_err() {
+                        tracing::debug!("SIGHUP: a reload waits already");
+                    }
+                    continue;
+                }
                 let name = if signal == SIGTERM {
                     "SIGTERM"
                 } else {

@@ -6,8 +6,10 @@ use bytes::Bytes;
 
 use crate::conn::{ConnId, Door, Ticket};
 use crate::grant::Grant;
+use crate::limits::Limits;
 use crate::message::Draft;
 use crate::name::RoomName;
+use crate::policy::Policies;
 use crate::position::Position;
 use crate::room::Watch;
 use crate::store::StoreAnswer;
@@ -143,6 +145,13 @@ pub enum Input {
     Stored {
         /// What.
         answer: StoreAnswer,
+    },
+    /// The configuration has changed. Rooms that are here already adopt their policies over the next ticks, all but whether they are kept in the store.
+    Policies {
+        /// How rooms behave from now on.
+        policies: Arc<Policies>,
+        /// The shard's bounds from now on.
+        limits: Limits,
     },
     /// The time of [`Shard::deadline_ms`](super::Shard::deadline_ms) has come.
     Tick,

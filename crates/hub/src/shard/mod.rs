@@ -3,6 +3,7 @@
 //! A request goes the same way wherever the room's home is: [`Shard::ask`] brings it to the home, the home's [`Answer`] comes back to
 //! `answered`, and only there does anything change for the Conn. Where the home is this shard both happen at once.
 
+mod adopt;
 mod answers;
 mod blocks;
 mod conns;
@@ -98,6 +99,8 @@ pub struct Shard {
     ghosts: usize,
     /// The highest head of any room that is gone: a room made again begins here, so that a stale position is never taken for whole.
     floor: u64,
+    /// The first room that has not adopted the policies of now, while there is one.
+    adopting: Option<u32>,
     now: Now,
 }
 
@@ -126,6 +129,7 @@ impl Shard {
             log_bytes: 0,
             ghosts: 0,
             floor: 0,
+            adopting: None,
             now: Now {
                 mono_ms: 0,
                 unix_ms: 0,
@@ -215,6 +219,7 @@ impl Shard {
             Input::Close { conn, farewell } => self.close(conn, farewell, out),
             Input::Link { from, message } => self.hear(from, message, out),
             Input::Stored { answer } => self.stored(answer, out),
+            Input::Policies { policies, limits } => self.follow(policies, limits, out),
             Input::Tick => self.tick(out),
         }
     }
@@ -222,7 +227,10 @@ impl Shard {
     /// When, on the monotonic clock, [`Input::Tick`] is wanted next.
     #[must_use]
     pub fn deadline_ms(&self) -> Option<u64> {
-        self.alarms.first().map(|(at, _)| *at)
+        match self.adopting {
+            Some(_) => Some(0),
+            None => self.alarms.first().map(|(at, _)| *at),
+        }
     }
 
     /// A room of this shard.
@@ -271,6 +279,12 @@ impl Shard {
     #[must_use]
     pub fn rooms_len(&self) -> usize {
         self.rooms.len()
+    }
+
+    /// How many rooms have their home here.
+    #[must_use]
+    pub fn homes_len(&self) -> u32 {
+        self.rooms.homes()
     }
 
     /// What all logs cost, in bytes.

@@ -44,6 +44,16 @@ impl Rooms {
         self.names.len()
     }
 
+    /// How many of them are homes.
+    pub(crate) fn homes(&self) -> u32 {
+        self.homes
+    }
+
+    /// One more than the highest number of a room.
+    pub(crate) fn slots_len(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    }
+
     pub(crate) fn find(&self, name: &RoomName) -> Option<RoomId> {
         let recent = self.recent.get();
         if self

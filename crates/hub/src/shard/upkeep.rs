@@ -16,6 +16,7 @@ const LATEST_MS: u64 = 1_000;
 impl Shard {
     /// Looks after the rooms whose time has come, a bounded number at once.
     pub(super) fn tick(&mut self, out: &mut Vec<Output>) {
+        self.adopt_some(out);
         for _ in 0..self.limits.tick_rooms_max {
             let Some((at, id)) = self.alarms.first().copied() else {
                 return;
@@ -92,6 +93,10 @@ impl Shard {
         let Some(change) = home.presence.take_news().map(Arc::new) else {
             return;
         };
+        // Who asked while the policy allowed it hears nothing since it does not.
+        if !room.policy.presence {
+            return;
+        }
         if room.members.iter().any(|member| member.presence.is_on()) {
             out.push(Output::Presence {
                 room: id,

@@ -15,6 +15,7 @@ use taut_hub::{ConnId, Door, Slots};
 use super::datagram::Datagrams;
 use super::tunnels::Tunnels;
 use super::wheel::Alarm;
+use crate::metrics::DoorAt;
 use crate::talk::Talk;
 
 /// How bytes get in and out.
@@ -147,6 +148,8 @@ pub(crate) struct Conn {
     pub(crate) flags: Flags,
     /// How many rooms it is in.
     pub(crate) rooms: u16,
+    /// By which door it is counted.
+    pub(crate) door_at: DoorAt,
     /// Own answers, or the rest of a frame under way; `None` while nothing waits.
     pub(crate) output: Option<Box<Output>>,
     /// What has arrived and is no whole unit yet; empty without allocation while nothing has.
@@ -302,6 +305,7 @@ impl Conn {
             format: Format::None,
             flags: Flags::default(),
             rooms: 0,
+            door_at: DoorAt::NONE,
             output: None,
             input: Remainder::default(),
             talk,
@@ -388,6 +392,11 @@ impl Conn {
         !matches!(self.stream, Stream::Datagrams(_) | Stream::Nobody)
     }
 
+    /// Whether it has anything that could be written to: a socket of its own, or one that it shares.
+    pub(crate) fn has_carrier(&self) -> bool {
+        !matches!(self.stream, Stream::Nobody)
+    }
+
     /// Which door it came by.
     pub(crate) fn door(&self) -> Door {
         self.talk.door()
@@ -441,6 +450,10 @@ impl Conns {
 
     pub(crate) fn remove(&mut self, slot: u32) -> Option<Conn> {
         self.slots.remove(slot)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Conn> {
+        self.slots.iter().map(|(_, conn)| conn)
     }
 
     pub(crate) fn slots(&self) -> Vec<u32> {

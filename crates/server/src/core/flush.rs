@@ -10,6 +10,7 @@ use taut_hub::{
 };
 
 use super::{Core, Flag, Parcel, Wrote};
+use crate::metrics::written;
 use crate::talk::Talk;
 
 /// Bytes one gather brings together. Also the most that a Conn which stops reading can hold of room messages, beside one message.
@@ -18,6 +19,27 @@ pub(super) const GATHER_BYTES: usize = 16 << 10;
 const GATHERS_PER_TURN: usize = 8;
 /// Members one turn writes to in one room. Then sockets are read again, so that later members get what has come meanwhile in the same write.
 const WRITES_PER_TURN: usize = 128;
+
+/// A room that has something to deliver.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Due {
+    room: RoomId,
+    /// Where its walk goes on if the last turn stopped it.
+    stopped: Option<Stopped>,
+    /// When what it has to deliver came in, in nanoseconds since the core began.
+    since_ns: u64,
+}
+
+impl Due {
+    /// A room whose walk has not begun.
+    pub(super) fn now(room: RoomId, since_ns: u64) -> Self {
+        Self {
+            room,
+            stopped: None,
+            since_ns,
+        }
+    }
+}
 
 /// A walk that goes on in the next turn.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +80,7 @@ impl Core {
         let rooms = std::mem::take(&mut self.dirty_rooms);
         let walked: Vec<Walked> = rooms
             .iter()
-            .map(|(room, stopped)| self.walk(*room, *stopped))
+            .map(|due| self.walk(due.room, due.stopped))
             .collect();
         // What is touched from here on belongs to the next turn: a long reader must not hold this one up.
         for slot in std::mem::take(&mut self.dirty) {
@@ -67,15 +89,24 @@ impl Core {
         for room in std::mem::take(&mut self.owed) {
             self.serve_relays(room);
         }
-        for ((room, _), walked) in rooms.into_iter().zip(walked) {
+        // The clock is read once a flush, however many rooms it brought out.
+        let mut written_ns = None;
+        for (due, walked) in rooms.into_iter().zip(walked) {
+            let room = due.room;
             self.serve_relays(room);
-            match walked {
-                Walked::All => self.shard.flushed(room),
-                Walked::Again => {
-                    self.shard.walked(room);
-                    self.dirty_rooms.push((room, None));
-                }
-                Walked::Stopped(at) => self.dirty_rooms.push((room, Some(at))),
+            if let Walked::Stopped(at) = walked {
+                let stopped = Some(at);
+                self.dirty_rooms.push(Due { stopped, ..due });
+                continue;
+            }
+            let now_ns = *written_ns.get_or_insert_with(|| self.elapsed_ns());
+            let took_ns = now_ns.saturating_sub(due.since_ns);
+            self.counts.fanout.observe(took_ns);
+            if let Walked::Again = walked {
+                self.shard.walked(room);
+                self.dirty_rooms.push(Due::now(room, self.turn_ns));
+            } else {
+                self.shard.flushed(room);
             }
         }
     }
@@ -234,7 +265,13 @@ impl Core {
                     .behind(member.cursor, format, conn.format, room, &mut self.encoder)
             }
         };
+        let (own, body, door) = (
+            conn.waiting_bytes(),
+            latest.len() + bytes.len(),
+            conn.door_at,
+        );
         let wrote = conn.write([latest, bytes], &mut self.datagrams, &mut self.tunnels)?;
+        let sent = written(own, conn.waiting_bytes(), body, wrote);
         let (offset, number) = match wrote {
             Wrote::All if reads == Reads::Both => (head, newest),
             Wrote::All => (member.cursor, newest),
@@ -256,6 +293,12 @@ impl Core {
                 (offset, number)
             }
         };
+        let counts = self.counts.door(door);
+        counts.bytes_out += sent;
+        counts.messages_out += offset.saturating_sub(member.cursor);
+        if number > member.latest {
+            counts.messages_out += self.latest.given_len();
+        }
         if let Some(room) = self.shard.room_mut(id) {
             room.sent(index, offset);
             room.sent_latest(index, number);
@@ -434,6 +477,7 @@ impl Core {
         format: Format,
         out: &mut Vec<u8>,
     ) {
+        self.count_heard(id);
         if format == Format::SocketIo {
             return self.deliver_socketio(id, room, message, out);
         }
@@ -463,12 +507,15 @@ impl Core {
         at: Position,
         out: &mut Vec<u8>,
     ) -> Progress {
-        tracing::debug!(conn = %taut_gate::conn_id(self.id, id), %after, %at, "a reader fell behind and is told of a gap");
+        self.counts.gaps += 1;
         let resumes = self
             .shard
             .room(room)
             .is_some_and(|room| room.policy().lag.policy == LagPolicy::Resume);
         let name = self.shard.room(room).map(|room| room.name().clone());
+        if let Some(room) = &name {
+            tell!(self, id, DEBUG, %room, %after, %at, "a reader fell behind and is told of a gap");
+        }
         let Some(conn) = self.conns.find(id) else {
             return Progress::Ended;
         };
@@ -510,7 +557,13 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return false;
         };
-        match conn.write([&[], gathered], &mut self.datagrams, &mut self.tunnels) {
+        let (own, door) = (conn.waiting_bytes(), conn.door_at);
+        let wrote = conn.write([&[], gathered], &mut self.datagrams, &mut self.tunnels);
+        if let Ok(wrote) = wrote {
+            let sent = written(own, conn.waiting_bytes(), gathered.len(), wrote);
+            self.counts.door(door).bytes_out += sent;
+        }
+        match wrote {
             Ok(Wrote::All) => true,
             Ok(Wrote::Part(written)) => {
                 // The cursors stand behind these bytes already, so they are kept: at most one gather.

@@ -21,6 +21,8 @@ pub(super) struct LatestWindows {
     /// The window without one member's own messages.
     others: Window,
     given: Given,
+    /// How many messages that was.
+    given_len: u64,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +81,7 @@ impl LatestWindows {
         encoder: &mut Encoder,
     ) -> &[u8] {
         self.given = Given::Nothing;
+        self.given_len = 0;
         let (Some(start), Some(latest)) = (self.start, room.latest()) else {
             return &[];
         };
@@ -99,6 +102,7 @@ impl LatestWindows {
         });
         if room.policy().echo || !self.origins[first..].contains(&own) {
             self.given = Given::Shared(index, from);
+            self.given_len = (window.ends.len() - first) as u64;
             return &window.bytes[from..];
         }
         self.others.bytes.clear();
@@ -115,7 +119,13 @@ impl LatestWindows {
             from = *end;
         }
         self.given = Given::Others;
+        self.given_len = self.others.ends.len() as u64;
         &self.others.bytes
+    }
+
+    /// How many messages the member that was asked for last got.
+    pub(super) fn given_len(&self) -> u64 {
+        self.given_len
     }
 
     /// After `written` bytes of what was given last to the member at `cursor`: the number of the last message that has begun to go out, and the
@@ -161,6 +171,8 @@ impl Core {
         }
         if !bytes.is_empty() {
             conn.answers().extend_from_slice(bytes);
+            let door = conn.door_at;
+            self.counts.door(door).messages_out += self.latest.given_len();
         }
         if let Some(room) = self.shard.room_mut(id) {
             room.sent_latest(index, newest);

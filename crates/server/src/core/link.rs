@@ -133,6 +133,12 @@ impl Links {
             .any(|outbound| outbound.backlog.len() > BACKLOG_MESSAGES)
     }
 
+    /// How much waits for space in a ring.
+    pub(crate) fn backlog_len(&self) -> usize {
+        let outbound = self.to.iter().flatten();
+        outbound.map(|outbound| outbound.backlog.len()).sum()
+    }
+
     /// Whether anything waits for space in a ring.
     pub(crate) fn has_backlog(&self) -> bool {
         self.to.iter().flatten().any(|o| !o.backlog.is_empty())

@@ -7,6 +7,7 @@
 mod conn;
 mod datagram;
 mod deadline;
+mod doors;
 mod drain;
 mod flush;
 mod hold;
@@ -26,8 +27,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::{Events, Interest, Poll, Token};
 use rtrb::Consumer;
-use taut_gate::Encoder;
 use taut_gate::http::{Responder, Site};
+use taut_gate::{Close, Encoder};
 use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard};
 use taut_wire::ws;
 
@@ -47,6 +48,8 @@ use crate::files::Counter;
 use crate::health::Health;
 use crate::keeper::Safe;
 use crate::limits::Limiter;
+use crate::metrics::Counts;
+use crate::orders::Order;
 use crate::session::Sessions;
 use crate::stop::Stop;
 use crate::talk::Proofs;
@@ -62,6 +65,9 @@ const READ_BYTES: usize = 128 << 10;
 const EVENTS_PER_TURN: usize = 1_024;
 /// Link messages one turn handles, so that a busy neighbour does not starve the sockets.
 const LINKS_PER_TURN: usize = 8_192;
+
+/// The reason of a close that nobody was told of: the peer had gone.
+const VANISHED: &str = "vanished";
 
 /// See the [module](self).
 pub(crate) struct Core {
@@ -93,6 +99,10 @@ pub(crate) struct Core {
     pub(crate) health: Arc<Health>,
     /// Where rooms are kept, when there is a store.
     pub(crate) safe: Option<Safe>,
+    /// What other threads ask of this core.
+    pub(crate) orders: Option<Receiver<Order>>,
+    /// What it has done, for who asks.
+    pub(crate) counts: Counts,
     /// Where TLS handshakes are shaken, when there is a certificate; and what comes of them.
     pub(crate) handshakes: Option<Arc<Handshakes>>,
     pub(crate) secured: Option<Receiver<Box<Tunnel>>>,
@@ -101,6 +111,8 @@ pub(crate) struct Core {
     pub(crate) guests: u64,
     started: Instant,
     started_unix_ms: u64,
+    /// When this turn began, in nanoseconds since the core did.
+    turn_ns: u64,
     outputs: Vec<Output>,
     read_buffer: Vec<u8>,
     /// Conns that have more to read than a turn's bound let through, or were paused and may go on.
@@ -109,8 +121,8 @@ pub(crate) struct Core {
     pub(crate) echoing: Vec<ConnId>,
     /// Conns with own output, or with several rooms, to flush this turn.
     dirty: Vec<u32>,
-    /// Rooms with something to deliver this turn, and where their walk goes on if the last turn stopped it.
-    dirty_rooms: Vec<(RoomId, Option<flush::Stopped>)>,
+    /// Rooms with something to deliver this turn.
+    dirty_rooms: Vec<flush::Due>,
     /// Rooms whose relays could not be served for want of space in a ring.
     owed: Vec<RoomId>,
     windows: Windows,
@@ -162,6 +174,8 @@ impl Core {
             application: parts.application,
             health: parts.health,
             safe: None,
+            orders: None,
+            counts: Counts::default(),
             handshakes: None,
             secured: None,
             tunnels: Tunnels::default(),
@@ -179,6 +193,7 @@ impl Core {
             guests: 0,
             started: Instant::now(),
             started_unix_ms: unix_ms(),
+            turn_ns: 0,
             outputs: Vec::new(),
             read_buffer: vec![0; READ_BYTES],
             ready: Vec::new(),
@@ -211,6 +226,7 @@ impl Core {
             }
             self.look_at_clock();
             self.alert.lower();
+            self.hear_orders();
             self.take_in();
             self.take_in_tunnels();
             self.hear_links();
@@ -243,6 +259,13 @@ impl Core {
     pub(crate) fn hub(&mut self, input: Input) {
         if let Some(refused) = self.too_fast(&input) {
             return self.settle(refused);
+        }
+        match &input {
+            Input::Publish { conn, .. } => self.count_said(*conn, 1),
+            Input::PublishBatch { conn, batch, .. } => {
+                self.count_said(*conn, batch.drafts.len() as u64);
+            }
+            _ => {}
         }
         let mut outputs = std::mem::take(&mut self.outputs);
         self.shard.handle(input, self.hub_now(), &mut outputs);
@@ -313,15 +336,20 @@ impl Core {
     }
 
     fn look_at_clock(&mut self) {
+        self.turn_ns = self.elapsed_ns();
         self.now = Now {
-            mono_ms: self.elapsed_ms(),
+            mono_ms: self.turn_ns / 1_000_000,
             unix_ms: unix_ms(),
         };
         self.limiter.look_at_clock();
     }
 
     fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.elapsed_ns() / 1_000_000
+    }
+
+    fn elapsed_ns(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Takes in the sockets that the acceptor handed over.
@@ -409,6 +437,18 @@ impl Core {
         let Some(id) = self.conns.id(slot) else {
             return;
         };
+        // Who is closing was counted when that began.
+        if self
+            .conns
+            .at(slot)
+            .is_some_and(|conn| !conn.flags.has(Flag::Closing) && !conn.flags.has(Flag::Lingering))
+        {
+            let reason = match farewell {
+                taut_hub::Farewell::Said => Close::Asked.words().word,
+                taut_hub::Farewell::Vanished => VANISHED,
+            };
+            self.note_close(id, reason);
+        }
         if self
             .conns
             .at(slot)
@@ -425,7 +465,6 @@ impl Core {
                 _ => {}
             }
             self.uncount();
-            tracing::debug!(conn = %taut_gate::conn_id(self.id, id), ?farewell, "closed");
             self.tell_of_end(id, conn.talk);
         }
     }

@@ -33,10 +33,11 @@ impl Core {
         let id = self.conns.insert(stream, talk, self.now.mono_ms);
         self.limiter.put(id.slot, bill);
         if let Err(error) = self.register(id.slot, Interest::READABLE, false) {
-            tracing::warn!(%error, "a connection could not be watched and is closed");
+            tell!(self, id, WARN, %error, "a connection could not be watched and is closed");
             self.remove(id.slot, Farewell::Vanished);
             return None;
         }
+        self.note_door(id);
         let patience_ms = if turned {
             TURNED_MS
         } else {
@@ -125,7 +126,12 @@ impl Core {
                 Some(count) => {
                     // A read of a tunnel is short by what encryption adds.
                     let more = to_the_end || self.tunnels.has_more();
+                    let before = self.conns.find(id).map(|conn| conn.door_at);
                     self.decode_fresh(id, &mut buffer[..count]);
+                    // The first bytes say the door that they are counted by.
+                    let after = self.conns.find(id).map(|conn| conn.door_at);
+                    let door = after.or(before).unwrap_or_default();
+                    self.counts.door(door).bytes_in += count as u64;
                     if count < READ_BYTES && !more {
                         finished = true;
                         break;
@@ -242,7 +248,10 @@ impl Core {
                 break;
             }
             match self.talk(id, &mut data[consumed..]) {
-                Step::Took(count) => consumed += count,
+                Step::Took(count) => {
+                    consumed += count;
+                    self.note_door(id);
+                }
                 Step::More => break,
                 Step::End(close, text) => {
                     self.close(id, close, text.as_deref());
@@ -282,7 +291,7 @@ impl Core {
     /// Ends a Conn as its protocol says farewell, and logs why when it was its own fault.
     pub(crate) fn close(&mut self, id: ConnId, close: Close, text: Option<&str>) {
         if let Close::Violation(_) = close {
-            tracing::info!(conn = %taut_gate::conn_id(self.id, id), violation = text.unwrap_or_default(), "a peer broke its protocol");
+            tell!(self, id, INFO, reason = "violation", violation = %text.unwrap_or_default(), "a peer broke its protocol");
         }
         let seed = id.slot;
         let Some(conn) = self.conns.find(id) else {
@@ -291,6 +300,7 @@ impl Core {
         if conn.flags.has(Flag::Closing) || conn.flags.has(Flag::Lingering) {
             return;
         }
+        self.note_door(id);
         // Whoever is too slow, or has lost something, gets no more of what it lost or did not take.
         if !matches!(close, Close::Slow | Close::Gap) {
             self.say_the_rest(id);
@@ -309,15 +319,16 @@ impl Core {
             Some(_) => Farewell::Vanished,
             None => Farewell::Said,
         };
-        self.end_after_output(id, farewell);
+        self.end_after_output(id, farewell, close);
     }
 
     /// Stops hearing and serving a Conn; its socket closes when its output is out. It leaves its rooms at once, and is said to have left.
     pub(crate) fn close_after_output(&mut self, id: ConnId) {
-        self.end_after_output(id, Farewell::Said);
+        self.end_after_output(id, Farewell::Said, Close::Asked);
     }
 
-    fn end_after_output(&mut self, id: ConnId, farewell: Farewell) {
+    fn end_after_output(&mut self, id: ConnId, farewell: Farewell, close: Close) {
+        self.note_close(id, close.words().word);
         let Some(conn) = self.conns.find(id) else {
             return;
         };

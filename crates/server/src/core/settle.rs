@@ -4,6 +4,7 @@ use taut_gate::{Close, native, text};
 use taut_hub::{CloseReason, ConnId, Output, PresenceChange, RoomId, RoomName, Ticket, Watch};
 use taut_wire::native::Taken;
 
+use super::flush::Due;
 use super::{Core, Parcel};
 use crate::talk::{Asked, Talk, UNASKED, Wants};
 
@@ -11,7 +12,7 @@ impl Core {
     /// Carries out one output.
     pub(crate) fn settle(&mut self, output: Output) {
         match output {
-            Output::Deliver { room } => self.dirty_rooms.push((room, None)),
+            Output::Deliver { room } => self.dirty_rooms.push(Due::now(room, self.turn_ns)),
             Output::Link { to, message } => self.links.send(to, Parcel::Hub(message)),
             Output::Store { request } => {
                 if let Some(safe) = &mut self.safe {
@@ -38,6 +39,9 @@ impl Core {
             | Output::State { conn, .. }
             | Output::Who { conn, .. }
             | Output::Refused { conn, .. } => {
+                if let Output::Refused { refusal, .. } = &output {
+                    self.counts.refusals.count(refusal.code());
+                }
                 self.count_rooms(conn);
                 self.answer_conn(conn, output);
             }
@@ -184,7 +188,7 @@ impl Core {
     fn answer_payload(&mut self, id: ConnId, output: Output) {
         match output {
             Output::Refused { refusal, .. } => {
-                tracing::info!(conn = %taut_gate::conn_id(self.id, id), %refusal, "refused on a payload-only WebSocket, which ends");
+                tell!(self, id, INFO, reason = refusal.code(), %refusal, "refused on a payload-only WebSocket, which ends");
                 match refusal {
                     taut_hub::Refusal::RateLimited { retry_ms, .. } => {
                         let text = format!("rate-limited; wait {} s", retry_ms.div_ceil(1_000));

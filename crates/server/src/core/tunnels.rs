@@ -3,6 +3,7 @@
 //! A Conn holds only the key, so that one in clear text is no larger for it. Whoever takes a Conn out of the slab takes its tunnel out, too.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mio::{Interest, Registry, Token};
@@ -96,6 +97,14 @@ impl Tunnels {
         }
     }
 
+    /// The address that a tunnel's socket has on its other side.
+    pub(crate) fn peer_address(&mut self, key: u32) -> Option<SocketAddr> {
+        match self.slots.at_mut(key)?.socket() {
+            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            _ => None,
+        }
+    }
+
     fn at(&self, key: u32) -> Option<&Tunnel> {
         self.slots.at(key).map(|tunnel| &**tunnel)
     }
@@ -123,8 +132,7 @@ impl Core {
             }) {
                 self.ready_again(id.slot);
                 if let Some(name) = self.certificate_name(id).cloned() {
-                    let conn = taut_gate::conn_id(self.id, id);
-                    tracing::debug!(%conn, %name, "a client showed a certificate");
+                    tell!(self, id, DEBUG, %name, "a client showed a certificate");
                 }
             }
         }
@@ -150,7 +158,7 @@ impl Core {
         };
         self.uncount();
         if let Err(error) = conn.stream.forget(self.poll.registry()) {
-            tracing::warn!(%error, "a connection could not be handed to a handshake and is closed");
+            tell_often!(WARN, %error, "a connection could not be handed to a handshake and is closed");
             return true;
         }
         handshakes.hand_in(conn.stream, data.to_vec(), bill);

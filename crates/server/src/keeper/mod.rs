@@ -18,6 +18,7 @@ use taut_hub::{Store, StoreAnswer, StoreError, StoreReader, StoreRequest};
 
 use crate::core::Alert;
 use crate::health::Health;
+use crate::metrics::Histogram;
 use queue::{Queue, Taken};
 use writer::Writer;
 
@@ -34,6 +35,8 @@ pub(crate) struct Keeper {
     sync_bell: Condvar,
     outlets: Vec<Outlet>,
     health: Arc<Health>,
+    /// How long appends took. The writer takes the lock once a commit, a scrape now and then.
+    append_times: Mutex<Histogram>,
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +106,7 @@ impl Keeper {
             sync_bell: Condvar::new(),
             outlets,
             health,
+            append_times: Mutex::default(),
         });
         let safes = (0..)
             .zip(receivers)
@@ -135,7 +139,7 @@ impl Keeper {
         loop {
             match self.reads.take(None) {
                 Taken::Requests(requests) => {
-                    for (core, request) in requests {
+                    for (core, _, request) in requests {
                         if let Some(answer) = read_one(reader.as_mut(), request) {
                             self.answer(core, answer);
                         }
@@ -181,6 +185,12 @@ impl Keeper {
         self.sync_bell.notify_all();
     }
 
+    /// How long it took from a core's handing messages in to their commit.
+    pub(crate) fn append_times(&self) -> Histogram {
+        let times = self.append_times.lock();
+        times.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn answer(&self, core: u16, answer: StoreAnswer) {
         // A core that has ended wants nothing any more.
         if let Some(outlet) = self.outlets.get(usize::from(core))
@@ -207,7 +217,7 @@ fn read_one(reader: &mut dyn StoreReader, request: StoreRequest) -> Option<Store
             let result = reader.read(&room, after, messages_max, bytes_max);
             if let Ok(stretch) = &result {
                 for offset in &stretch.damaged {
-                    tracing::error!(%room, offset, "a kept message is damaged and left out; readers are told of the gap");
+                    tell_often!(ERROR, %room, offset, "a kept message is damaged and left out; readers are told of the gap");
                 }
             }
             Some(StoreAnswer::Read {

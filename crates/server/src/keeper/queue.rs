@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use taut_hub::StoreRequest;
 
@@ -13,15 +13,18 @@ pub(super) struct Queue {
     bell: Condvar,
 }
 
+/// A request, whose it is, and since when it waits.
+pub(super) type Waits = (u16, Instant, StoreRequest);
+
 #[derive(Debug, Default)]
 struct Waiting {
-    requests: VecDeque<(u16, StoreRequest)>,
+    requests: VecDeque<Waits>,
     closed: bool,
 }
 
 /// What a thread finds in its queue.
 pub(super) enum Taken {
-    Requests(VecDeque<(u16, StoreRequest)>),
+    Requests(VecDeque<Waits>),
     Nothing,
     Closed,
 }
@@ -31,10 +34,11 @@ impl Queue {
         if requests.is_empty() {
             return;
         }
+        let since = Instant::now();
         let mut waiting = self.lock();
         waiting
             .requests
-            .extend(requests.into_iter().map(|request| (core, request)));
+            .extend(requests.into_iter().map(|request| (core, since, request)));
         drop(waiting);
         self.bell.notify_one();
     }

@@ -1,11 +1,13 @@
 //! The thread that writes: what waits shares a commit; retention, and trying a store that failed, when nobody waits.
 
 use std::collections::VecDeque;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use taut_hub::{Append, RoomId, Store, StoreAnswer, StoreError, StoreRequest};
 
 use super::Keeper;
+use super::queue::Waits;
 
 /// Appends that one commit takes in at most: beyond it the first ones would wait too long.
 const GROUP_APPENDS: usize = 4_096;
@@ -36,8 +38,17 @@ pub(super) struct Writer<'a> {
 #[derive(Default)]
 struct Group {
     appends: Vec<Append>,
-    places: Vec<(u16, RoomId, u32, u64)>,
+    places: Vec<Place>,
     bytes: u64,
+}
+
+/// Where an append's answer goes, and since when it waits for it.
+struct Place {
+    core: u16,
+    since: Instant,
+    id: RoomId,
+    attempt: u32,
+    up_to: u64,
 }
 
 impl<'a> Writer<'a> {
@@ -64,15 +75,15 @@ impl<'a> Writer<'a> {
         })
     }
 
-    pub(super) fn carry_out(&mut self, requests: VecDeque<(u16, StoreRequest)>) {
-        for (core, request) in requests {
+    pub(super) fn carry_out(&mut self, requests: VecDeque<Waits>) {
+        for (core, since, request) in requests {
             match request {
                 StoreRequest::Append {
                     id,
                     attempt,
                     append,
                 } => {
-                    self.group.add(core, id, attempt, append);
+                    self.group.add((core, since), id, attempt, append);
                     if self.group.is_full() {
                         self.commit();
                     }
@@ -112,7 +123,15 @@ impl<'a> Writer<'a> {
             None => self.store.commit(&group.appends),
         };
         self.log_bytes += group.bytes;
-        for ((core, id, attempt, up_to), result) in group.places.into_iter().zip(results) {
+        self.note_times(&group.places, &results);
+        for (place, result) in group.places.into_iter().zip(results) {
+            let Place {
+                core,
+                id,
+                attempt,
+                up_to,
+                ..
+            } = place;
             match &result {
                 Ok(()) => self.keeper.health.store_well(),
                 // It follows from a failure that was told.
@@ -128,6 +147,18 @@ impl<'a> Writer<'a> {
             self.keeper.answer(core, answer);
         }
         self.keeper.unsynced().dirty = true;
+    }
+
+    /// How long the appends took that are kept now.
+    fn note_times(&self, places: &[Place], results: &[Result<(), StoreError>]) {
+        let now = Instant::now();
+        let times = self.keeper.append_times.lock();
+        let mut times = times.unwrap_or_else(PoisonError::into_inner);
+        let kept = places.iter().zip(results).filter(|(_, r)| r.is_ok());
+        for (place, _) in kept {
+            let took = now.saturating_duration_since(place.since);
+            times.observe(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        }
     }
 
     /// What is done when nobody waits.
@@ -147,7 +178,7 @@ impl<'a> Writer<'a> {
     /// Nothing comes any more: brings what is committed to the disk.
     pub(super) fn finish(&mut self) {
         if let Err(error) = self.store.sync() {
-            tracing::error!("the last messages could not be brought to the disk: {error}");
+            tracing::error!(%error, "the last messages could not be brought to the disk");
         }
     }
 
@@ -190,14 +221,20 @@ impl<'a> Writer<'a> {
 }
 
 impl Group {
-    fn add(&mut self, core: u16, id: RoomId, attempt: u32, append: Append) {
+    fn add(&mut self, (core, since): (u16, Instant), id: RoomId, attempt: u32, append: Append) {
         let up_to = append.after + append.messages.len() as u64;
         self.bytes += append
             .messages
             .iter()
             .map(|message| message.cost_bytes())
             .sum::<u64>();
-        self.places.push((core, id, attempt, up_to));
+        self.places.push(Place {
+            core,
+            since,
+            id,
+            attempt,
+            up_to,
+        });
         self.appends.push(append);
     }
 

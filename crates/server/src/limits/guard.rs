@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::health::Health;
@@ -20,10 +21,14 @@ const SHARE_PERCENT: u64 = 90;
 /// Below so much of the limit the guard lets newcomers in again, in percent.
 const WELL_PERCENT: u64 = 95;
 
+/// What is read of `/proc/self/status`: more than stands before the line that matters.
+const STATUS_BYTES: usize = 4_096;
+
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Guard {
-    conns_max: usize,
+    /// How many Conns there may be. A reload changes it.
+    conns_max: Arc<AtomicUsize>,
     memory: Option<Memory>,
     looked: Option<Instant>,
     is_crowded: bool,
@@ -32,7 +37,11 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    pub(crate) fn new(conns_max: usize, memory: Option<Memory>, health: Arc<Health>) -> Self {
+    pub(crate) fn new(
+        conns_max: Arc<AtomicUsize>,
+        memory: Option<Memory>,
+        health: Arc<Health>,
+    ) -> Self {
         Self {
             conns_max,
             memory,
@@ -46,17 +55,13 @@ impl Guard {
     /// Whether one more may be let in where there are so many Conns.
     pub(crate) fn lets_in(&mut self, conns: usize) -> bool {
         self.look(conns);
-        conns < self.conns_max && !self.is_heavy
+        conns < self.conns_max() && !self.is_heavy
     }
 
     /// Looks at how things are, and says so where they have changed.
     pub(crate) fn look(&mut self, conns: usize) {
         let was = (self.is_crowded, self.is_heavy);
-        self.is_crowded = above(
-            self.is_crowded,
-            conns as u64,
-            u64::try_from(self.conns_max).unwrap_or(u64::MAX),
-        );
+        self.is_crowded = above(self.is_crowded, conns as u64, self.conns_max() as u64);
         let is_due = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK);
         if let Some(memory) = self.memory.as_mut().filter(|_| is_due) {
             self.looked = Some(Instant::now());
@@ -69,6 +74,10 @@ impl Guard {
         }
     }
 
+    fn conns_max(&self) -> usize {
+        self.conns_max.load(Ordering::Relaxed)
+    }
+
     fn tell(&self) {
         let bytes_max = self.memory.as_ref().map_or(0, |memory| memory.bytes_max);
         let why = match (self.is_crowded, self.is_heavy) {
@@ -78,7 +87,7 @@ impl Guard {
             )),
             (true, false) => Some(format!(
                 "{} connections are open, as many as limits.conns_max or the open-file limit (`ulimit -n`) allow",
-                self.conns_max
+                self.conns_max()
             )),
             (false, false) => None,
         };
@@ -102,8 +111,8 @@ fn above(was: bool, level: u64, most: u64) -> bool {
 /// How much memory the process has, and may have.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    statm: File,
-    page_bytes: u64,
+    /// `/proc/self/status`, kept open for when no file can be opened any more.
+    status: File,
     bytes_max: u64,
 }
 
@@ -115,20 +124,27 @@ impl Memory {
             bytes_max => bytes_max,
         };
         Some(Self {
-            statm: File::open("/proc/self/statm").ok()?,
-            page_bytes: u64::try_from(rustix::param::page_size()).ok()?,
+            status: File::open("/proc/self/status").ok()?,
             bytes_max,
         })
     }
 
     /// Bytes that are resident now.
     fn resident_bytes(&mut self) -> Option<u64> {
-        let mut text = [0; 256];
-        self.statm.seek(SeekFrom::Start(0)).ok()?;
-        let length = self.statm.read(&mut text).ok()?;
-        let text = std::str::from_utf8(text.get(..length)?).ok()?;
-        let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
-        pages.checked_mul(self.page_bytes)
+        let mut text = [0; STATUS_BYTES];
+        self.status.seek(SeekFrom::Start(0)).ok()?;
+        let length = self.status.read(&mut text).ok()?;
+        // The name of the program may be anything, so the whole need not be UTF-8.
+        let mut lines = text.get(..length)?.split(|byte| *byte == b'\n');
+        let line = lines.find_map(|line| line.strip_prefix(b"VmRSS:"))?;
+        let kibibytes: u64 = std::str::from_utf8(line)
+            .ok()?
+            .trim()
+            .strip_suffix("kB")?
+            .trim()
+            .parse()
+            .ok()?;
+        kibibytes.checked_mul(1_024)
     }
 }
 
@@ -185,7 +201,7 @@ mod tests {
     #[test]
     fn a_guard_says_no_at_its_limit_and_yes_a_little_below() {
         let health = Arc::new(Health::default());
-        let mut guard = Guard::new(100, None, Arc::clone(&health));
+        let mut guard = Guard::new(Arc::new(AtomicUsize::new(100)), None, Arc::clone(&health));
         assert!(guard.lets_in(99));
         assert!(health.fullness().is_none());
         assert!(!guard.lets_in(100));
@@ -203,7 +219,11 @@ mod tests {
         assert!(memory.resident_bytes().unwrap() > 100_000);
         assert!(Memory::watch(0).unwrap().bytes_max > 1 << 20);
         let health = Arc::new(Health::default());
-        let mut guard = Guard::new(100, Memory::watch(4_096), Arc::clone(&health));
+        let mut guard = Guard::new(
+            Arc::new(AtomicUsize::new(100)),
+            Memory::watch(4_096),
+            Arc::clone(&health),
+        );
         assert!(!guard.lets_in(0));
         assert!(health.fullness().unwrap().contains("memory"));
     }

@@ -176,6 +176,28 @@ fn is_guarded(config: &Config) -> bool {
     config.open || restricts
 }
 
+/// Binds the address of the metrics.
+pub(crate) fn bind_metrics(
+    at: &HostPort,
+    has_key: bool,
+) -> Result<(mio::net::TcpListener, SocketAddr), StartError> {
+    let resolved = resolve(at, true)?;
+    if let Some(address) = resolved.iter().find(|address| !is_loopback(address))
+        && !has_key
+    {
+        return Err(StartError::PublicMetrics { address: *address });
+    }
+    // A name may have several addresses; one is enough to be scraped at.
+    let address = resolved.first().copied().ok_or(StartError::NoListener)?;
+    bind_tcp(address).map_err(|source| {
+        let address = Address::Tcp(address);
+        match source.kind() {
+            io::ErrorKind::AddrInUse => StartError::AddressInUse { address },
+            _ => StartError::Listen { address, source },
+        }
+    })
+}
+
 fn bind_tcp(address: SocketAddr) -> io::Result<(mio::net::TcpListener, SocketAddr)> {
     let socket = bind(address, Type::STREAM, Protocol::TCP)?;
     prepare(&socket)?;

@@ -3,6 +3,7 @@ use taut_hub::{ConnId, Farewell};
 
 use crate::core::{Core, Flag, Parcel, Stream, Waiting};
 use crate::limits::Bill;
+use crate::metrics::DoorAt;
 use crate::talk::Talk;
 use crate::tls::Tunnel;
 
@@ -44,7 +45,7 @@ impl Core {
             None => &mut conn.stream,
         };
         if let Err(error) = socket.forget(self.poll.registry()) {
-            tracing::warn!(%error, "a connection could not be handed to another core and is closed");
+            tell_often!(WARN, %error, "a connection could not be handed to another core and is closed");
             return;
         }
         let handover = Handover {
@@ -75,6 +76,8 @@ impl Core {
         if let Some(conn) = self.conns.find(id) {
             conn.input.put(handover.input);
             conn.output = handover.output;
+            // It was counted where it came in.
+            conn.door_at = DoorAt::HTTP;
             conn.flags.set(Flag::Touched, true);
             conn.flags.set(Flag::WatchesWrites, blocked);
         }
@@ -84,7 +87,7 @@ impl Core {
             Interest::READABLE
         };
         if let Err(error) = self.register(id.slot, interest, false) {
-            tracing::warn!(%error, "a connection could not be watched and is closed");
+            tell!(self, id, WARN, %error, "a connection could not be watched and is closed");
             return self.remove(id.slot, Farewell::Vanished);
         }
         self.set_alarm(id.slot, self.limits.handshake_ms_max);

@@ -16,6 +16,7 @@ use taut_wire::native::{Rejected, Request, Taken, Verb, decode_request};
 use super::{Session, Talk};
 use crate::core::{Core, Flag, Peer, Stream, ticket_of};
 use crate::limits::Cost;
+use crate::metrics::DoorAt;
 
 /// How long a challenge holds at least, in milliseconds; at most twice as long.
 const CHALLENGE_MS: u64 = 30_000;
@@ -104,11 +105,16 @@ impl Core {
         let talk = Talk::Unproven(Box::default());
         let id = self.conns.insert(Stream::Nobody, talk, self.now.mono_ms);
         self.count_one_more();
+        if let Some(conn) = self.conns.find(id) {
+            // It is no peer that opened anything, and what it says comes by this door.
+            conn.door_at = DoorAt::UDP;
+        }
         id
     }
 
     /// One datagram.
     pub(crate) fn datagram(&mut self, peer: Peer, data: &[u8]) {
+        self.counts.door(DoorAt::UDP).bytes_in += data.len() as u64;
         let unit = data.trim_ascii();
         if unit.is_empty() {
             return;
@@ -219,6 +225,7 @@ impl Core {
         if let Some(conn) = self.conns.find(id) {
             conn.format = Format::Datagrams;
         }
+        self.note_door(id);
         self.set_alarm(id.slot, self.limits.proof_ms_max);
         self.native_unit(id, unit);
     }
@@ -344,6 +351,7 @@ impl Core {
 
     /// Says what is wrong with a request, in as many words as there is space for.
     fn reject(&mut self, peer: Peer, bytes_max: usize, rejected: &Rejected<'_>) {
+        self.counts.refusals.count(rejected.code);
         let mut answer = Vec::new();
         rejected.encode(&mut answer);
         if answer.len() > bytes_max {
@@ -358,8 +366,8 @@ impl Core {
     fn answer_stranger(&mut self, peer: Peer, bytes_max: usize, encode: impl FnOnce(&mut Vec<u8>)) {
         let mut answer = Vec::new();
         encode(&mut answer);
-        if answer.len() <= bytes_max {
-            self.datagrams.outgoing.take(peer, &answer);
+        if answer.len() <= bytes_max && self.datagrams.outgoing.take(peer, &answer) {
+            self.counts.door(DoorAt::UDP).bytes_out += answer.len() as u64;
         }
     }
 

@@ -137,7 +137,7 @@ impl Core {
             .find(id)
             .is_some_and(|conn| conn.flags.has(Flag::Blocked))
         {
-            tracing::debug!(conn = %taut_gate::conn_id(self.id, id), "a peer stopped taking its file");
+            tell!(self, id, DEBUG, "a peer stopped taking its file");
             self.remove(id.slot, Farewell::Vanished);
         }
         true

@@ -22,6 +22,7 @@ use taut_wire::ws;
 
 use crate::core::Core;
 use crate::listen::Speaks;
+use crate::metrics::DoorAt;
 
 pub(crate) use datagram::{Proofs, Unproven};
 pub(crate) use engineio::{Engine, Probe};
@@ -113,16 +114,21 @@ impl Talk {
     }
 
     pub(crate) fn door(&self) -> Door {
-        Door(match self {
-            Self::Undecided | Self::Secret | Self::Done => "none",
-            Self::Http(_) => "http",
-            Self::Stream(stream) => stream.door(),
-            Self::Lines(_) => "lines",
-            Self::Datagrams(_) | Self::Unproven(_) => "udp",
-            Self::Text(_) => "text",
-            Self::Payload(..) | Self::Native(..) => "websocket",
-            Self::Engine(_) | Self::Probe(_) => "socketio",
-        })
+        Door(self.door_at().name())
+    }
+
+    /// The same as it is counted.
+    pub(crate) fn door_at(&self) -> DoorAt {
+        match self {
+            Self::Undecided | Self::Secret | Self::Done => DoorAt::NONE,
+            Self::Http(_) => DoorAt::HTTP,
+            Self::Stream(stream) => stream.door_at(),
+            Self::Lines(_) => DoorAt::LINES,
+            Self::Datagrams(_) | Self::Unproven(_) => DoorAt::UDP,
+            Self::Text(_) => DoorAt::TEXT,
+            Self::Payload(..) | Self::Native(..) => DoorAt::WEBSOCKET,
+            Self::Engine(_) | Self::Probe(_) => DoorAt::SOCKETIO,
+        }
     }
 
     /// The WebSocket that it is carried by, where it is.

@@ -127,7 +127,10 @@ impl Core {
                 }
                 self.command(id, command, reference.map(Into::into));
             }
-            Err(refused) => self.say_native(id, |out| refused.encode(out)),
+            Err(refused) => {
+                self.counts.refusals.count(refused.code);
+                self.say_native(id, |out| refused.encode(out));
+            }
         }
     }
 

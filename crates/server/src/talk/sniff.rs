@@ -93,7 +93,7 @@ impl Core {
 
     /// Refuses a protocol in its own words.
     pub(super) fn no_door(&mut self, id: ConnId, refusal: &[u8], why: &str) -> Step {
-        tracing::info!(conn = %taut_gate::conn_id(self.id, id), "refused {why}");
+        tell!(self, id, INFO, reason = "no-door", "refused {why}");
         if let Some(conn) = self.conns.find(id) {
             conn.answers().extend_from_slice(refusal);
         }

@@ -11,6 +11,7 @@ use taut_wire::sse;
 
 use super::Talk;
 use crate::core::{Core, Flag};
+use crate::metrics::DoorAt;
 
 /// A stream's own state.
 #[derive(Debug)]
@@ -39,10 +40,10 @@ struct StreamRoom {
 }
 
 impl StreamTalk {
-    pub(crate) fn door(&self) -> &'static str {
+    pub(crate) fn door_at(&self) -> DoorAt {
         match self.streaming {
-            Streaming::Sse => "sse",
-            Streaming::Ndjson => "ndjson",
+            Streaming::Sse => DoorAt::SSE,
+            Streaming::Ndjson => DoorAt::NDJSON,
         }
     }
 

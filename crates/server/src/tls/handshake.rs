@@ -246,7 +246,7 @@ impl Shaker {
             let mut tunnel = match Tunnel::begin(socket, first, self.current.config()) {
                 Ok(tunnel) => tunnel,
                 Err(error) => {
-                    tracing::error!(%error, "a TLS handshake could not begin");
+                    tell_often!(ERROR, %error, "a TLS handshake could not begin");
                     self.load.all.fetch_sub(1, Ordering::Relaxed);
                     continue;
                 }
@@ -284,7 +284,7 @@ impl Shaker {
             Shaken::Done => self.hand_on(slot),
             Shaken::Failed(error) => {
                 match error {
-                    Some(error) => tracing::info!("a TLS handshake failed: {}", why(&error)),
+                    Some(error) => tell_often!(INFO, "a TLS handshake failed: {}", why(&error)),
                     None => tracing::debug!("a client left in its TLS handshake"),
                 }
                 self.drop_shake(slot);
@@ -298,7 +298,7 @@ impl Shaker {
             return;
         };
         if let Err(error) = shake.tunnel.socket().forget(self.poll.registry()) {
-            tracing::warn!(%error, "a connection could not be handed to a core and is closed");
+            tell_often!(WARN, %error, "a connection could not be handed to a core and is closed");
             return;
         }
         let fewest = self
@@ -321,7 +321,7 @@ impl Shaker {
         };
         let socket = shake.tunnel.socket();
         if let Err(error) = socket.watch(self.poll.registry(), Token(slot), interest, again) {
-            tracing::warn!(%error, "a connection could not be watched and is closed");
+            tell_often!(WARN, %error, "a connection could not be watched and is closed");
             self.drop_shake(slot);
             return false;
         }

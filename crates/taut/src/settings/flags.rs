@@ -29,6 +29,7 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
             "" => "Settings",
             "log" => "Log",
             "auth" => "Who may come in",
+            "metrics" => "Metrics",
             "tls" => "TLS",
             "hub" => "Rooms, over all cores",
             _ => "Connections",

@@ -4,7 +4,7 @@
 //! Names are the keys of the file. The environment variable is the name in capitals after `TAUT_`, the flag the name with
 //! hyphens: `limits.ping_ms`, `TAUT_LIMITS_PING_MS`, `--limits-ping-ms`.
 
-use taut_server::{Config, FilesConfig, Listen, Network};
+use taut_server::{Config, Endpoint, FilesConfig, Listen, Network};
 
 use super::auth::AuthValues;
 use super::value::{Kind, Value, bounds};
@@ -18,6 +18,14 @@ pub(crate) struct Values {
     pub(crate) storage: Storage,
     pub(crate) auth: AuthValues,
     pub(crate) tls: super::tls::Tls,
+    pub(crate) metrics: Metrics,
+}
+
+/// Where `/metrics` is; nowhere where no address is named.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Metrics {
+    pub(crate) listen: String,
+    pub(crate) key_file: String,
 }
 
 /// Where rooms are kept.
@@ -98,6 +106,7 @@ enum Place<'a> {
     Listeners(&'a mut Vec<Listen>),
     Networks(&'a mut Vec<Network>),
     Text(&'a mut String),
+    Address(&'a mut String),
 }
 
 impl Setting {
@@ -147,6 +156,10 @@ impl Setting {
                     .collect::<Result<_, _>>()
                     .map_err(|error| error.to_string())?;
             }
+            (Place::Address(place), Value::Text(text)) => {
+                check_address(&text)?;
+                *place = text;
+            }
             (Place::Listeners(place), Value::List(items)) => {
                 let listeners = items.iter().map(|item| item.parse::<Listen>());
                 let listeners: Vec<_> = listeners
@@ -164,9 +177,20 @@ impl Setting {
 
     /// Its value, written as the file would have it.
     pub(crate) fn show(&self, values: &Values) -> String {
+        self.kind.show(&self.value(values))
+    }
+
+    /// Gives `to` the value that it has in `from`.
+    pub(crate) fn copy(&self, from: &Values, to: &mut Values) {
+        // It was allowed there, so it is here.
+        let _ = self.set(to, self.value(from));
+    }
+
+    /// Its value.
+    pub(crate) fn value(&self, values: &Values) -> Value {
         // `place` gives exclusive places, which spares a second accessor per setting; a copy costs nothing here.
         let mut values = values.clone();
-        let value = match (self.place)(&mut values) {
+        match (self.place)(&mut values) {
             Place::Switch(place) => Value::Switch(*place),
             Place::U32(place) => Value::Number(u64::from(*place)),
             Place::U64(place) => Value::Number(*place),
@@ -175,11 +199,24 @@ impl Setting {
             | Place::Origins(place)
             | Place::Words(place)
             | Place::Files(place) => Value::List(std::mem::take(place)),
-            Place::Text(place) => Value::Text(std::mem::take(place)),
+            Place::Text(place) | Place::Address(place) => Value::Text(std::mem::take(place)),
             Place::Networks(place) => Value::List(place.iter().map(Network::to_string).collect()),
             Place::Listeners(place) => Value::List(place.iter().map(Listen::to_string).collect()),
-        };
-        self.kind.show(&value)
+        }
+    }
+}
+
+/// One TCP address without a scheme, or nothing.
+fn check_address(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let listen: Listen = text.parse().map_err(|error| format!("{error}"))?;
+    match listen.endpoint {
+        Endpoint::Tcp(_) if !text.contains("://") => Ok(()),
+        _ => Err(format!(
+            "`{text}` is not allowed; use HOST:PORT, for example 127.0.0.1:9464"
+        )),
     }
 }
 
@@ -375,6 +412,18 @@ pub(crate) static TABLE: &[Setting] = &[
         kind: Kind::Word(&["text", "json"]),
         doc: "How log lines are written: text, or json with an object a line",
         place: |values| Place::Text(&mut values.log.format),
+    },
+    Setting {
+        name: "metrics.listen",
+        kind: Kind::Text("HOST:PORT"),
+        doc: "An address that answers for /metrics, for Prometheus; one that others can reach needs metrics.key_file",
+        place: |values| Place::Address(&mut values.metrics.listen),
+    },
+    Setting {
+        name: "metrics.key_file",
+        kind: Kind::File,
+        doc: "A file with the key that scrapes show as `Authorization: Bearer KEY`",
+        place: |values| Place::Text(&mut values.metrics.key_file),
     },
     Setting {
         name: "tls.cert",

@@ -214,6 +214,7 @@ impl Core {
                 conn.name.set(name);
             }
         }
+        self.note_door(session);
         self.say_open(session, secret);
         self.beat_on(session);
         if session != id {

@@ -296,7 +296,7 @@ impl Core {
             step => step,
         };
         if let Step::End(Close::Violation(_), Some(text)) = &step {
-            tracing::info!(conn = %taut_gate::conn_id(self.id, session), violation = %text, "a peer broke its protocol");
+            tell!(self, session, INFO, reason = "violation", violation = %text, "a peer broke its protocol");
             self.fail(session);
             return Step::Took(data.len());
         }
@@ -339,7 +339,7 @@ impl Core {
     }
 
     fn fail_post(&mut self, session: ConnId, violation: &Violation) {
-        tracing::info!(conn = %taut_gate::conn_id(self.id, session), %violation, "a peer broke its protocol");
+        tell!(self, session, INFO, reason = "violation", %violation, "a peer broke its protocol");
         self.fail(session);
     }
 

@@ -106,6 +106,11 @@ impl Core {
     }
 
     pub(crate) fn answer_problem(&mut self, id: ConnId, problem: &Problem) {
+        self.counts.refusals.count(problem.code);
+        self.say_problem(id, problem);
+    }
+
+    fn say_problem(&mut self, id: ConnId, problem: &Problem) {
         self.answer(id, |responder, out, reply| {
             responder.problem(out, reply, problem);
         });
@@ -118,8 +123,11 @@ impl Core {
     }
 
     pub(in super::super) fn http_violation_now(&mut self, id: ConnId, error: &http::Violation) {
-        tracing::info!(
-            conn = %taut_gate::conn_id(self.id, id),
+        tell!(
+            self,
+            id,
+            INFO,
+            reason = "violation",
             status = error.status,
             violation = %error.violation,
             "a peer broke HTTP"
@@ -169,6 +177,7 @@ impl Core {
             return;
         }
         let problem = gate_http::refused(refusal);
-        self.answer_problem(id, &problem);
+        // It was counted when the hub said it.
+        self.say_problem(id, &problem);
     }
 }

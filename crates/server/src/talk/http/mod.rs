@@ -161,7 +161,7 @@ impl Core {
             Action::Publish(publish) => self.expect_body(id, publish, framing, expects),
             Action::Refuse(problem) => {
                 if problem.code == "host-refused" || problem.code == "origin-refused" {
-                    tracing::warn!(conn = %taut_gate::conn_id(self.id, id), "{}", problem.detail);
+                    tell!(self, id, WARN, reason = problem.code, "{}", problem.detail);
                 }
                 if !bodyless {
                     // Its body is not worth reading; closing keeps it from being taken for a request.

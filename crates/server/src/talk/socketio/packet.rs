@@ -321,6 +321,7 @@ impl Core {
         ack: Option<u64>,
         rejected: &Rejected<'_>,
     ) {
+        self.counts.refusals.count(rejected.code);
         let mut unit = Vec::new();
         rejected.encode(&mut unit);
         self.say_refusal(id, namespace, ack, &unit);
