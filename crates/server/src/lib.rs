@@ -10,6 +10,7 @@ mod core;
 mod error;
 mod files;
 mod health;
+mod identity;
 mod keeper;
 mod library;
 mod listen;
@@ -24,11 +25,13 @@ pub use application::{Application, Heard, Say};
 pub use config::{Config, EngineLimits, FilesConfig, Limits};
 pub use error::{Fault, StartError};
 pub use health::Health;
+pub use identity::{RecordError, RevokeError, Revoker};
 pub use listen::{
     Address, Bound, Endpoint, HostPort, Listen, ListenError, Speaks, UNIX_MODE_DEFAULT, is_loopback,
 };
 pub use server::Server;
 pub use stop::Stopper;
+pub use taut_auth::Revocation;
 pub use taut_gate::http::{EngineDialect, EnginePath};
 pub use tls::{
     CertificateFacts, CertificateSource, ClientCertificates, SelfSigned, TlsConfig, TlsError,

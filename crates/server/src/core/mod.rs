@@ -9,6 +9,7 @@ mod datagram;
 mod deadline;
 mod drain;
 mod flush;
+mod identity;
 mod latest;
 mod link;
 mod receive;
@@ -33,6 +34,7 @@ use taut_wire::ws;
 pub(crate) use conn::{Conns, Flag, Name, Output as Waiting, Stream, Wrote, wrapped};
 pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
+pub(crate) use identity::{Asker, Identities};
 pub(crate) use link::{Alert, Links, Parcel};
 pub(crate) use settle::ticket_of;
 pub(crate) use tunnels::Tunnels;
@@ -44,6 +46,7 @@ use crate::config::Limits;
 use crate::error::Fault;
 use crate::files::Counter;
 use crate::health::Health;
+use crate::identity::Doorman;
 use crate::keeper::Safe;
 use crate::session::Sessions;
 use crate::stop::Stop;
@@ -85,6 +88,7 @@ pub(crate) struct Core {
     pub(crate) sessions: Sessions,
     /// Who speaks in the rooms of Socket.IO in the place of rooms, where a program of its own does.
     pub(crate) application: Option<Arc<dyn Application>>,
+    pub(crate) identities: Identities,
     /// Where files are read, when a folder is served.
     pub(crate) files: Option<Counter>,
     pub(crate) health: Arc<Health>,
@@ -135,6 +139,7 @@ pub(crate) struct Parts {
     pub(crate) health: Arc<Health>,
     pub(crate) sessions: Sessions,
     pub(crate) application: Option<Arc<dyn Application>>,
+    pub(crate) doorman: Arc<Doorman>,
 }
 
 impl Core {
@@ -155,6 +160,7 @@ impl Core {
             files: None,
             sessions: parts.sessions,
             application: parts.application,
+            identities: Identities::new(parts.doorman),
             health: parts.health,
             safe: None,
             handshakes: None,
@@ -212,6 +218,7 @@ impl Core {
             self.hear_files();
             self.hear_keeper();
             self.settle_echoes();
+            self.look_after_identities();
             self.receive_ready();
             for event in &events {
                 if event.token() != ALERT {
@@ -279,10 +286,12 @@ impl Core {
             .deadline_ms()
             .map(|at| at.saturating_sub(hub_now_ms));
         let wheel = self.wheel.wait_ms(now_ms);
+        let identities = self.identities.wait_ms(now_ms);
         // Rounded up by the granularity of epoll, so that a deadline is past when we wake for it.
         shard
             .into_iter()
             .chain(wheel)
+            .chain(identities)
             .min()
             .map(|wait_ms| Duration::from_millis(wait_ms.saturating_add(1)))
     }
@@ -394,6 +403,7 @@ impl Core {
             self.hub(Input::Close { conn: id, farewell });
         }
         // Dropping the socket takes it off the poll.
+        self.identities.forget(id);
         if let Some(conn) = self.conns.remove(slot) {
             match conn.stream {
                 Stream::Datagrams(key) => self.datagrams.forget(key),

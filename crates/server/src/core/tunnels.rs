@@ -96,6 +96,14 @@ impl Tunnels {
         }
     }
 
+    /// The address at the other end.
+    pub(super) fn address(&mut self, key: u32) -> Option<std::net::IpAddr> {
+        match self.slots.at_mut(key)?.socket() {
+            Stream::Tcp(stream) => Some(stream.peer_addr().ok()?.ip()),
+            _ => None,
+        }
+    }
+
     fn at(&self, key: u32) -> Option<&Tunnel> {
         self.slots.at(key).map(|tunnel| &**tunnel)
     }

@@ -30,6 +30,7 @@ impl Core {
                 farewell: Farewell::Said,
             });
         }
+        self.identities.forget(id);
         self.uncount();
         let mut tunnel = match conn.stream {
             Stream::Tunnel(key) => self.tunnels.remove(key),

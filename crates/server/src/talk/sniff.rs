@@ -66,8 +66,13 @@ impl Core {
             }
         };
         if let Some(conn) = self.conns.find(id) {
+            let is_lines = matches!(talk, Talk::Lines(_));
             conn.talk = talk;
             conn.format = format;
+            if is_lines {
+                self.identify_peer(id);
+                self.await_token(id);
+            }
         }
         Step::Took(0)
     }
