@@ -16,6 +16,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 import taut
+from servers import Certificates
+from socketio_clients import TRANSPORTS, Agent, JsClient
 
 SECRET = "a secret of the tests that is long enough"
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -177,6 +179,26 @@ def test_python_socketio_shows_it_by_auth_and_by_the_query(server, room):
             assert any("unauthorized" in json.dumps(one) for one in said), said
 
 
+def test_socket_io_client_shows_it_by_auth(server, room):
+    agent = Agent("node", "latest")
+    try:
+        for transports in TRANSPORTS.values():
+            client = JsClient(agent, server.http, f"/r/{room}", transports, auth={"token": token("ana")})
+            client.connected()
+            client.emit("hi", 1)
+            client.close()
+            client = JsClient(agent, server.http, f"/r/{room}", transports, auth={"token": "rubbish"})
+            assert client.refused()["data"]["error"] == "unauthorized"
+            client.close()
+        short = JsClient(agent, server.http, f"/r/{room}", ["websocket"], auth={"token": token("ana", life=2)}, reconnection=False)
+        short.connected()
+        assert short.event(20)[0] == "taut:bye"
+        short.disconnected(20)
+    finally:
+        agent.close()
+    assert '"user":"ana"' in curl(f"{server.http}/r/{room}?history&token={token()}")
+
+
 def test_what_is_said_bears_the_user_and_our_own_commands_show_it(server, room, tmp_path):
     file = tmp_path / "token"
     file.write_text(token("u-17", taut={"as": "Ana", "grants": {"**": "*"}}) + "\n")
@@ -211,6 +233,72 @@ proxy_roles = ["all"]
     assert status(curl("-d", "hi", *named, "-H", "X-Forwarded-User: bo", f"{listed.http}/r/{room}")) == 401
     unlisted = start(config.format("10.0.0.0/8"))
     assert status(curl("-d", "hi", *named, f"{unlisted.http}/r/{room}")) == 401
+
+
+def test_a_certificate_names_the_user(start, room, tmp_path):
+    made = Certificates(tmp_path)
+    made.sign("good", "DNS:localhost,IP:127.0.0.1")
+    made.sign("sensor-7", "DNS:sensor-7", usage="clientAuth")
+    config = """
+[auth]
+certificates = true
+certificate_roles = ["sensors"]
+
+[roles.sensors]
+"t/**" = "*"
+"users/$user/**" = "*"
+"""
+    server = start(config, ["--tls-cert", str(made.folder / "good.pem"), "--tls-key", str(made.folder / "good.key"), "--tls-client-ca", str(made.ca)])
+    url = f"https://localhost:{server.port}/r"
+    mine = ["--cacert", str(made.ca), "--resolve", f"localhost:{server.port}:127.0.0.1"]
+    own = [*mine, "--cert", str(made.folder / "sensor-7.pem"), "--key", str(made.folder / "sensor-7.key")]
+    assert status(curl("-d", "21", *own, f"{url}/users/sensor-7/heat")) == 200
+    assert status(curl("-d", "21", *own, f"{url}/users/other/heat")) == 403
+    assert status(curl("-d", "21", *mine, f"{url}/{room}")) == 401
+    curl("-d", "21", *own, f"{url}/{room}")
+    assert '"by":{"user":"sensor-7"' in curl(*own, f"{url}/{room}?history")
+
+
+def test_the_proxy_protocol_is_taken_only_where_and_from_whom_it_is_asked_for(start, room):
+    config = """
+[auth]
+proxies = ["{0}"]
+proxy_header = "X-Forwarded-User"
+proxy_roles = ["all"]
+
+[roles.all]
+"**" = "*"
+"""
+
+    def said(port, header, user="ana"):
+        request = f"GET /r/{room}?history HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-User: {user}\r\nConnection: close\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", port), 10) as raw:
+            raw.settimeout(10)
+            heard = b""
+            try:
+                raw.sendall(header + request.encode())
+                while more := raw.recv(65536):
+                    heard += more
+            except OSError:
+                pass
+            return heard.decode()
+
+    line = b"PROXY TCP4 203.0.113.9 127.0.0.1 1 2\r\n"
+    near = b"PROXY TCP4 127.0.0.2 127.0.0.1 1 2\r\n"
+    binary = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes([127, 0, 0, 2, 127, 0, 0, 1, 0, 1, 0, 2])
+    port, proxied = taut.free_port(), taut.free_port()
+    start(config.format("127.0.0.0/8"), ["--listen", f"proxy://127.0.0.1:{proxied}"], port=port)
+    assert status(said(port, b"")) == 200
+    # A client behind the proxy is no proxy, whatever it writes.
+    assert status(said(proxied, line)) == 401
+    assert status(said(proxied, b"PROXY UNKNOWN\r\n")) == 401
+    assert status(said(proxied, near)) == 200
+    assert status(said(proxied, binary)) == 200
+    assert "200 OK" not in said(proxied, b"")
+    assert "200 OK" not in said(port, line)
+    port, proxied = taut.free_port(), taut.free_port()
+    start(config.format("10.0.0.0/8"), ["--listen", f"proxy://127.0.0.1:{proxied}"], port=port)
+    assert said(proxied, line) == ""
 
 
 class Keys(threading.Thread):
@@ -303,7 +391,8 @@ def test_no_token_is_in_any_output(start, room):
         said += spoken(server, f"/auth {made}", seconds=1) + spoken(server, json.dumps({"auth": made}), seconds=1)
         said += spoken(server, json.dumps({"auth": made, "join": "x"}), seconds=1)
         try:
-            connect(f"{server.ws}/r/{room}", subprotocols=["taut", f"taut.token.{made}"]).close()
+            with connect(f"{server.ws}/r/{room}", subprotocols=["taut", f"taut.token.{made}"]):
+                pass
         except InvalidStatus:
             pass
     said += server.said()

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use taut_auth::Auth;
+use taut_auth::{Auth, Network};
 use taut_gate::http::{EngineDialect, EnginePath};
 use taut_hub::Policies;
 
@@ -24,6 +24,8 @@ pub struct Config {
     pub open: bool,
     /// How it is asked who somebody is; `None` for a server that asks nobody and lets everybody do everything.
     pub auth: Option<Arc<Auth>>,
+    /// The proxies that may say on whose behalf they connect, on `proxy://` listeners.
+    pub proxies: Arc<Vec<Network>>,
     /// The cookie that may hold a token; empty for none. Default: `taut_token`.
     pub cookie: String,
     /// The file where revocations are kept; `None`: they end with the server.
@@ -158,6 +160,7 @@ impl Default for Config {
             cores: 0,
             open: false,
             auth: None,
+            proxies: Arc::default(),
             cookie: "taut_token".to_owned(),
             revocations: None,
             hosts: Vec::new(),

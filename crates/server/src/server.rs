@@ -100,6 +100,7 @@ impl Server {
             .map(|path| Record::open(path, unix_ms() / 1_000));
         let doorman = Arc::new(Doorman::new(
             config.auth,
+            config.proxies,
             record.transpose()?,
             alerts[..count].to_vec(),
         ));

@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use taut_auth::{Algorithm, Auth, Demands, Key, Roles, SigningKey, Verifier, read_rule};
+use taut_auth::{Algorithm, Auth, Demands, Key, Roles, SigningKey, Verifier};
 use taut_hub::Grant;
 use taut_server::{Config, Fault, Listen, Revocation, Revoker, Server, Stopper};
 

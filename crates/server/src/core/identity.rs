@@ -45,6 +45,8 @@ pub(crate) struct Identities {
     revision: u64,
     revocations: u64,
     known: HashMap<Box<str>, Arc<Identity>>,
+    /// Whose connections of `proxy://` listeners are: `None` until the proxy has said it. Others have no entry.
+    clients: HashMap<ConnId, Option<IpAddr>>,
 }
 
 /// A Conn's identity.
@@ -98,6 +100,7 @@ impl Identities {
             waiting: Vec::new(),
             judged: 0,
             known: HashMap::new(),
+            clients: HashMap::new(),
         }
     }
 
@@ -118,9 +121,34 @@ impl Identities {
 
     /// A Conn is gone.
     pub(crate) fn forget(&mut self, id: ConnId) {
+        self.clients.remove(&id);
+        self.take_badge(id);
+    }
+
+    fn take_badge(&mut self, id: ConnId) {
         if let Some(badge) = self.badges.remove(&id) {
             self.alarms.remove(&(badge.due_ms, id));
         }
+    }
+
+    /// A proxy says first whose a Conn is.
+    pub(crate) fn await_client(&mut self, id: ConnId) {
+        self.clients.insert(id, None);
+    }
+
+    /// Whether a proxy has not said yet whose a Conn is.
+    pub(crate) fn awaits_client(&self, id: ConnId) -> bool {
+        self.clients.get(&id) == Some(&None)
+    }
+
+    /// A proxy has said whose a Conn is.
+    pub(crate) fn set_client(&mut self, id: ConnId, client: IpAddr) {
+        self.clients.insert(id, Some(client));
+    }
+
+    /// Whose a proxy has said that a Conn is.
+    pub(crate) fn client(&self, id: ConnId) -> Option<IpAddr> {
+        self.clients.get(&id).copied().flatten()
     }
 
     /// Whether a Conn's token waits to be judged.
@@ -281,20 +309,21 @@ impl Core {
     /// Notes who a Conn is from now on, and tells the hub.
     pub(crate) fn admit(&mut self, id: ConnId, identity: Arc<Identity>) {
         self.open(id);
-        self.identities.forget(id);
+        self.identities.take_badge(id);
         let suggested = identity.name.as_deref().or(identity.user.as_deref());
-        let badge = Badge {
-            name: suggested.and_then(|name| display_name(name).ok()),
-            due_ms: self.end_of(&identity),
-            identity: Arc::clone(&identity),
-        };
-        self.identities.alarms.insert((badge.due_ms, id));
-        self.identities.badges.insert(id, badge);
-        self.hub(Input::Granted {
+        let granted = Input::Granted {
             conn: id,
             user: identity.user.clone(),
             grant: Arc::clone(&identity.grant),
-        });
+        };
+        let badge = Badge {
+            name: suggested.and_then(|name| display_name(name).ok()),
+            due_ms: self.end_of(&identity),
+            identity,
+        };
+        self.identities.alarms.insert((badge.due_ms, id));
+        self.identities.badges.insert(id, badge);
+        self.hub(granted);
     }
 
     /// When to look at the end of an identity, in milliseconds of the core's clock.
@@ -311,7 +340,7 @@ impl Core {
         if self.identities.of(id).is_none() {
             return;
         }
-        self.identities.forget(id);
+        self.identities.take_badge(id);
         if let Some(auth) = self.identities.doorman.auth() {
             self.hub(Input::Granted {
                 conn: id,
@@ -487,8 +516,11 @@ impl Core {
         }
     }
 
-    /// The address at the other end of a Conn's socket, where it is one of TCP.
-    fn peer_address(&mut self, id: ConnId) -> Option<IpAddr> {
+    /// The address at the other end: as the proxy of a `proxy://` listener says, else that of the socket, where it is one of TCP.
+    pub(crate) fn peer_address(&mut self, id: ConnId) -> Option<IpAddr> {
+        if let Some(client) = self.identities.client(id) {
+            return Some(client);
+        }
         match &self.conns.find(id)?.stream {
             Stream::Tcp(stream) => Some(stream.peer_addr().ok()?.ip()),
             Stream::Tunnel(key) => self.tunnels.address(*key),

@@ -31,6 +31,10 @@ impl Core {
             return None;
         }
         self.set_alarm(id.slot, self.limits.untouched_ms_max);
+        if speaks == Speaks::Proxied && !self.is_behind_proxy(id) {
+            self.remove(id.slot, Farewell::Vanished);
+            return None;
+        }
         if speaks == Speaks::Text {
             self.greet(id);
         }

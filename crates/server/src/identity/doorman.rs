@@ -1,10 +1,11 @@
 //! What all cores ask about tokens.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use taut_auth::{Auth, AuthError, Identity, Jwks, JwksTimes, Revocation, Revocations};
+use taut_auth::{Auth, AuthError, Identity, Jwks, JwksTimes, Network, Revocation, Revocations};
 
 use super::{KeySource, Record, RevokeError};
 use crate::core::{Alert, unix_ms};
@@ -12,6 +13,7 @@ use crate::core::{Alert, unix_ms};
 /// See the [module](super).
 pub(crate) struct Doorman {
     auth: RwLock<Option<Arc<Auth>>>,
+    proxies: Arc<Vec<Network>>,
     /// The keys that come from elsewhere, where there are any. Their clock is [`Doorman::elapsed_ms`].
     fetched: Option<(KeySource, RwLock<Jwks>)>,
     /// Key ids that a token had and nobody knows, and whether the server ends; the fetching thread waits for either.
@@ -47,6 +49,7 @@ pub(crate) enum Judged {
 impl Doorman {
     pub(crate) fn new(
         auth: Option<Arc<Auth>>,
+        proxies: Arc<Vec<Network>>,
         record: Option<(Record, Revocations)>,
         alerts: Vec<Arc<Alert>>,
     ) -> Self {
@@ -61,6 +64,7 @@ impl Doorman {
                 (source, RwLock::new(Jwks::new(times)))
             }),
             auth: RwLock::new(auth),
+            proxies,
             wanted: Mutex::default(),
             asked: Condvar::new(),
             revoked: RwLock::new(revoked),
@@ -78,6 +82,11 @@ impl Doorman {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Whether a proxy at this address may say whom it connects for.
+    pub(crate) fn trusts_proxy(&self, address: IpAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(address))
     }
 
     /// Where keys are fetched from, if anywhere.

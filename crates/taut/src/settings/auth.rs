@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use taut_auth::{
-    API_KEYS_MAX, Algorithm, ApiKey, Auth, Demands, Key, KeySet, ProxyTrust, ROLES_MAX, Roles,
-    Verifier, read_rule,
+    API_KEYS_MAX, Algorithm, ApiKey, Auth, Demands, Key, KeySet, Network, ProxyTrust, ROLES_MAX,
+    Roles, Verifier, read_rule,
 };
 use taut_hub::{Grant, GrantRule};
 use toml::de::{DeTable, DeValue};
@@ -213,6 +213,15 @@ pub(crate) fn build(
     })))
 }
 
+/// The proxies that may say whom they connect for; what is none of them is told by [`build`].
+pub(crate) fn proxies(values: &AuthValues) -> Vec<Network> {
+    values
+        .proxies
+        .iter()
+        .filter_map(|one| one.parse().ok())
+        .collect()
+}
+
 /// The secret of `[auth]`, where there is one.
 pub(crate) fn secret(values: &AuthValues) -> Result<Option<Vec<u8>>, String> {
     if !values.secret.is_empty() {
@@ -317,11 +326,11 @@ impl<S: Fn(&str) -> Source> Builder<'_, S> {
                 Err(error) => self.complain("auth.proxies", &format!("{error}")),
             }
         }
-        if values.proxies.is_empty() != values.proxy_header.is_empty() {
-            let text = "auth.proxies and auth.proxy_header belong together; set both, or neither";
+        if values.proxies.is_empty() && !values.proxy_header.is_empty() {
+            let text = "whose header? list the addresses of the proxies in auth.proxies";
             self.complain("auth.proxy_header", text);
         }
-        (!networks.is_empty()).then(|| ProxyTrust {
+        (!networks.is_empty() && !values.proxy_header.is_empty()).then(|| ProxyTrust {
             networks,
             user_header: values.proxy_header.clone(),
             grant,

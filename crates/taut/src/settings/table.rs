@@ -375,7 +375,7 @@ pub(crate) static TABLE: &[Setting] = &[
     Setting {
         name: "auth.proxies",
         kind: Kind::List,
-        doc: "Addresses of proxies whose word on who the user is counts, such as 10.0.0.0/8",
+        doc: "Addresses of proxies, such as 10.0.0.0/8: whose auth.proxy_header counts, and who may use proxy:// listeners",
         place: |values| Place::Words(&mut values.auth.proxies),
     },
     Setting {
