@@ -111,6 +111,14 @@ pub enum Refusal {
         /// Whether it came with credentials at all: whoever has none may try with some.
         has_credentials: bool,
     },
+    /// The Conn, its address or its user does this faster than it may.
+    #[error("{text}; wait {} s", .retry_ms.div_ceil(1_000))]
+    RateLimited {
+        /// Who does what too fast, and the setting that says how fast it may.
+        text: &'static str,
+        /// When it will pass, in milliseconds.
+        retry_ms: u64,
+    },
     /// The room's policy tells nobody who is present.
     #[error("the room {room} does not say who is present; its policy has presence = false")]
     PresenceOff {
@@ -144,6 +152,7 @@ impl Refusal {
                 has_credentials: false,
                 ..
             } => "unauthorized",
+            Refusal::RateLimited { .. } => "rate-limited",
             Refusal::PresenceOff { .. } => "presence-off",
         }
     }
@@ -154,6 +163,7 @@ impl Refusal {
         match self {
             Refusal::TooManyRooms { .. } => Some(10_000),
             Refusal::Unavailable { .. } => Some(1_000),
+            Refusal::RateLimited { retry_ms, .. } => Some(*retry_ms),
             _ => None,
         }
     }

@@ -10,6 +10,7 @@ use taut_gate::http::{EngineDialect, EnginePath};
 use taut_hub::Policies;
 
 use crate::application::Application;
+use crate::limits::RateLimits;
 use crate::listen::Listen;
 use crate::tls::TlsConfig;
 
@@ -95,6 +96,8 @@ pub struct Limits {
     pub answers_bytes_max: usize,
     /// Of Engine.IO.
     pub engine: EngineLimits,
+    /// How fast strangers may do things.
+    pub rates: RateLimits,
 }
 
 /// Budgets and clocks of Engine.IO sessions; the defaults are those of its reference server, which clients are used to.
@@ -149,6 +152,7 @@ impl Default for Limits {
             proof_ms_max: 60_000,
             answers_bytes_max: 256 << 10,
             engine: EngineLimits::default(),
+            rates: RateLimits::default(),
         }
     }
 }

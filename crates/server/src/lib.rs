@@ -13,6 +13,7 @@ mod health;
 mod identity;
 mod keeper;
 mod library;
+mod limits;
 mod listen;
 mod page;
 mod server;
@@ -26,6 +27,7 @@ pub use config::{Config, EngineLimits, FilesConfig, Limits};
 pub use error::{Fault, StartError};
 pub use health::Health;
 pub use identity::{RecordError, RevokeError, Revoker};
+pub use limits::{AddressRates, ConnRates, Network, NetworkError, PerSecond, RateLimits};
 pub use listen::{
     Address, Bound, Endpoint, HostPort, Listen, ListenError, Speaks, UNIX_MODE_DEFAULT, is_loopback,
 };

@@ -21,6 +21,7 @@ use crate::files::{Desk, READERS};
 use crate::health::Health;
 use crate::identity::{Doorman, Record, Revoker};
 use crate::keeper::Keeper;
+use crate::limits::{Guard, Limiter, Limits as SharedLimits, Memory, Seats};
 use crate::listen::{self, Address, Bound};
 use crate::session::{Lives, Seal, Sessions};
 use crate::stop::{Stop, Stopper};
@@ -33,6 +34,8 @@ use crate::tls::{
 const CORES_MAX: usize = 64;
 /// File descriptors kept for everything that is no connection; of few a quarter.
 const RESERVED_FILES: usize = 64;
+/// One in so many of those is for somebody who is turned away and told why.
+const FILES_PER_SEAT: usize = 4;
 
 /// A server that is bound and not yet running.
 pub struct Server {
@@ -106,8 +109,11 @@ impl Server {
         ));
         let health = Arc::new(Health::default());
         let conns_max = conns_max(config.limits.conns_max, files.is_some());
+        let limits = SharedLimits::new(&config.limits.rates);
+        let memory_bytes_max = config.limits.rates.memory_bytes_max;
         let shared = Shared {
             site,
+            rates: Arc::clone(&limits),
             stop: Arc::clone(&stop),
             limits: Limits {
                 // Sessions without a socket count as well.
@@ -152,12 +158,20 @@ impl Server {
         let mut everybody = alerts;
         everybody.extend(secrecy.iter().flat_map(|secrecy| secrecy.alerts.clone()));
         stop.wakes(everybody);
+        let memory = Memory::watch(memory_bytes_max);
+        if memory.is_none() {
+            tracing::debug!(
+                "this system does not say how much memory there is: nobody is turned away for want of it"
+            );
+        }
         let acceptor = Acceptor {
             handshakes: secrecy.as_ref().map(|s| Arc::clone(&s.handshakes)),
             poll,
             listeners: sockets.listeners,
             intakes,
-            conns_max,
+            guard: Guard::new(sockets_max(conns_max), memory, Arc::clone(&health)),
+            limits,
+            seats: Seats::new(reserved_files(open_files_max()) / FILES_PER_SEAT),
             stop: Arc::clone(&stop),
             spare: acceptor::open_spare(),
             refused: 0,
@@ -494,6 +508,7 @@ type Cores = (Vec<Core>, Vec<Intake>, Poll);
 /// What every core gets its copy of.
 struct Shared {
     site: Arc<Site>,
+    rates: Arc<SharedLimits>,
     stop: Arc<Stop>,
     limits: Limits,
     hub: taut_hub::Limits,
@@ -549,6 +564,7 @@ fn make_cores(
             stop: Arc::clone(&shared.stop),
             site: Arc::clone(&shared.site),
             limits: shared.limits.clone(),
+            limiter: Limiter::new(Arc::clone(&shared.rates)),
             shard: Shard::new(ShardSettings {
                 core: id,
                 cores: count,
@@ -601,20 +617,42 @@ fn cores_of(asked: usize) -> usize {
     cores.clamp(1, CORES_MAX)
 }
 
+/// How many sockets the acceptor may take: fewer than Conns may be where the open-file limit leaves less, so that it never has to find out by failing.
+fn sockets_max(conns_max_asked: usize) -> usize {
+    let possible = conns_max(0, false);
+    if conns_max_asked > possible && conns_max_asked < usize::MAX {
+        tracing::warn!(
+            "limits.conns_max is {conns_max_asked}, and the open-file limit leaves {possible} connections; raise it (`ulimit -n`)"
+        );
+    }
+    conns_max_asked.min(possible)
+}
+
 /// How many Conns may be open: as configured, or what the open-file limit leaves. Where files are served, each Conn may need a second one.
 fn conns_max(asked: usize, serves_files: bool) -> usize {
     if asked > 0 {
         return asked;
     }
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    match limit.current {
-        Some(files) => {
-            let files = usize::try_from(files).unwrap_or(usize::MAX);
-            let left = files - RESERVED_FILES.min(files / 4);
+    match open_files_max() {
+        usize::MAX => usize::MAX,
+        files => {
+            let left = files - reserved_files(files);
             (if serves_files { left / 2 } else { left }).max(1)
         }
-        None => usize::MAX,
     }
+}
+
+/// How many files may be open.
+fn open_files_max() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(usize::MAX, |files| {
+        usize::try_from(files).unwrap_or(usize::MAX)
+    })
+}
+
+/// How many of them are no connection's.
+fn reserved_files(files: usize) -> usize {
+    RESERVED_FILES.min(files / 4)
 }
 
 /// What sessions are sealed with: the key that is kept, or one of this run.

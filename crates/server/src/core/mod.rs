@@ -1,7 +1,7 @@
 //! A core: one thread, its epoll loop, its Conns and its Shard. No lock, no channel per Conn.
 //!
 //! The turn: (1) wake; (2) take in newcomers and what other cores and the readers of files sent; (3) each ready Conn decodes what has arrived, bounded, and the Shard
-//! handles each input; (4) deadlines; (5) flush every dirty room and Conn once; (6) wake the other cores that got something.
+//! handles each input; (4) deadlines; (5) hand the keeper what is to be kept, flush every dirty room and Conn once; (6) wake the other cores that got something.
 //! Data flows one way: sockets → `receive` → [`talk`](crate::talk) → Shard → `settle` → `flush` → sockets.
 
 mod conn;
@@ -9,6 +9,7 @@ mod datagram;
 mod deadline;
 mod drain;
 mod flush;
+mod hold;
 mod identity;
 mod latest;
 mod link;
@@ -31,7 +32,7 @@ use taut_gate::http::{Responder, Site};
 use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard};
 use taut_wire::ws;
 
-pub(crate) use conn::{Conns, Flag, Name, Output as Waiting, Stream, Wrote, wrapped};
+pub(crate) use conn::{Conn, Conns, Flag, Name, Output as Waiting, Stream, Wrote, wrapped};
 pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
 pub(crate) use identity::{Asker, Identities};
@@ -48,6 +49,7 @@ use crate::files::Counter;
 use crate::health::Health;
 use crate::identity::Doorman;
 use crate::keeper::Safe;
+use crate::limits::Limiter;
 use crate::session::Sessions;
 use crate::stop::Stop;
 use crate::talk::Proofs;
@@ -75,6 +77,7 @@ pub(crate) struct Core {
     pub(crate) stop: Arc<Stop>,
     pub(crate) site: Arc<Site>,
     pub(crate) limits: Limits,
+    pub(crate) limiter: Limiter,
     pub(crate) shard: Shard,
     pub(crate) conns: Conns,
     pub(crate) links: Links,
@@ -134,6 +137,7 @@ pub(crate) struct Parts {
     pub(crate) stop: Arc<Stop>,
     pub(crate) site: Arc<Site>,
     pub(crate) limits: Limits,
+    pub(crate) limiter: Limiter,
     pub(crate) shard: Shard,
     pub(crate) links: Links,
     pub(crate) health: Arc<Health>,
@@ -155,6 +159,7 @@ impl Core {
             stop: parts.stop,
             site: parts.site,
             limits: parts.limits,
+            limiter: parts.limiter,
             shard: parts.shard,
             links: parts.links,
             files: None,
@@ -230,6 +235,7 @@ impl Core {
             if self.drained() {
                 return Ok(());
             }
+            self.ask_keeper();
             self.flush();
             self.send_datagrams();
             self.links.flush();
@@ -239,8 +245,12 @@ impl Core {
         }
     }
 
-    /// Hands one input to the Shard and carries out what it says, so that answers keep the order of the questions.
+    /// Hands one input to the Shard and carries out what it says, so that answers keep the order of the questions. What its Conn does faster than it may is refused
+    /// here, as the Shard would.
     pub(crate) fn hub(&mut self, input: Input) {
+        if let Some(refused) = self.too_fast(&input) {
+            return self.settle(refused);
+        }
         let mut outputs = std::mem::take(&mut self.outputs);
         self.shard.handle(input, self.hub_now(), &mut outputs);
         for output in outputs.drain(..) {
@@ -287,11 +297,13 @@ impl Core {
             .map(|at| at.saturating_sub(hub_now_ms));
         let wheel = self.wheel.wait_ms(now_ms);
         let identities = self.identities.wait_ms(now_ms);
+        let held = self.limiter.next_ms().map(|at| at.saturating_sub(now_ms));
         // Rounded up by the granularity of epoll, so that a deadline is past when we wake for it.
         shard
             .into_iter()
             .chain(wheel)
             .chain(identities)
+            .chain(held)
             .min()
             .map(|wait_ms| Duration::from_millis(wait_ms.saturating_add(1)))
     }
@@ -314,6 +326,7 @@ impl Core {
             mono_ms: self.elapsed_ms(),
             unix_ms: unix_ms(),
         };
+        self.limiter.look_at_clock();
     }
 
     fn elapsed_ms(&self) -> u64 {
@@ -344,6 +357,16 @@ impl Core {
         }
         // More may wait than this turn took.
         self.alert.raise();
+    }
+
+    /// Hands the keeper what is to be kept, ahead of the flush. In the midst of a walk it is let through first where it has no processor of its
+    /// own: then the walk's next members get in one write what was said meanwhile, and not the rest later in another.
+    fn ask_keeper(&mut self) {
+        let asked = self.safe.as_mut().is_some_and(Safe::flush);
+        if asked && !self.dirty_rooms.is_empty() {
+            std::thread::yield_now();
+            self.hear_keeper();
+        }
     }
 
     /// What the keeper of rooms says.
@@ -404,6 +427,7 @@ impl Core {
         }
         // Dropping the socket takes it off the poll.
         self.identities.forget(id);
+        drop(self.limiter.take(slot));
         if let Some(conn) = self.conns.remove(slot) {
             match conn.stream {
                 Stream::Datagrams(key) => self.datagrams.forget(key),
