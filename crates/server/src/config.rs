@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use taut_auth::Auth;
+use taut_auth::{Auth, Network};
 use taut_gate::http::{EngineDialect, EnginePath};
 use taut_hub::Policies;
 
@@ -26,6 +26,12 @@ pub struct Config {
     pub open: bool,
     /// How it is asked who somebody is; `None` for a server that asks nobody and lets everybody do everything.
     pub auth: Option<Arc<Auth>>,
+    /// The proxies that may say on whose behalf they connect, on `proxy://` listeners.
+    pub proxies: Arc<Vec<Network>>,
+    /// The cookie that may hold a token; empty for none. Default: `taut_token`.
+    pub cookie: String,
+    /// The file where revocations are kept; `None`: they end with the server.
+    pub revocations: Option<PathBuf>,
     /// Host names, besides the loopback ones, by which requests may address this server.
     pub hosts: Vec<String>,
     /// Origins (`https://app.example`) whose pages may open sockets here, besides the server's own.
@@ -163,6 +169,9 @@ impl Default for Config {
             cores: 0,
             open: false,
             auth: None,
+            proxies: Arc::default(),
+            cookie: "taut_token".to_owned(),
+            revocations: None,
             hosts: Vec::new(),
             origins: Vec::new(),
             compression: false,

@@ -13,6 +13,7 @@ mod core;
 mod error;
 mod files;
 mod health;
+mod identity;
 mod keeper;
 mod library;
 mod limits;
@@ -31,6 +32,7 @@ pub use application::{Application, Heard, Say};
 pub use config::{Config, EngineLimits, FilesConfig, Limits};
 pub use error::{Fault, StartError};
 pub use health::Health;
+pub use identity::{RecordError, RevokeError, Revoker};
 pub use limits::{AddressRates, ConnRates, Network, NetworkError, PerSecond, RateLimits};
 pub use listen::{
     Address, Bound, Endpoint, HostPort, Listen, ListenError, Speaks, UNIX_MODE_DEFAULT, is_loopback,
@@ -39,6 +41,7 @@ pub use metrics::MetricsConfig;
 pub use reload::Reloader;
 pub use server::Server;
 pub use stop::Stopper;
+pub use taut_auth::Revocation;
 pub use taut_gate::http::{EngineDialect, EnginePath};
 pub use tls::{
     CertificateFacts, CertificateSource, ClientCertificates, SelfSigned, TlsConfig, TlsError,

@@ -73,6 +73,7 @@ impl Reloader {
                 compression: config.compression,
                 files: self.site.files,
                 engines: self.site.engines.clone(),
+                cookie: self.site.cookie.clone(),
             }),
             limits: Limits {
                 conns_max,

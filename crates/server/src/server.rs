@@ -15,10 +15,11 @@ use taut_hub::{Epoch, Grant, Policies, Shard, ShardSettings, Store};
 use crate::acceptor::{self, Acceptor, INTAKE_SOCKETS, Intake};
 use crate::application::Application;
 use crate::config::{Config, FilesConfig, Limits};
-use crate::core::{self, Alert, Core, Links, Parts};
+use crate::core::{self, Alert, Core, Links, Parts, unix_ms};
 use crate::error::{Fault, StartError};
 use crate::files::{Desk, READERS};
 use crate::health::Health;
+use crate::identity::{Doorman, Record, Revoker};
 use crate::keeper::Keeper;
 use crate::limits::{Guard, Limiter, Limits as SharedLimits, Memory, Seats};
 use crate::listen::{self, Address, Bound};
@@ -52,6 +53,7 @@ pub struct Server {
     /// What answers for `/metrics`, and where.
     scrapes: Option<(Scrapes, SocketAddr)>,
     reloader: Reloader,
+    doorman: Arc<Doorman>,
     /// What shakes hands and looks after certificates, when there are any.
     secrecy: Option<Secrecy>,
     stop: Arc<Stop>,
@@ -91,6 +93,7 @@ impl Server {
             compression: config.compression,
             files: config.files.is_some(),
             engines: config.engines,
+            cookie: config.cookie,
         });
         let count = cores_of(config.cores);
         let polls = (0..=count)
@@ -109,6 +112,15 @@ impl Server {
             alerts.push(Alert::new(waker));
         }
         let stop = Arc::new(Stop::default());
+        let record = config
+            .revocations
+            .map(|path| Record::open(path, unix_ms() / 1_000));
+        let doorman = Arc::new(Doorman::new(
+            config.auth,
+            config.proxies,
+            record.transpose()?,
+            alerts[..count].to_vec(),
+        ));
         let health = Arc::new(Health::default());
         let serves_files = files.is_some();
         let conns_max = conns_max(config.limits.conns_max, serves_files);
@@ -134,13 +146,14 @@ impl Server {
             },
             hub: config.hub,
             policies: config.policies,
-            anonymous: config.auth.map_or_else(
+            anonymous: doorman.auth().map_or_else(
                 || Arc::new(Grant::open()),
                 |auth| Arc::clone(&auth.anonymous),
             ),
             has_store: store.is_some(),
             health: Arc::clone(&health),
             application: config.application,
+            doorman: Arc::clone(&doorman),
             seal: Arc::new(seal(config.seal_key)?),
             lives: Arc::new(Lives::new(random()?)),
         };
@@ -221,6 +234,7 @@ impl Server {
             health,
             scrapes,
             reloader,
+            doorman,
             secrecy,
             stop,
         })
@@ -258,6 +272,12 @@ impl Server {
     #[must_use]
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
+    }
+
+    /// Takes back what was granted, from any thread.
+    #[must_use]
+    pub fn revoker(&self) -> Revoker {
+        Revoker(Arc::clone(&self.doorman))
     }
 
     /// What its certificates say; empty without TLS.
@@ -322,6 +342,18 @@ impl Server {
             };
             looking = Some((bell, spawn("tls-watch".to_owned(), &stopper, run)?));
         }
+        let _ending = self
+            .doorman
+            .fetches()
+            .then(|| EndFetching(Arc::clone(&self.doorman)));
+        if self.doorman.fetches() {
+            let doorman = Arc::clone(&self.doorman);
+            // Nobody waits for its end: resolving a name may take any time.
+            spawn("keys".to_owned(), &stopper, move || {
+                doorman.fetch_keys();
+                Ok(())
+            })?;
+        }
         let acceptor = self.acceptor;
         threads.push(spawn("acceptor".to_owned(), &stopper, move || {
             acceptor.run()
@@ -385,6 +417,15 @@ fn join(threads: Vec<Thread>) -> Result<(), Fault> {
         outcome = outcome.and(ended);
     }
     outcome
+}
+
+/// Ends the thread that fetches keys when the server ends, also by a fault.
+struct EndFetching(Arc<Doorman>);
+
+impl Drop for EndFetching {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 /// Closes the desk when the server ends, also by a fault.
@@ -463,6 +504,7 @@ fn open_scrapes(
         compression: false,
         files: false,
         engines: Vec::new(),
+        cookie: None,
     };
     let teller = Teller::new(gatherer, site, key);
     let scrapes = Scrapes::new(poll, listener, teller, Alert::new(waker));
@@ -585,6 +627,7 @@ struct Shared {
     has_store: bool,
     health: Arc<Health>,
     application: Option<Arc<dyn Application>>,
+    doorman: Arc<Doorman>,
     seal: Arc<Seal>,
     lives: Arc<Lives>,
 }
@@ -648,6 +691,7 @@ fn make_cores(
                 random()?,
             ),
             application: shared.application.clone(),
+            doorman: Arc::clone(&shared.doorman),
         }));
     }
     Ok((cores, intakes, acceptors))

@@ -41,6 +41,7 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
         seal_key: storage.seal_key,
         metrics: metrics::config(&settings.values.metrics)?,
         store_dir: storage.dir.clone(),
+        revocations: storage.dir.as_ref().map(|dir| dir.join("revoked")),
         tls,
         ..settings.values.config.clone()
     };

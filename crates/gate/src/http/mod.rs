@@ -1,6 +1,7 @@
 //! HTTP requests and what they ask of the rooms: every room is a URL.
 
 mod action;
+mod credentials;
 mod engine;
 mod parameters;
 mod respond;
@@ -11,6 +12,7 @@ pub use action::{
     Action, BodyKind, Deletion, FileAsked, Get, Otherwise, Poll, Problem, Publish, Socket,
     Streaming, Streams,
 };
+pub use credentials::{Place, Shown, shown};
 pub use engine::{EngineDialect, EnginePath, EngineRequest, EngineWants};
 pub use parameters::position;
 pub use respond::{LibraryFile, Reply, Responder, refused};

@@ -11,6 +11,7 @@ mod doors;
 mod drain;
 mod flush;
 mod hold;
+mod identity;
 mod latest;
 mod link;
 mod receive;
@@ -35,6 +36,7 @@ use taut_wire::ws;
 pub(crate) use conn::{Conn, Conns, Flag, Name, Output as Waiting, Stream, Wrote, wrapped};
 pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
+pub(crate) use identity::{Asker, Identities};
 pub(crate) use link::{Alert, Links, Parcel};
 pub(crate) use settle::ticket_of;
 pub(crate) use tunnels::Tunnels;
@@ -46,6 +48,7 @@ use crate::config::Limits;
 use crate::error::Fault;
 use crate::files::Counter;
 use crate::health::Health;
+use crate::identity::Doorman;
 use crate::keeper::Safe;
 use crate::limits::Limiter;
 use crate::metrics::Counts;
@@ -94,6 +97,7 @@ pub(crate) struct Core {
     pub(crate) sessions: Sessions,
     /// Who speaks in the rooms of Socket.IO in the place of rooms, where a program of its own does.
     pub(crate) application: Option<Arc<dyn Application>>,
+    pub(crate) identities: Identities,
     /// Where files are read, when a folder is served.
     pub(crate) files: Option<Counter>,
     pub(crate) health: Arc<Health>,
@@ -151,6 +155,7 @@ pub(crate) struct Parts {
     pub(crate) health: Arc<Health>,
     pub(crate) sessions: Sessions,
     pub(crate) application: Option<Arc<dyn Application>>,
+    pub(crate) doorman: Arc<Doorman>,
 }
 
 impl Core {
@@ -172,6 +177,7 @@ impl Core {
             files: None,
             sessions: parts.sessions,
             application: parts.application,
+            identities: Identities::new(parts.doorman),
             health: parts.health,
             safe: None,
             orders: None,
@@ -233,6 +239,7 @@ impl Core {
             self.hear_files();
             self.hear_keeper();
             self.settle_echoes();
+            self.look_after_identities();
             self.receive_ready();
             for event in &events {
                 if event.token() != ALERT {
@@ -312,11 +319,13 @@ impl Core {
             .deadline_ms()
             .map(|at| at.saturating_sub(hub_now_ms));
         let wheel = self.wheel.wait_ms(now_ms);
+        let identities = self.identities.wait_ms(now_ms);
         let held = self.limiter.next_ms().map(|at| at.saturating_sub(now_ms));
         // Rounded up by the granularity of epoll, so that a deadline is past when we wake for it.
         shard
             .into_iter()
             .chain(wheel)
+            .chain(identities)
             .chain(held)
             .min()
             .map(|wait_ms| Duration::from_millis(wait_ms.saturating_add(1)))
@@ -457,6 +466,7 @@ impl Core {
             self.hub(Input::Close { conn: id, farewell });
         }
         // Dropping the socket takes it off the poll.
+        self.identities.forget(id);
         drop(self.limiter.take(slot));
         if let Some(conn) = self.conns.remove(slot) {
             match conn.stream {

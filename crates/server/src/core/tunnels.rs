@@ -97,6 +97,11 @@ impl Tunnels {
         }
     }
 
+    /// The address at the other end.
+    pub(super) fn address(&mut self, key: u32) -> Option<std::net::IpAddr> {
+        Some(self.peer_address(key)?.ip())
+    }
+
     /// The address that a tunnel's socket has on its other side.
     pub(crate) fn peer_address(&mut self, key: u32) -> Option<SocketAddr> {
         match self.slots.at_mut(key)?.socket() {

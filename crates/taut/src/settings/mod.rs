@@ -105,6 +105,7 @@ pub(crate) fn layer(
         source.cloned().unwrap_or(Source::Default)
     };
     values.config.auth = auth::build(&values.auth, &document.roles, source).map_err(Problems)?;
+    values.config.proxies = Arc::new(auth::proxies(&values.auth));
     values.config.files = values.files.config();
     values.config.policies = Arc::new(rooms::policies(&values, &document.rules));
     let mut notes = near_misses(environment);

@@ -215,6 +215,12 @@ impl Core {
             }
         }
         self.note_door(session);
+        if session != id
+            && let Some(identity) = self.identities.of(id).cloned()
+        {
+            self.admit(session, identity);
+        }
+        self.await_token(session);
         self.say_open(session, secret);
         self.beat_on(session);
         if session != id {
