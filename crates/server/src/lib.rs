@@ -14,6 +14,7 @@ mod keeper;
 mod library;
 mod listen;
 mod page;
+mod revoke;
 mod server;
 mod session;
 mod stop;

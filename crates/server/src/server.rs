@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use mio::Poll;
 use rtrb::RingBuffer;
 use rustls::server::ProducesTickets;
+use taut_auth::Auth;
 use taut_files::Files;
 use taut_gate::http::Site;
 use taut_hub::{Epoch, Grant, Policies, Shard, ShardSettings, Store};
@@ -104,6 +105,7 @@ impl Server {
             },
             hub: config.hub,
             policies: config.policies,
+            auth: config.auth.clone(),
             anonymous: config.auth.map_or_else(
                 || Arc::new(Grant::open()),
                 |auth| Arc::clone(&auth.anonymous),
@@ -457,6 +459,7 @@ struct Shared {
     limits: Limits,
     hub: taut_hub::Limits,
     policies: Arc<Policies>,
+    auth: Option<Arc<Auth>>,
     anonymous: Arc<Grant>,
     has_store: bool,
     health: Arc<Health>,
@@ -519,6 +522,7 @@ fn make_cores(
             }),
             links,
             health: Arc::clone(&shared.health),
+            auth: shared.auth.clone(),
             sessions: Sessions::new(
                 Arc::clone(&shared.seal),
                 Arc::clone(&shared.lives),

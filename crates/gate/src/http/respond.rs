@@ -242,6 +242,11 @@ impl Responder {
         self.whole(out, reply, 200, &[("Content-Type", JSON), FRESH], &body);
     }
 
+    /// JSON that is written already.
+    pub fn json(&self, out: &mut Vec<u8>, reply: &Reply, body: &[u8]) {
+        self.whole(out, reply, 200, &[("Content-Type", JSON), FRESH], body);
+    }
+
     /// A refusal, as RFC 9457 writes it.
     pub fn problem(&self, out: &mut Vec<u8>, reply: &Reply, refusal: &Problem) {
         let mut body = Vec::new();
@@ -258,6 +263,8 @@ impl Responder {
         let mut fields = vec![("Content-Type", problem::CONTENT_TYPE), FRESH];
         fields.extend(refusal.allow.map(|allow| ("Allow", allow)));
         fields.extend(retry.as_deref().map(|retry| ("Retry-After", retry)));
+        // RFC 9110 §15.5.2: a 401 says what to show.
+        fields.extend((refusal.status == 401).then_some(("WWW-Authenticate", "Bearer")));
         if refusal.names_websocket {
             fields.extend([("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]);
         }

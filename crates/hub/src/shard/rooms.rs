@@ -44,6 +44,11 @@ impl Rooms {
         self.names.len()
     }
 
+    /// One more than the highest place that a room has had.
+    pub(crate) fn places(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    }
+
     pub(crate) fn find(&self, name: &RoomName) -> Option<RoomId> {
         let recent = self.recent.get();
         if self

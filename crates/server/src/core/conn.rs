@@ -404,6 +404,11 @@ impl Conns {
         self.slots.len()
     }
 
+    /// One more than the highest slot.
+    pub(crate) fn places(&self) -> u32 {
+        self.slots.places()
+    }
+
     /// Takes in a new Conn.
     pub(crate) fn insert(&mut self, stream: Stream, talk: Talk, now_ms: u64) -> ConnId {
         self.generation = self.generation.wrapping_add(1);

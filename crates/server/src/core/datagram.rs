@@ -125,6 +125,11 @@ impl Datagrams {
         self.conns.insert(peer, conn);
     }
 
+    /// Where a peer that is a Conn is.
+    pub(super) fn address(&self, key: u32) -> Option<SocketAddr> {
+        self.peers.get(key as usize).map(|peer| peer.address)
+    }
+
     /// How many peers are Conns.
     pub(crate) fn peer_count(&self) -> usize {
         self.peers.len()

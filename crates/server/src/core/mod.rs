@@ -13,6 +13,7 @@ mod latest;
 mod link;
 mod receive;
 mod settle;
+mod survey;
 mod tunnels;
 mod wheel;
 mod window;
@@ -25,6 +26,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::{Events, Interest, Poll, Token};
 use rtrb::Consumer;
+use taut_auth::Auth;
 use taut_gate::Encoder;
 use taut_gate::http::{Responder, Site};
 use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard};
@@ -35,6 +37,7 @@ pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
 pub(crate) use link::{Alert, Links, Parcel};
 pub(crate) use settle::ticket_of;
+pub(crate) use survey::{Survey, Surveys, What, nothing_found};
 pub(crate) use tunnels::Tunnels;
 pub(crate) use wheel::Wheel;
 
@@ -45,6 +48,7 @@ use crate::error::Fault;
 use crate::files::Counter;
 use crate::health::Health;
 use crate::keeper::Safe;
+use crate::revoke::Revoker;
 use crate::session::Sessions;
 use crate::stop::Stop;
 use crate::talk::Proofs;
@@ -88,6 +92,11 @@ pub(crate) struct Core {
     /// Where files are read, when a folder is served.
     pub(crate) files: Option<Counter>,
     pub(crate) health: Arc<Health>,
+    /// How it is asked who somebody is, where anybody is.
+    pub(crate) auth: Option<Arc<Auth>>,
+    /// Where the API has things revoked, where there are tokens.
+    pub(crate) revoker: Option<Arc<dyn Revoker>>,
+    pub(crate) surveys: Surveys,
     /// Where rooms are kept, when there is a store.
     pub(crate) safe: Option<Safe>,
     /// Where TLS handshakes are shaken, when there is a certificate; and what comes of them.
@@ -133,6 +142,7 @@ pub(crate) struct Parts {
     pub(crate) shard: Shard,
     pub(crate) links: Links,
     pub(crate) health: Arc<Health>,
+    pub(crate) auth: Option<Arc<Auth>>,
     pub(crate) sessions: Sessions,
     pub(crate) application: Option<Arc<dyn Application>>,
 }
@@ -156,6 +166,9 @@ impl Core {
             sessions: parts.sessions,
             application: parts.application,
             health: parts.health,
+            auth: parts.auth,
+            revoker: None,
+            surveys: Surveys::default(),
             safe: None,
             handshakes: None,
             secured: None,
@@ -211,6 +224,7 @@ impl Core {
             self.hear_links();
             self.hear_files();
             self.hear_keeper();
+            self.look_around();
             self.settle_echoes();
             self.receive_ready();
             for event in &events {
@@ -331,6 +345,7 @@ impl Core {
                 Parcel::Hub(message) => self.hub(Input::Link { from, message }),
                 Parcel::Socket(handover) => self.take_over(*handover),
                 Parcel::Superseded(conn) => self.supersede(conn),
+                Parcel::Survey(survey) => self.take_survey(survey),
             }
         }
         // More may wait than this turn took.
@@ -345,6 +360,16 @@ impl Core {
             .and_then(|safe| safe.answers.try_recv().ok())
         {
             self.hub(Input::Stored { answer });
+        }
+    }
+
+    /// Where a Conn comes from, where that is an address.
+    pub(crate) fn address_of(&mut self, id: ConnId) -> Option<std::net::SocketAddr> {
+        match &self.conns.find(id)?.stream {
+            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            Stream::Tunnel(key) => self.tunnels.address(*key),
+            Stream::Datagrams(key) => self.datagrams.address(*key),
+            Stream::Unix(_) | Stream::Nobody => None,
         }
     }
 

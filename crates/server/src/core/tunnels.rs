@@ -36,6 +36,14 @@ impl Tunnels {
         self.slots.remove(key)
     }
 
+    /// Where its peer is.
+    pub(super) fn address(&mut self, key: u32) -> Option<std::net::SocketAddr> {
+        match self.slots.at_mut(key)?.socket() {
+            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            _ => None,
+        }
+    }
+
     /// Closes a tunnel, with close_notify where that is possible.
     pub(super) fn close(&mut self, key: u32) {
         if let Some(mut tunnel) = self.slots.remove(key) {
