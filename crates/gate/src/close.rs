@@ -25,6 +25,8 @@ pub enum Close {
     Revoked,
     /// The server has no room for it now.
     Full,
+    /// Its address has as many Conns as it may, or opens them too fast: it may come back after so many milliseconds.
+    RateLimited(u32),
 }
 
 /// How a [`Close`] is said.
@@ -94,6 +96,12 @@ impl Close {
                 "full",
                 "the server has no room now; come back later",
                 Some(10_000),
+            ),
+            Self::RateLimited(retry_ms) => (
+                CloseCode(4029),
+                "rate-limited",
+                "your address opens more connections than this server allows; come back later",
+                Some(retry_ms),
             ),
         };
         Words {

@@ -99,7 +99,17 @@ pub fn encode_renamed(out: &mut Vec<u8>, name: &str) {
 
 /// No.
 pub fn encode_refused(out: &mut Vec<u8>, refusal: &Refusal) {
-    encode_error(out, &refusal.to_string());
+    match refusal {
+        // Nothing is wrong with it but its time.
+        Refusal::RateLimited { retry_ms, .. } => encode_wait(out, *retry_ms, "that was too fast"),
+        refusal => encode_error(out, &refusal.to_string()),
+    }
+}
+
+/// `* wait 3 s: …`.
+fn encode_wait(out: &mut Vec<u8>, retry_ms: u64, why: &str) {
+    let text = format!("wait {} s: {why}", retry_ms.div_ceil(1_000));
+    line(out, |out| text::encode_notice(out, &text));
 }
 
 /// Something is wrong.
@@ -135,6 +145,9 @@ pub fn farewell(out: &mut Vec<u8>, close: Close, why: Option<&str>) {
         Close::Asked => line(out, |out| text::encode_notice(out, "goodbye")),
         Close::Violation(_) | Close::Refused => {
             encode_error(out, why.unwrap_or(close.words().text));
+        }
+        Close::RateLimited(retry_ms) => {
+            encode_wait(out, u64::from(retry_ms), close.words().text);
         }
         _ => line(out, |out| text::encode_notice(out, close.words().text)),
     }

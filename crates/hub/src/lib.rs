@@ -19,6 +19,7 @@ mod name;
 mod pattern;
 mod policy;
 mod position;
+pub mod rate;
 mod refusal;
 mod room;
 mod sender;

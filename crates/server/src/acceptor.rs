@@ -2,9 +2,13 @@
 //!
 //! When the process runs out of file descriptors it gives up its spare one to take the waiting connection and close it at once, so that
 //! the peer learns it now and the listener does not spin; then it rests for a moment.
+//!
+//! It is the one who says whether there is room: for anybody ([`Guard`]), and for one more from this address ([`Limits`]). Who is turned away is told so where there is a
+//! seat for it, else its connection closes; nothing was allocated for it then.
 
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,6 +18,7 @@ use rtrb::Producer;
 
 use crate::core::{Alert, Stream};
 use crate::error::Fault;
+use crate::limits::{Bill, Guard, LOOK_LATEST, Limits, Seats, Why};
 use crate::listen::{Acceptable, Listener, Speaks};
 use crate::stop::Stop;
 use crate::tls::Handshakes;
@@ -30,6 +35,8 @@ pub(crate) const ALERT: Token = Token(usize::MAX);
 pub(crate) struct Newcomer {
     pub(crate) stream: Stream,
     pub(crate) speaks: Speaks,
+    /// What it holds of the limits.
+    pub(crate) bill: Option<Box<Bill>>,
 }
 
 /// The acceptor's end of one core.
@@ -47,7 +54,10 @@ pub(crate) struct Acceptor {
     pub(crate) poll: Poll,
     pub(crate) listeners: Vec<Acceptable>,
     pub(crate) intakes: Vec<Intake>,
-    pub(crate) conns_max: usize,
+    pub(crate) guard: Guard,
+    pub(crate) limits: Arc<Limits>,
+    /// For those who are turned away and told so.
+    pub(crate) seats: Seats,
     pub(crate) stop: Arc<Stop>,
     /// Connections there count as well.
     pub(crate) handshakes: Option<Arc<Handshakes>>,
@@ -73,11 +83,14 @@ impl Acceptor {
         }
         let mut resting = false;
         while !self.stop.is_stopping() {
-            let timeout = resting.then_some(REST);
+            let timeout = if resting { REST } else { LOOK_LATEST };
+            let timeout = Some(timeout);
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other.map_err(fault)?,
             }
+            let conns = self.conns();
+            self.guard.look(conns);
             resting = (0..self.listeners.len())
                 .map(|index| self.accept_from(index))
                 .fold(false, |rest, waits| rest | waits);
@@ -102,7 +115,9 @@ impl Acceptor {
                 return true;
             }
             match self.listeners[index].listener.accept() {
-                Ok(stream) => self.hand_over(stream, self.listeners[index].speaks),
+                Ok((stream, address)) => {
+                    self.hand_over(stream, address, self.listeners[index].speaks);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(error) if is_out_of_files(&error) => {
                     if !self.turn_away(index, &error) {
@@ -117,15 +132,27 @@ impl Acceptor {
         }
     }
 
-    fn hand_over(&mut self, stream: Stream, speaks: Speaks) {
-        let shaking = self.handshakes.as_ref().map_or(0, |all| all.count());
-        let total: usize = shaking + self.intakes.iter().map(Intake::count).sum::<usize>();
-        if total >= self.conns_max {
-            self.say_refused(
-                "as many connections are open as `limits.conns_max` or the open-file limit allow",
-            );
-            return;
+    fn hand_over(&mut self, stream: Stream, address: Option<SocketAddr>, speaks: Speaks) {
+        let conns = self.conns();
+        let refused = if self.guard.lets_in(conns) {
+            match self.limits.admit(address) {
+                Ok(bill) => return self.give(stream, speaks, bill),
+                Err(over) => Why::Over(over),
+            }
+        } else {
+            Why::Full
+        };
+        self.say_refused(match refused {
+            Why::Over(over) => over.text,
+            Why::Full => "there is no room for it",
+        });
+        if let Some(turned) = self.seats.take(refused) {
+            self.give(stream, speaks, Some(Box::new(Bill::of_turned(turned))));
         }
+    }
+
+    /// Gives a socket to the core with the fewest Conns.
+    fn give(&mut self, stream: Stream, speaks: Speaks, bill: Option<Box<Bill>>) {
         let fewest = self
             .intakes
             .iter_mut()
@@ -133,11 +160,22 @@ impl Acceptor {
             .min_by_key(|intake| intake.count());
         if let Some(intake) = fewest {
             intake.conns.fetch_add(1, Ordering::Relaxed);
-            if intake.ring.push(Newcomer { stream, speaks }).is_err() {
+            let newcomer = Newcomer {
+                stream,
+                speaks,
+                bill,
+            };
+            if intake.ring.push(newcomer).is_err() {
                 intake.conns.fetch_sub(1, Ordering::Relaxed);
             }
             intake.is_owed = true;
         }
+    }
+
+    /// How many Conns there are, or are about to be.
+    fn conns(&self) -> usize {
+        let shaking = self.handshakes.as_ref().map_or(0, |all| all.count());
+        shaking + self.intakes.iter().map(Intake::count).sum::<usize>()
     }
 
     /// Takes one waiting connection in with the spare descriptor, only to close it; false when even that failed.

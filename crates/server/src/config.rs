@@ -10,6 +10,8 @@ use taut_gate::http::{EngineDialect, EnginePath};
 use taut_hub::Policies;
 
 use crate::application::Application;
+use crate::hooks::Webhook;
+use crate::limits::RateLimits;
 use crate::listen::Listen;
 use crate::tls::TlsConfig;
 
@@ -24,6 +26,8 @@ pub struct Config {
     pub open: bool,
     /// How it is asked who somebody is; `None` for a server that asks nobody and lets everybody do everything.
     pub auth: Option<Arc<Auth>>,
+    /// Where the application is asked before messages are taken: at most [`HOOKS_MAX`](crate::HOOKS_MAX), the first that covers a room counts.
+    pub webhooks: Vec<Webhook>,
     /// Host names, besides the loopback ones, by which requests may address this server.
     pub hosts: Vec<String>,
     /// Origins (`https://app.example`) whose pages may open sockets here, besides the server's own.
@@ -89,6 +93,8 @@ pub struct Limits {
     pub answers_bytes_max: usize,
     /// Of Engine.IO.
     pub engine: EngineLimits,
+    /// How fast strangers may do things.
+    pub rates: RateLimits,
 }
 
 /// Budgets and clocks of Engine.IO sessions; the defaults are those of its reference server, which clients are used to.
@@ -143,6 +149,7 @@ impl Default for Limits {
             proof_ms_max: 60_000,
             answers_bytes_max: 256 << 10,
             engine: EngineLimits::default(),
+            rates: RateLimits::default(),
         }
     }
 }
@@ -154,6 +161,7 @@ impl Default for Config {
             cores: 0,
             open: false,
             auth: None,
+            webhooks: Vec::new(),
             hosts: Vec::new(),
             origins: Vec::new(),
             compression: false,

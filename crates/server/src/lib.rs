@@ -10,8 +10,10 @@ mod core;
 mod error;
 mod files;
 mod health;
+mod hooks;
 mod keeper;
 mod library;
+mod limits;
 mod listen;
 mod page;
 mod revoke;
@@ -25,6 +27,8 @@ pub use application::{Application, Heard, Say};
 pub use config::{Config, EngineLimits, FilesConfig, Limits};
 pub use error::{Fault, StartError};
 pub use health::Health;
+pub use hooks::{HOOKS_MAX, HookUrl, HookUrlError, OnFailure, Webhook};
+pub use limits::{AddressRates, ConnRates, Network, NetworkError, PerSecond, RateLimits};
 pub use listen::{
     Address, Bound, Endpoint, HostPort, Listen, ListenError, Speaks, UNIX_MODE_DEFAULT, is_loopback,
 };

@@ -16,11 +16,13 @@ use taut_hub::{Epoch, Grant, Policies, Shard, ShardSettings, Store};
 use crate::acceptor::{self, Acceptor, INTAKE_SOCKETS, Intake};
 use crate::application::Application;
 use crate::config::{Config, FilesConfig, Limits};
-use crate::core::{self, Alert, Core, Links, Parts};
+use crate::core::{self, Alert, Core, Hooked, Links, Parts};
 use crate::error::{Fault, StartError};
 use crate::files::{Desk, READERS};
 use crate::health::Health;
+use crate::hooks::{Hooks, Webhook};
 use crate::keeper::Keeper;
+use crate::limits::{Guard, Limiter, Limits as SharedLimits, Memory, Seats};
 use crate::listen::{self, Address, Bound};
 use crate::session::{Lives, Seal, Sessions};
 use crate::stop::{Stop, Stopper};
@@ -33,6 +35,8 @@ use crate::tls::{
 const CORES_MAX: usize = 64;
 /// File descriptors kept for everything that is no connection; of few a quarter.
 const RESERVED_FILES: usize = 64;
+/// One in so many of those is for somebody who is turned away and told why.
+const FILES_PER_SEAT: usize = 4;
 
 /// A server that is bound and not yet running.
 pub struct Server {
@@ -41,6 +45,8 @@ pub struct Server {
     cores: Vec<Core>,
     /// Where files are read, when a folder is served.
     desk: Option<Arc<Desk>>,
+    /// Where the application is asked, when there are webhooks.
+    hooks: Option<Arc<Hooks>>,
     /// Where rooms are kept, when there is a store.
     kept: Option<(Arc<Keeper>, Box<dyn Store>)>,
     health: Arc<Health>,
@@ -95,8 +101,11 @@ impl Server {
         let stop = Arc::new(Stop::default());
         let health = Arc::new(Health::default());
         let conns_max = conns_max(config.limits.conns_max, files.is_some());
+        let limits = SharedLimits::new(&config.limits.rates);
+        let memory_bytes_max = config.limits.rates.memory_bytes_max;
         let shared = Shared {
             site,
+            rates: Arc::clone(&limits),
             stop: Arc::clone(&stop),
             limits: Limits {
                 // Sessions without a socket count as well.
@@ -124,6 +133,7 @@ impl Server {
             }
             desk
         });
+        let hooks = open_hooks(config.webhooks, &mut cores, &alerts[..count])?;
         let kept = store.map(|store| {
             let (keeper, safes) = Keeper::open(&alerts[..count], Arc::clone(&health));
             for (core, safe) in cores.iter_mut().zip(safes) {
@@ -141,12 +151,20 @@ impl Server {
         let mut everybody = alerts;
         everybody.extend(secrecy.iter().flat_map(|secrecy| secrecy.alerts.clone()));
         stop.wakes(everybody);
+        let memory = Memory::watch(memory_bytes_max);
+        if memory.is_none() {
+            tracing::debug!(
+                "this system does not say how much memory there is: nobody is turned away for want of it"
+            );
+        }
         let acceptor = Acceptor {
             handshakes: secrecy.as_ref().map(|s| Arc::clone(&s.handshakes)),
             poll,
             listeners: sockets.listeners,
             intakes,
-            conns_max,
+            guard: Guard::new(sockets_max(conns_max), memory, Arc::clone(&health)),
+            limits,
+            seats: Seats::new(reserved_files(open_files_max()) / FILES_PER_SEAT),
             stop: Arc::clone(&stop),
             spare: acceptor::open_spare(),
             refused: 0,
@@ -156,6 +174,7 @@ impl Server {
             acceptor,
             cores,
             desk,
+            hooks,
             kept,
             health,
             secrecy,
@@ -214,6 +233,17 @@ impl Server {
                 })?);
             }
         }
+        let asking = self.hooks.map(CloseHooks);
+        if let Some(CloseHooks(hooks)) = &asking {
+            // Nobody waits for them at the end: they may be at a call that takes its time.
+            for (number, index) in hooks.threads().into_iter().enumerate() {
+                let hooks = Arc::clone(hooks);
+                spawn(format!("hook-{number}"), &stopper, move || {
+                    hooks.work(index);
+                    Ok(())
+                })?;
+            }
+        }
         let mut keepers = Vec::new();
         let keeping = match self.kept {
             Some((keeper, store)) => {
@@ -251,6 +281,7 @@ impl Server {
             served = served.and(join(vec![watch]));
         }
         // Readers end when nobody is left to read for. Whoever cannot wait for a drain cannot wait for a disk either.
+        drop(asking);
         drop(closing);
         // What was taken in is kept, also where nobody waits for the drain.
         drop(keeping);
@@ -306,6 +337,34 @@ impl Drop for CloseWithMe {
     fn drop(&mut self) {
         self.0.close();
     }
+}
+
+/// Closes the webhooks when the server ends, also by a fault.
+struct CloseHooks(Arc<Hooks>);
+
+impl Drop for CloseHooks {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Gives each core its way to the webhooks, where there are any.
+fn open_hooks(
+    webhooks: Vec<Webhook>,
+    cores: &mut [Core],
+    alerts: &[Arc<Alert>],
+) -> Result<Option<Arc<Hooks>>, StartError> {
+    if webhooks.is_empty() {
+        return Ok(None);
+    }
+    let (hooks, counters) = Hooks::open(webhooks, alerts).map_err(|error| {
+        let source = std::io::Error::other(error);
+        system("webhooks cannot speak TLS", source)
+    })?;
+    for (core, counter) in cores.iter_mut().zip(counters) {
+        core.hooked = Some(Hooked::new(counter));
+    }
+    Ok(Some(hooks))
 }
 
 /// Starts the three threads of the keeper.
@@ -455,6 +514,7 @@ type Cores = (Vec<Core>, Vec<Intake>, Poll);
 /// What every core gets its copy of.
 struct Shared {
     site: Arc<Site>,
+    rates: Arc<SharedLimits>,
     stop: Arc<Stop>,
     limits: Limits,
     hub: taut_hub::Limits,
@@ -510,6 +570,7 @@ fn make_cores(
             stop: Arc::clone(&shared.stop),
             site: Arc::clone(&shared.site),
             limits: shared.limits.clone(),
+            limiter: Limiter::new(Arc::clone(&shared.rates)),
             shard: Shard::new(ShardSettings {
                 core: id,
                 cores: count,
@@ -562,20 +623,42 @@ fn cores_of(asked: usize) -> usize {
     cores.clamp(1, CORES_MAX)
 }
 
+/// How many sockets the acceptor may take: fewer than Conns may be where the open-file limit leaves less, so that it never has to find out by failing.
+fn sockets_max(conns_max_asked: usize) -> usize {
+    let possible = conns_max(0, false);
+    if conns_max_asked > possible && conns_max_asked < usize::MAX {
+        tracing::warn!(
+            "limits.conns_max is {conns_max_asked}, and the open-file limit leaves {possible} connections; raise it (`ulimit -n`)"
+        );
+    }
+    conns_max_asked.min(possible)
+}
+
 /// How many Conns may be open: as configured, or what the open-file limit leaves. Where files are served, each Conn may need a second one.
 fn conns_max(asked: usize, serves_files: bool) -> usize {
     if asked > 0 {
         return asked;
     }
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    match limit.current {
-        Some(files) => {
-            let files = usize::try_from(files).unwrap_or(usize::MAX);
-            let left = files - RESERVED_FILES.min(files / 4);
+    match open_files_max() {
+        usize::MAX => usize::MAX,
+        files => {
+            let left = files - reserved_files(files);
             (if serves_files { left / 2 } else { left }).max(1)
         }
-        None => usize::MAX,
     }
+}
+
+/// How many files may be open.
+fn open_files_max() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(usize::MAX, |files| {
+        usize::try_from(files).unwrap_or(usize::MAX)
+    })
+}
+
+/// How many of them are no connection's.
+fn reserved_files(files: usize) -> usize {
+    RESERVED_FILES.min(files / 4)
 }
 
 /// What sessions are sealed with: the key that is kept, or one of this run.

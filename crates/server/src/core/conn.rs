@@ -221,7 +221,7 @@ impl Output {
 
 /// A Conn's small facts, a bit each.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Flags(u16);
+pub(crate) struct Flags(u32);
 
 /// One of them.
 #[derive(Debug, Clone, Copy)]
@@ -258,6 +258,10 @@ pub(crate) enum Flag {
     Opened,
     /// Blocked without progress since the alarm was set for it.
     Stalling,
+    /// It was too fast, and is not read for a moment.
+    Throttled,
+    /// Its units wait until the application has been asked about a message of it.
+    Hooked,
 }
 
 impl Flags {
@@ -267,7 +271,13 @@ impl Flags {
 
     pub(crate) fn set(&mut self, flag: Flag, on: bool) {
         self.0 &= !(1 << flag as u16);
-        self.0 |= u16::from(on) << flag as u16;
+        self.0 |= u32::from(on) << flag as u16;
+    }
+
+    /// Whether it is not to be read now: for want of an answer of ours, because it takes none, or because it was too fast.
+    pub(crate) fn waits(self) -> bool {
+        let held = [Flag::Paused, Flag::Choked, Flag::Throttled, Flag::Hooked];
+        held.into_iter().any(|flag| self.has(flag))
     }
 
     /// Sets it and says what it was.

@@ -37,6 +37,7 @@ impl Core {
         {
             self.hub(taut_hub::Input::Tick);
         }
+        self.release_held();
         let mut fired = std::mem::take(&mut self.fired);
         self.wheel.advance(self.now.mono_ms, &mut fired);
         for (entry, tick) in fired.drain(..) {
@@ -121,6 +122,10 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
+        if conn.flags.has(Flag::Throttled) || conn.flags.has(Flag::Hooked) {
+            // It may have answered: we are not reading.
+            return self.set_alarm(id.slot, ping_ms);
+        }
         let silent_ms = conn.silent_ms(now_ms);
         if silent_ms < ping_ms {
             return self.set_alarm(id.slot, ping_ms - silent_ms);

@@ -1,7 +1,7 @@
 //! A core: one thread, its epoll loop, its Conns and its Shard. No lock, no channel per Conn.
 //!
 //! The turn: (1) wake; (2) take in newcomers and what other cores and the readers of files sent; (3) each ready Conn decodes what has arrived, bounded, and the Shard
-//! handles each input; (4) deadlines; (5) flush every dirty room and Conn once; (6) wake the other cores that got something.
+//! handles each input; (4) deadlines; (5) hand the keeper what is to be kept, flush every dirty room and Conn once; (6) wake the other cores that got something.
 //! Data flows one way: sockets → `receive` → [`talk`](crate::talk) → Shard → `settle` → `flush` → sockets.
 
 mod conn;
@@ -9,6 +9,8 @@ mod datagram;
 mod deadline;
 mod drain;
 mod flush;
+mod hold;
+mod hooked;
 mod latest;
 mod link;
 mod receive;
@@ -32,9 +34,10 @@ use taut_gate::http::{Responder, Site};
 use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard};
 use taut_wire::ws;
 
-pub(crate) use conn::{Conns, Flag, Name, Output as Waiting, Stream, Wrote, wrapped};
+pub(crate) use conn::{Conn, Conns, Flag, Name, Output as Waiting, Stream, Wrote, wrapped};
 pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
+pub(crate) use hooked::Hooked;
 pub(crate) use link::{Alert, Links, Parcel};
 pub(crate) use settle::ticket_of;
 pub(crate) use survey::{Survey, Surveys, What, nothing_found};
@@ -48,6 +51,7 @@ use crate::error::Fault;
 use crate::files::Counter;
 use crate::health::Health;
 use crate::keeper::Safe;
+use crate::limits::Limiter;
 use crate::revoke::Revoker;
 use crate::session::Sessions;
 use crate::stop::Stop;
@@ -76,6 +80,7 @@ pub(crate) struct Core {
     pub(crate) stop: Arc<Stop>,
     pub(crate) site: Arc<Site>,
     pub(crate) limits: Limits,
+    pub(crate) limiter: Limiter,
     pub(crate) shard: Shard,
     pub(crate) conns: Conns,
     pub(crate) links: Links,
@@ -97,6 +102,8 @@ pub(crate) struct Core {
     /// Where the API has things revoked, where there are tokens.
     pub(crate) revoker: Option<Arc<dyn Revoker>>,
     pub(crate) surveys: Surveys,
+    /// Where the application is asked, when there are webhooks.
+    pub(crate) hooked: Option<Hooked>,
     /// Where rooms are kept, when there is a store.
     pub(crate) safe: Option<Safe>,
     /// Where TLS handshakes are shaken, when there is a certificate; and what comes of them.
@@ -139,6 +146,7 @@ pub(crate) struct Parts {
     pub(crate) stop: Arc<Stop>,
     pub(crate) site: Arc<Site>,
     pub(crate) limits: Limits,
+    pub(crate) limiter: Limiter,
     pub(crate) shard: Shard,
     pub(crate) links: Links,
     pub(crate) health: Arc<Health>,
@@ -160,6 +168,7 @@ impl Core {
             stop: parts.stop,
             site: parts.site,
             limits: parts.limits,
+            limiter: parts.limiter,
             shard: parts.shard,
             links: parts.links,
             files: None,
@@ -169,6 +178,7 @@ impl Core {
             auth: parts.auth,
             revoker: None,
             surveys: Surveys::default(),
+            hooked: None,
             safe: None,
             handshakes: None,
             secured: None,
@@ -224,6 +234,7 @@ impl Core {
             self.hear_links();
             self.hear_files();
             self.hear_keeper();
+            self.hear_application();
             self.look_around();
             self.settle_echoes();
             self.receive_ready();
@@ -237,6 +248,7 @@ impl Core {
             if self.drained() {
                 return Ok(());
             }
+            self.ask_keeper();
             self.flush();
             self.send_datagrams();
             self.links.flush();
@@ -246,8 +258,19 @@ impl Core {
         }
     }
 
-    /// Hands one input to the Shard and carries out what it says, so that answers keep the order of the questions.
+    /// Hands one input to the Shard and carries out what it says, so that answers keep the order of the questions. What its Conn does faster than it may is refused
+    /// here, as the Shard would.
     pub(crate) fn hub(&mut self, input: Input) {
+        if let Some(refused) = self.too_fast(&input) {
+            return self.settle(refused);
+        }
+        if let Some(input) = self.ask_application(input) {
+            self.hand(input);
+        }
+    }
+
+    /// The same for what has been looked at already.
+    fn hand(&mut self, input: Input) {
         let mut outputs = std::mem::take(&mut self.outputs);
         self.shard.handle(input, self.hub_now(), &mut outputs);
         for output in outputs.drain(..) {
@@ -293,10 +316,12 @@ impl Core {
             .deadline_ms()
             .map(|at| at.saturating_sub(hub_now_ms));
         let wheel = self.wheel.wait_ms(now_ms);
+        let held = self.limiter.next_ms().map(|at| at.saturating_sub(now_ms));
         // Rounded up by the granularity of epoll, so that a deadline is past when we wake for it.
         shard
             .into_iter()
             .chain(wheel)
+            .chain(held)
             .min()
             .map(|wait_ms| Duration::from_millis(wait_ms.saturating_add(1)))
     }
@@ -319,6 +344,7 @@ impl Core {
             mono_ms: self.elapsed_ms(),
             unix_ms: unix_ms(),
         };
+        self.limiter.look_at_clock();
     }
 
     fn elapsed_ms(&self) -> u64 {
@@ -350,6 +376,16 @@ impl Core {
         }
         // More may wait than this turn took.
         self.alert.raise();
+    }
+
+    /// Hands the keeper what is to be kept, ahead of the flush. In the midst of a walk it is let through first where it has no processor of its
+    /// own: then the walk's next members get in one write what was said meanwhile, and not the rest later in another.
+    fn ask_keeper(&mut self) {
+        let asked = self.safe.as_mut().is_some_and(Safe::flush);
+        if asked && !self.dirty_rooms.is_empty() {
+            std::thread::yield_now();
+            self.hear_keeper();
+        }
     }
 
     /// What the keeper of rooms says.
@@ -419,6 +455,7 @@ impl Core {
             self.hub(Input::Close { conn: id, farewell });
         }
         // Dropping the socket takes it off the poll.
+        drop(self.limiter.take(slot));
         if let Some(conn) = self.conns.remove(slot) {
             match conn.stream {
                 Stream::Datagrams(key) => self.datagrams.forget(key),

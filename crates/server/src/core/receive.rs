@@ -9,6 +9,7 @@ use taut_hub::{ConnId, Farewell, Input};
 
 use super::{Core, Flag, Name, READ_BYTES, Stream, token_of};
 use crate::acceptor::Newcomer;
+use crate::limits::TURNED_MS;
 use crate::listen::Speaks;
 use crate::talk::{Step, Talk};
 
@@ -22,17 +23,30 @@ const READS_PER_TURN: usize = 4;
 impl Core {
     /// Takes in a socket from the acceptor, or from its handshake.
     pub(super) fn welcome(&mut self, newcomer: Newcomer) -> Option<ConnId> {
-        let Newcomer { stream, speaks } = newcomer;
+        let Newcomer {
+            stream,
+            speaks,
+            bill,
+        } = newcomer;
+        let turned = bill.as_ref().is_some_and(|bill| bill.turned.is_some());
         let talk = Talk::begin(speaks);
         let id = self.conns.insert(stream, talk, self.now.mono_ms);
+        self.limiter.put(id.slot, bill);
         if let Err(error) = self.register(id.slot, Interest::READABLE, false) {
             tracing::warn!(%error, "a connection could not be watched and is closed");
             self.remove(id.slot, Farewell::Vanished);
             return None;
         }
-        self.set_alarm(id.slot, self.limits.untouched_ms_max);
-        if speaks == Speaks::Text {
-            self.greet(id);
+        let patience_ms = if turned {
+            TURNED_MS
+        } else {
+            self.limits.untouched_ms_max
+        };
+        self.set_alarm(id.slot, patience_ms);
+        match speaks {
+            Speaks::Text if turned => self.turn_away(id),
+            Speaks::Text => self.greet(id),
+            _ => {}
         }
         Some(id)
     }
@@ -130,10 +144,7 @@ impl Core {
         let now_ms = self.now.mono_ms;
         self.tunnels.begin_read();
         let conn = self.conns.find(id)?;
-        if conn.flags.has(Flag::Paused)
-            || conn.flags.has(Flag::Choked)
-            || conn.flags.has(Flag::Ended)
-        {
+        if conn.flags.waits() || conn.flags.has(Flag::Ended) {
             return None;
         }
         loop {
@@ -186,7 +197,7 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return false;
         };
-        if conn.flags.has(Flag::Paused) || conn.flags.has(Flag::Choked) {
+        if conn.flags.waits() {
             return false;
         }
         if !conn.input.is_empty() {
@@ -196,7 +207,7 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return false;
         };
-        let waits = conn.flags.has(Flag::Paused) || conn.flags.has(Flag::Choked);
+        let waits = conn.flags.waits();
         if conn.flags.has(Flag::Ended) && !waits {
             // The end came while the Conn was paused; now its last words have been heard.
             self.end_of_input(id);
@@ -227,7 +238,7 @@ impl Core {
                 // It asks without listening: it is heard again when it has taken its answers.
                 conn.flags.set(Flag::Choked, true);
             }
-            if conn.flags.has(Flag::Paused) || conn.flags.has(Flag::Choked) {
+            if conn.flags.waits() {
                 break;
             }
             match self.talk(id, &mut data[consumed..]) {
@@ -247,7 +258,7 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        if conn.flags.has(Flag::Paused) || conn.flags.has(Flag::Choked) {
+        if conn.flags.waits() {
             return;
         }
         if conn.flags.has(Flag::Lingering) {
@@ -311,7 +322,10 @@ impl Core {
             return;
         };
         conn.flags.set(Flag::Closing, true);
-        let unread = conn.flags.replace(Flag::Paused, false) || conn.flags.has(Flag::Choked);
+        let throttled = conn.flags.replace(Flag::Throttled, false);
+        let paused = conn.flags.replace(Flag::Paused, false);
+        let hooked = conn.flags.replace(Flag::Hooked, false);
+        let unread = throttled || paused || hooked || conn.flags.has(Flag::Choked);
         conn.input.take();
         if conn.flags.replace(Flag::Opened, false) {
             self.hub(Input::Close { conn: id, farewell });

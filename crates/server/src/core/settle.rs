@@ -185,7 +185,14 @@ impl Core {
         match output {
             Output::Refused { refusal, .. } => {
                 tracing::info!(conn = %taut_gate::conn_id(self.id, id), %refusal, "refused on a payload-only WebSocket, which ends");
-                self.close(id, Close::Refused, Some(refusal.code()));
+                match refusal {
+                    taut_hub::Refusal::RateLimited { retry_ms, .. } => {
+                        let text = format!("rate-limited; wait {} s", retry_ms.div_ceil(1_000));
+                        let retry_ms = u32::try_from(retry_ms).unwrap_or(u32::MAX);
+                        self.close(id, Close::RateLimited(retry_ms), Some(&text));
+                    }
+                    refusal => self.close(id, Close::Refused, Some(refusal.code())),
+                }
             }
             Output::Joined {
                 recovery: taut_hub::Recovery::From(_),

@@ -113,17 +113,22 @@ impl Core {
     /// Takes in the tunnels whose handshakes are done.
     pub(super) fn take_in_tunnels(&mut self) {
         for _ in 0..TUNNELS_PER_TURN {
-            let Some(tunnel) = self.secured.as_ref().and_then(|s| s.try_recv().ok()) else {
+            let Some(mut tunnel) = self.secured.as_ref().and_then(|s| s.try_recv().ok()) else {
                 return;
             };
             if self.is_draining() {
                 self.uncount();
                 continue;
             }
+            let bill = tunnel.bill.take();
             let stream = Stream::Tunnel(self.tunnels.insert(tunnel));
             let speaks = Speaks::Anything;
             // What came with the last bytes of the handshake is told by no event.
-            if let Some(id) = self.welcome(Newcomer { stream, speaks }) {
+            if let Some(id) = self.welcome(Newcomer {
+                stream,
+                speaks,
+                bill,
+            }) {
                 self.ready_again(id.slot);
                 if let Some(name) = self.certificate_name(id).cloned() {
                     let conn = taut_gate::conn_id(self.id, id);
@@ -147,6 +152,7 @@ impl Core {
         if !is_clear {
             return false;
         }
+        let bill = self.limiter.take(id.slot);
         let Some(mut conn) = self.conns.remove(id.slot) else {
             return true;
         };
@@ -155,7 +161,7 @@ impl Core {
             tracing::warn!(%error, "a connection could not be handed to a handshake and is closed");
             return true;
         }
-        handshakes.hand_in(conn.stream, data.to_vec());
+        handshakes.hand_in(conn.stream, data.to_vec(), bill);
         true
     }
 

@@ -67,10 +67,10 @@ impl Safe {
         self.requests.push(request);
     }
 
-    /// Hands the turn's requests to the threads.
-    pub(crate) fn flush(&mut self) {
+    /// Hands the turn's requests to the threads; whether there were any.
+    pub(crate) fn flush(&mut self) -> bool {
         if self.requests.is_empty() {
-            return;
+            return false;
         }
         let core = self.core;
         let (reads, writes): (Vec<_>, Vec<_>) = self.requests.drain(..).partition(|request| {
@@ -81,6 +81,7 @@ impl Safe {
         });
         self.keeper.reads.put(core, reads);
         self.keeper.writes.put(core, writes);
+        true
     }
 }
 

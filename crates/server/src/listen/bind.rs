@@ -46,13 +46,15 @@ pub(crate) enum Listener {
 }
 
 impl Listener {
-    /// Takes the next connection that waits.
-    pub(crate) fn accept(&self) -> io::Result<Stream> {
+    /// Takes the next connection that waits, and where it comes from; a Unix socket has no address.
+    pub(crate) fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         match self {
-            Self::Tcp(listener) => listener.accept().map(|(stream, _)| Stream::Tcp(stream)),
-            Self::Unix { listener, .. } => {
-                listener.accept().map(|(stream, _)| Stream::Unix(stream))
-            }
+            Self::Tcp(listener) => listener
+                .accept()
+                .map(|(stream, address)| (Stream::Tcp(stream), Some(address))),
+            Self::Unix { listener, .. } => listener
+                .accept()
+                .map(|(stream, _)| (Stream::Unix(stream), None)),
         }
     }
 }

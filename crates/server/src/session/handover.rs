@@ -2,6 +2,7 @@ use mio::Interest;
 use taut_hub::{ConnId, Farewell};
 
 use crate::core::{Core, Flag, Parcel, Stream, Waiting};
+use crate::limits::Bill;
 use crate::talk::Talk;
 use crate::tls::Tunnel;
 
@@ -11,6 +12,8 @@ pub(crate) struct Handover {
     stream: Stream,
     /// Its TLS, in the place of `stream`'s.
     tunnel: Option<Box<Tunnel>>,
+    /// What it holds of the limits.
+    bill: Option<Box<Bill>>,
     /// What it has brought: the request, and whatever came behind it.
     input: Vec<u8>,
     /// Answers to earlier requests that it has not taken.
@@ -21,6 +24,7 @@ impl Core {
     /// Hands a Conn that is between two HTTP requests to another core, with the request that begins at `data`. Later ones of the same client
     /// come there by themselves.
     pub(crate) fn hand_over(&mut self, id: ConnId, to: u16, data: &[u8]) {
+        let bill = self.limiter.take(id.slot);
         let Some(mut conn) = self.conns.remove(id.slot) else {
             return;
         };
@@ -46,6 +50,7 @@ impl Core {
         let handover = Handover {
             stream: conn.stream,
             tunnel,
+            bill,
             input: data.to_vec(),
             output: conn.output.take(),
         };
@@ -65,6 +70,7 @@ impl Core {
         let id = self
             .conns
             .insert(stream, Talk::Http(Box::default()), self.now.mono_ms);
+        self.limiter.put(id.slot, handover.bill);
         let blocked = handover.output.is_some();
         if let Some(conn) = self.conns.find(id) {
             conn.input.put(handover.input);

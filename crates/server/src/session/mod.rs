@@ -73,6 +73,7 @@ impl Sessions {
 impl Core {
     /// Gives a session the socket of another Conn, which ends. `rest` is what the socket brought behind its last own unit.
     pub(crate) fn attach(&mut self, session: ConnId, socket: ConnId, rest: Vec<u8>) {
+        let bill = self.limiter.take(socket.slot);
         let Some(mut from) = self.conns.remove(socket.slot) else {
             return;
         };
@@ -85,6 +86,9 @@ impl Core {
             return;
         };
         conn.stream = std::mem::replace(&mut from.stream, Stream::Nobody);
+        // Where it comes from now counts.
+        drop(self.limiter.take(session.slot));
+        self.limiter.put(session.slot, bill);
         conn.input.put(rest);
         conn.flags.set(Flag::Blocked, from.flags.has(Flag::Blocked));
         conn.flags

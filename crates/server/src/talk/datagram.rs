@@ -15,6 +15,7 @@ use taut_wire::native::{Rejected, Request, Taken, Verb, decode_request};
 
 use super::{Session, Talk};
 use crate::core::{Core, Flag, Peer, Stream, ticket_of};
+use crate::limits::Cost;
 
 /// How long a challenge holds at least, in milliseconds; at most twice as long.
 const CHALLENGE_MS: u64 = 30_000;
@@ -187,7 +188,8 @@ impl Core {
 
     /// The address is believed: from now on it is a Conn, and `unit` its first request.
     fn welcome_peer(&mut self, peer: Peer, unit: &[u8], request: &Request<'_>) {
-        if self.datagrams.peer_count() >= self.limits.datagram_peers_max || self.is_draining() {
+        let is_full = self.datagrams.peer_count() >= self.limits.datagram_peers_max;
+        if is_full || self.health.is_heavy() || self.is_draining() {
             let reference = request.reference_json();
             let code = if self.is_draining() {
                 "restart"
@@ -199,10 +201,20 @@ impl Core {
                 native::encode_error(out, code, reference, text);
             });
         }
+        let bill = match self.limiter.admit(peer.address) {
+            Ok(bill) => bill,
+            Err(over) => {
+                let reference = request.reference_json();
+                return self.answer_stranger(peer, usize::MAX, |out| {
+                    native::encode_refused(out, reference, &over.refusal());
+                });
+            }
+        };
         let stream = Stream::Datagrams(self.datagrams.admit(peer));
         let talk = Talk::Datagrams(Box::<Session>::default());
         let id = self.conns.insert(stream, talk, self.now.mono_ms);
         self.count_one_more();
+        self.limiter.put(id.slot, bill);
         self.datagrams.name(peer, id);
         if let Some(conn) = self.conns.find(id) {
             conn.format = Format::Datagrams;
@@ -258,6 +270,17 @@ impl Core {
             }
             _ => return,
         };
+        // Whoever forges an address uses up what strangers there may do, and nothing of its owner's.
+        let over = Cost::of(&input).map(|cost| self.limiter.charge_stranger(peer.address, cost));
+        if let Some(Err(over)) = over {
+            let mut answer = Vec::new();
+            native::encode_refused(&mut answer, reference, &over.refusal());
+            if answer.len() > bytes_max {
+                answer.clear();
+                datagram::encode_bare_error(&mut answer, "rate-limited", reference);
+            }
+            return self.answer_stranger(peer, bytes_max, |out| out.extend_from_slice(&answer));
+        }
         if unproven.pending.len() < UNPROVEN_PENDING_MAX {
             unproven.pending.push_back(Asked {
                 ticket,

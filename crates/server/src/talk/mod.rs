@@ -13,6 +13,7 @@ mod sniff;
 mod socketio;
 mod streaming;
 mod text;
+mod turned;
 
 use taut_gate::Close;
 use taut_gate::http::Responder;

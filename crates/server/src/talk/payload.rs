@@ -7,7 +7,7 @@ use taut_wire::ws::{self, CloseCode, Event};
 
 use super::echo::Ending;
 use super::{Aside, Step, Talk};
-use crate::core::{Core, Flag};
+use crate::core::{Conn, Core, Flag};
 
 /// A publish that nobody waits for: only a refusal comes back.
 pub(crate) const UNASKED: Ticket = Ticket(0);
@@ -24,6 +24,13 @@ impl Core {
     /// One frame, or a part of one.
     pub(super) fn frame(&mut self, id: ConnId, data: &mut [u8]) -> Step {
         let message_bytes_max = self.limits.message_bytes_max;
+        let is_payload = |conn: &mut Conn| matches!(conn.talk, Talk::Payload(..));
+        if self.limiter.bill(id.slot).is_some()
+            && self.conns.find(id).is_some_and(is_payload)
+            && self.owes(id)
+        {
+            return Step::More;
+        }
         let Some(conn) = self.conns.find(id) else {
             return Step::More;
         };

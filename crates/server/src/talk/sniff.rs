@@ -16,7 +16,8 @@ impl Core {
                 .conns
                 .find(id)
                 .is_some_and(|conn| !conn.flags.replace(Flag::Touched, true));
-        if first {
+        let turned = self.turned(id);
+        if first && turned.is_none() {
             self.set_alarm(id.slot, self.limits.handshake_ms_max);
         }
         let sniffed = sniff::sniff(data, ended);
@@ -26,6 +27,11 @@ impl Core {
             .is_some_and(|conn| matches!(conn.talk, Talk::Secret));
         if is_secret && !matches!(sniffed, Sniffed::More | Sniffed::Tls) {
             return self.refuse_clear_text(id, data, ended, sniffed);
+        }
+        if let Some(close) = turned
+            && !matches!(sniffed, Sniffed::More | Sniffed::Http)
+        {
+            return self.turn_away_by(id, close, &sniffed);
         }
         let (talk, format) = match sniffed {
             Sniffed::More => return Step::More,

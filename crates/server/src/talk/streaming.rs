@@ -277,6 +277,14 @@ impl Core {
         conn.talk = Talk::Stream(Box::new(talk));
         let door = conn.door();
         for (index, (room, start)) in streams.rooms.into_iter().enumerate() {
+            if self
+                .conns
+                .find(id)
+                .is_none_or(|conn| conn.flags.has(Flag::Closing))
+            {
+                // One of them has refused, and that is the answer.
+                break;
+            }
             self.hub(Input::Join {
                 conn: id,
                 ticket: Ticket(u32::try_from(index).unwrap_or(u32::MAX)),
@@ -327,6 +335,7 @@ impl Core {
         if let Some(conn) = self.conns.find(id)
             && let Talk::Stream(stream) = &mut conn.talk
             && stream.head.is_some()
+            && !conn.flags.has(Flag::Closing)
         {
             conn.answers().extend_from_slice(&answer);
             self.close(id, Close::Refused, None);

@@ -21,6 +21,7 @@ use super::current::Current;
 use super::tunnel::{Shaken, Tunnel};
 use crate::core::{Alert, Stream};
 use crate::error::Fault;
+use crate::limits::Bill;
 use crate::stop::Stop;
 
 /// Sockets that may wait for a thread to take them in.
@@ -51,6 +52,7 @@ struct Arrival {
     socket: Stream,
     /// What it has brought.
     first: Vec<u8>,
+    bill: Option<Box<Bill>>,
 }
 
 /// Where cores hand sockets in.
@@ -155,7 +157,7 @@ impl Handshakes {
     }
 
     /// Hands a socket in with what it has brought. Where too many wait it is closed.
-    pub(crate) fn hand_in(&self, socket: Stream, first: Vec<u8>) {
+    pub(crate) fn hand_in(&self, socket: Stream, first: Vec<u8>, bill: Option<Box<Bill>>) {
         let Some(inbox) = self.inboxes.iter().min_by_key(|inbox| inbox.load.all()) else {
             return;
         };
@@ -172,7 +174,12 @@ impl Handshakes {
         inbox.load.waiting.fetch_add(1, Ordering::Relaxed);
         inbox.load.all.fetch_add(1, Ordering::Relaxed);
         // A thread that has ended ends the server.
-        if inbox.arrivals.send(Arrival { socket, first }).is_ok() {
+        let arrival = Arrival {
+            socket,
+            first,
+            bill,
+        };
+        if inbox.arrivals.send(arrival).is_ok() {
             inbox.alert.raise();
         }
     }
@@ -223,15 +230,20 @@ impl Shaker {
 
     fn take_in(&mut self) {
         for _ in 0..PER_TURN {
-            let Ok(Arrival { socket, first }) = self.arrivals.try_recv() else {
+            let Ok(arrival) = self.arrivals.try_recv() else {
                 return;
             };
+            let Arrival {
+                socket,
+                first,
+                bill,
+            } = arrival;
             self.load.waiting.fetch_sub(1, Ordering::Relaxed);
             if self.shakes.len() >= SHAKES_MAX {
                 self.give_up_oldest();
             }
             let received = first.len();
-            let tunnel = match Tunnel::begin(socket, first, self.current.config()) {
+            let mut tunnel = match Tunnel::begin(socket, first, self.current.config()) {
                 Ok(tunnel) => tunnel,
                 Err(error) => {
                     tracing::error!(%error, "a TLS handshake could not begin");
@@ -239,6 +251,7 @@ impl Shaker {
                     continue;
                 }
             };
+            tunnel.bill = bill;
             self.begun += 1;
             let slot = self.shakes.insert(Shake {
                 tunnel,

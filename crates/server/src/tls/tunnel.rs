@@ -15,6 +15,7 @@ use rustls::unbuffered::{
 
 use super::peer;
 use crate::core::Stream;
+use crate::limits::Bill;
 
 /// Bytes of clear text in one record at most (RFC 8446 §5.1).
 const RECORD_BYTES: usize = 16 << 10;
@@ -39,6 +40,8 @@ pub(crate) struct Tunnel {
     /// We have said it.
     is_finished: bool,
     peer: Option<Arc<str>>,
+    /// What its Conn holds of the limits, while it is none.
+    pub(crate) bill: Option<Box<Bill>>,
 }
 
 /// The buffers that all tunnels of a thread share; empty until the first one comes.
@@ -92,6 +95,7 @@ impl Tunnel {
             is_ended: false,
             is_finished: false,
             peer: None,
+            bill: None,
         })
     }
 

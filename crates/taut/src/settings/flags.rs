@@ -50,6 +50,7 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
                 "auth.api_keys" => "HASH",
                 "auth.issuers" | "auth.audiences" => "NAME",
                 "tls.cert" | "tls.key" => "FILE",
+                "limits.exempt" => "NETWORK",
                 _ => "ORIGIN",
             }),
         Kind::Count(_) => argument.value_name("N"),

@@ -4,7 +4,7 @@
 //! Names are the keys of the file. The environment variable is the name in capitals after `TAUT_`, the flag the name with
 //! hyphens: `limits.ping_ms`, `TAUT_LIMITS_PING_MS`, `--limits-ping-ms`.
 
-use taut_server::{Config, FilesConfig, Listen};
+use taut_server::{Config, FilesConfig, Listen, Network};
 
 use super::auth::AuthValues;
 use super::value::{Kind, Value, bounds};
@@ -96,6 +96,7 @@ enum Place<'a> {
     Words(&'a mut Vec<String>),
     Files(&'a mut Vec<String>),
     Listeners(&'a mut Vec<Listen>),
+    Networks(&'a mut Vec<Network>),
     Text(&'a mut String),
 }
 
@@ -112,7 +113,9 @@ impl Setting {
 
     /// The table of the file that it stands in; empty for the top.
     pub(crate) fn section(&self) -> &'static str {
-        self.name.split_once('.').map_or("", |(section, _)| section)
+        self.name
+            .rsplit_once('.')
+            .map_or("", |(section, _)| section)
     }
 
     /// Sets it. The error says what would be allowed.
@@ -138,6 +141,12 @@ impl Setting {
             (Place::Words(place), Value::List(items)) => *place = items,
             (Place::Files(place), Value::List(items)) => *place = items,
             (Place::Text(place), Value::Text(text)) => *place = text,
+            (Place::Networks(place), Value::List(items)) => {
+                let networks = items.iter().map(|item| item.parse::<Network>());
+                *place = networks
+                    .collect::<Result<_, _>>()
+                    .map_err(|error| error.to_string())?;
+            }
             (Place::Listeners(place), Value::List(items)) => {
                 let listeners = items.iter().map(|item| item.parse::<Listen>());
                 let listeners: Vec<_> = listeners
@@ -167,6 +176,7 @@ impl Setting {
             | Place::Words(place)
             | Place::Files(place) => Value::List(std::mem::take(place)),
             Place::Text(place) => Value::Text(std::mem::take(place)),
+            Place::Networks(place) => Value::List(place.iter().map(Network::to_string).collect()),
             Place::Listeners(place) => Value::List(place.iter().map(Listen::to_string).collect()),
         };
         self.kind.show(&value)
@@ -485,6 +495,108 @@ pub(crate) static TABLE: &[Setting] = &[
         kind: Kind::Milliseconds(bounds(1_000..=DAY_MS)),
         doc: "How long the proof of a datagram peer's address holds after its last datagram",
         place: |values| Place::U64(&mut values.config.limits.proof_ms_max),
+    },
+    Setting {
+        name: "limits.memory_bytes_max",
+        kind: Kind::Bytes(bounds(0..=1 << 50)),
+        doc: "Memory of the server from which on nobody new is let in; 0 is 90 % of what the machine, or its control group, has",
+        place: |values| Place::U64(&mut values.config.limits.rates.memory_bytes_max),
+    },
+    Setting {
+        name: "limits.exempt",
+        kind: Kind::List,
+        doc: "Addresses and networks (10.0.0.0/8) to which neither [limits.conn] nor [limits.address] applies: by default this machine itself; connections of Unix sockets never are limited",
+        place: |values| Place::Networks(&mut values.config.limits.rates.exempt),
+    },
+    Setting {
+        name: "limits.conn.messages_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Messages a second that one connection may say; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.conn.messages.per_s),
+    },
+    Setting {
+        name: "limits.conn.messages_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.conn.messages.burst),
+    },
+    Setting {
+        name: "limits.conn.bytes_per_s",
+        kind: Kind::Bytes(bounds(0..=1_000_000_000)),
+        doc: "Bytes of them a second; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.conn.bytes.per_s),
+    },
+    Setting {
+        name: "limits.conn.bytes_burst",
+        kind: Kind::Bytes(bounds(1..=1 << 34)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.conn.bytes.burst),
+    },
+    Setting {
+        name: "limits.conn.joins_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Rooms a second that one connection may join; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.conn.joins.per_s),
+    },
+    Setting {
+        name: "limits.conn.joins_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.conn.joins.burst),
+    },
+    Setting {
+        name: "limits.address.conns_max",
+        kind: Kind::Count(bounds(0..=10_000_000)),
+        doc: "Open connections of one address (of IPv6: of its network of 64 bits); 0 is no limit",
+        place: |values| Place::U32(&mut values.config.limits.rates.address.conns_max),
+    },
+    Setting {
+        name: "limits.address.opens_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Connections a second that one address may open; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.address.opens.per_s),
+    },
+    Setting {
+        name: "limits.address.opens_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.address.opens.burst),
+    },
+    Setting {
+        name: "limits.address.messages_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Messages a second that all connections of one address may say; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.address.messages.per_s),
+    },
+    Setting {
+        name: "limits.address.messages_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.address.messages.burst),
+    },
+    Setting {
+        name: "limits.address.bytes_per_s",
+        kind: Kind::Bytes(bounds(0..=1_000_000_000)),
+        doc: "Bytes of them a second; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.address.bytes.per_s),
+    },
+    Setting {
+        name: "limits.address.bytes_burst",
+        kind: Kind::Bytes(bounds(1..=1 << 34)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.address.bytes.burst),
+    },
+    Setting {
+        name: "limits.address.joins_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Rooms a second that they may join; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.address.joins.per_s),
+    },
+    Setting {
+        name: "limits.address.joins_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.address.joins.burst),
     },
     Setting {
         name: "socketio.ping_ms",

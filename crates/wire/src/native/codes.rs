@@ -54,6 +54,7 @@ pub const ERRORS: &[ErrorCode] = &[
     refusal("unsupported-type", 415),
     refusal("upgrade-required", 426),
     refusal("too-many-rooms-per-conn", 429),
+    refusal("rate-limited", 429),
     refusal("fault", 500),
     refusal("unknown-method", 501),
     refusal("too-many-rooms", 503),
@@ -76,6 +77,7 @@ pub const BYES: &[ByeCode] = &[
     farewell("gap", &[4008], true),
     farewell("slow", &[4009], true),
     farewell("silent", &[4010], true),
+    farewell("rate-limited", &[4029], true),
 ];
 
 /// The HTTP status of a refusal; 400 for a word that is not in the table.

@@ -12,7 +12,7 @@ mod upgrade;
 use std::borrow::Cow;
 
 use taut_gate::Close;
-use taut_gate::http::{EngineDialect, EngineRequest, EngineWants, Problem};
+use taut_gate::http::{EngineDialect, EngineRequest, EngineWants, Problem, refused};
 use taut_gate::socketio::Framing;
 use taut_hub::{ConnId, Farewell};
 use taut_wire::Violation;
@@ -170,6 +170,13 @@ impl Core {
             };
             return self.answer_problem(id, &problem);
         }
+        let bill = match polls.then(|| self.limiter.open_session(id.slot)) {
+            Some(Err(over)) => {
+                return self.answer_problem(id, &refused(&over.refusal()));
+            }
+            Some(Ok(bill)) => bill,
+            None => None,
+        };
         let secret = self.sessions.secret();
         let heartbeat = self.first_heartbeat(request.dialect);
         let dialect = match request.dialect {
@@ -195,6 +202,7 @@ impl Core {
             EngineWants::Poll | EngineWants::Post => {
                 let talk = Talk::Engine(Box::new(engine));
                 let session = self.conns.insert(Stream::Nobody, talk, self.now.mono_ms);
+                self.limiter.put(session.slot, bill);
                 self.count_one_more();
                 session
             }
@@ -222,7 +230,8 @@ impl Core {
         }
         let conns_max = self.limits.conns_max.div_ceil(usize::from(self.cores));
         let text = "the server has no room for a session now; come back later";
-        (polls && self.conns.len() >= conns_max).then_some(("full", text))
+        let is_full = self.conns.len() >= conns_max || self.health.is_heavy();
+        (polls && is_full).then_some(("full", text))
     }
 
     fn say_open(&mut self, session: ConnId, secret: [u8; SECRET_BYTES]) {

@@ -146,7 +146,10 @@ impl Core {
             ))
         } else {
             let kept = self.health.trouble();
-            kept.map(|reason| ("unavailable", format!("rooms cannot be kept: {reason}")))
+            let kept =
+                kept.map(|reason| ("unavailable", format!("rooms cannot be kept: {reason}")));
+            let full = || self.health.fullness();
+            kept.or_else(|| full().map(|why| ("full", format!("nobody new is let in: {why}"))))
         };
         match trouble {
             None => self.answer(id, |responder, out, reply| responder.well(out, reply)),

@@ -21,6 +21,7 @@ use super::{Session, Socket, Step, Talk};
 use crate::core::{Core, Flag};
 use crate::files::Wanted;
 use crate::library;
+use crate::limits::Cost;
 use crate::page;
 
 /// Bytes of a request head.
@@ -136,6 +137,10 @@ impl Core {
         self.time_request(id);
         if let Some(talk) = self.http_talk(id) {
             talk.reply = reply;
+        }
+        if let Some(problem) = self.turned_problem(id, &action) {
+            self.answer_problem(id, &problem);
+            return Step::Took(length);
         }
         match action {
             Action::File(asked) if is_bodyless(framing) => {
@@ -275,6 +280,11 @@ impl Core {
     }
 
     fn upgrade(&mut self, id: ConnId, socket: gate_http::Socket) {
+        if socket.room.is_some()
+            && let Some(over) = self.limiter.wait(id.slot, Cost::JOIN)
+        {
+            return self.answer_problem(id, &gate_http::refused(&over.refusal()));
+        }
         self.open(id);
         if let (Some(name), Some(conn)) = (&socket.name, self.conns.find(id)) {
             conn.name.set(name);

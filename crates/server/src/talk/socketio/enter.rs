@@ -334,8 +334,9 @@ impl Core {
 
     /// `connect_error`, with what the hub said.
     pub(super) fn refuse_entering(&mut self, id: ConnId, namespace: &str, refusal: &Refusal) {
-        let text = refusal.to_string();
-        self.refuse_namespace(id, namespace, &text, refusal.code(), &text);
+        let mut data = Vec::new();
+        native::encode_refused(&mut data, None, refusal);
+        self.say_refused(id, namespace, &refusal.to_string(), &data);
     }
 
     /// `connect_error`.
@@ -349,9 +350,13 @@ impl Core {
     ) {
         let mut data = Vec::new();
         encode_error(&mut data, code, None, text, None);
+        self.say_refused(id, namespace, message, &data);
+    }
+
+    fn say_refused(&mut self, id: ConnId, namespace: &str, message: &str, data: &[u8]) {
         self.say(id, |out, framing| {
             encode_packet(out, &mut Vec::new(), framing, |out| {
-                wire::encode_connect_error(out, namespace, message, Some(&data));
+                wire::encode_connect_error(out, namespace, message, Some(data));
             });
         });
     }

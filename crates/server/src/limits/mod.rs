@@ -1,0 +1,28 @@
+//! How much one address, one Conn, and all together may do: rates, places, and the guards that turn newcomers away before the machine suffers.
+//!
+//! An [`Account`] is what is remembered of an address, over all cores; [`Accounts`] is the table of them. A core has a [`Limiter`]: which Conn has which account,
+//! and what the Conn itself has used up. A [`Guard`] looks at memory and at the number of Conns. Who is turned away is told so in its own words, where
+//! [`Turned`] has a seat for it.
+//!
+//! Invariants:
+//! - Who is not limited (no rate is set, or its address is exempt) has no bill: nothing is kept for it and its messages cost one look.
+//! - Every Conn that came from an address that counts holds one [`Place`](account::Place), from the acceptor to its end, through handshakes and hand-overs; a session
+//!   without a socket has one of the address that opened it.
+//! - What is refused is not charged.
+
+mod account;
+mod accounts;
+mod config;
+mod guard;
+mod limiter;
+mod network;
+mod shared;
+mod turned;
+
+pub use config::{AddressRates, ConnRates, PerSecond, RateLimits};
+pub use network::{Network, NetworkError};
+
+pub(crate) use guard::{Guard, LOOK_LATEST, Memory};
+pub(crate) use limiter::{Bill, Cost, Limiter, Over};
+pub(crate) use shared::Limits;
+pub(crate) use turned::{Seats, TURNED_MS, Turned, Why};

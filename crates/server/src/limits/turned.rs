@@ -1,0 +1,105 @@
+//! Who is not let in, but told why: a few at a time, for a moment, so that a client that would understand knows when to come back.
+//!
+//! The others find their connection closed. A seat is taken before anything is read, and nobody keeps one for longer than [`TURNED_MS`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use taut_gate::Close;
+use taut_gate::http::Problem;
+
+use super::Over;
+
+/// How long one may take to say what it speaks, and its request, in milliseconds.
+pub(crate) const TURNED_MS: u64 = 2_000;
+
+/// How many there are, over all cores, and how many of them are taken.
+#[derive(Debug)]
+pub(crate) struct Seats {
+    count: usize,
+    taken: Arc<AtomicUsize>,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Turned {
+    why: Why,
+    seats: Arc<AtomicUsize>,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Why {
+    /// Its address has too many Conns, or opens them too fast.
+    Over(Over),
+    /// There is no room for anybody.
+    Full,
+}
+
+impl Seats {
+    pub(crate) fn new(count: usize) -> Self {
+        Self {
+            count,
+            taken: Arc::default(),
+        }
+    }
+
+    /// A seat, if one is free.
+    pub(crate) fn take(&self, why: Why) -> Option<Turned> {
+        let one_more = |taken: usize| (taken < self.count).then_some(taken + 1);
+        self.taken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+            .ok()?;
+        Some(Turned {
+            why,
+            seats: Arc::clone(&self.taken),
+        })
+    }
+}
+
+impl Turned {
+    /// How a protocol with a farewell says it.
+    pub(crate) fn close(&self) -> Close {
+        match self.why {
+            Why::Over(over) => {
+                Close::RateLimited(u32::try_from(over.retry_ms()).unwrap_or(u32::MAX))
+            }
+            Why::Full => Close::Full,
+        }
+    }
+
+    /// How HTTP says it.
+    pub(crate) fn problem(&self) -> Problem {
+        match self.why {
+            Why::Over(over) => taut_gate::http::refused(&over.refusal()),
+            Why::Full => Problem {
+                retry_s: Some(10),
+                ..Problem::new(
+                    503,
+                    "full",
+                    "the server has no room for another connection now; come back later",
+                )
+            },
+        }
+    }
+}
+
+impl Drop for Turned {
+    fn drop(&mut self) {
+        self.seats.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_so_many_seats_and_each_is_given_up() {
+        let seats = Seats::new(16);
+        let taken: Vec<_> = (0..100).filter_map(|_| seats.take(Why::Full)).collect();
+        assert_eq!(taken.len(), 16);
+        drop(taken);
+        assert!(seats.take(Why::Full).is_some());
+    }
+}
