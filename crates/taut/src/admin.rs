@@ -255,7 +255,8 @@ fn cell(value: &Value) -> String {
                 "no"
             };
             let because = fields.get("because").and_then(Value::as_str);
-            because.map_or_else(|| format!("{allowed}, nothing allows it"), shown)
+            let because = because.map_or_else(|| "nothing allows it".to_owned(), shown);
+            format!("{allowed}, {because}")
         }
         other => shown(&other.to_string()),
     }
