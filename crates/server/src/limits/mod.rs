@@ -12,7 +12,9 @@
 
 mod account;
 mod accounts;
+mod bill;
 mod config;
+mod cost;
 mod guard;
 mod limiter;
 mod network;
@@ -22,7 +24,9 @@ mod turned;
 pub use config::{AddressRates, ConnRates, PerSecond, RateLimits};
 pub use network::{Network, NetworkError};
 
+pub(crate) use bill::Bill;
+pub(crate) use cost::{Cost, Over};
 pub(crate) use guard::{Guard, LOOK_LATEST, Memory};
-pub(crate) use limiter::{Bill, Cost, Limiter, Over};
+pub(crate) use limiter::Limiter;
 pub(crate) use shared::Limits;
 pub(crate) use turned::{Seats, TURNED_MS, Turned, Why};
