@@ -69,6 +69,9 @@ const PAGE: [(&str, &str); 2] = [
 ];
 const CONN: (&str, &str) = ("conn", "This connection, for example c0-12-34");
 const USER: (&str, &str) = ("user", "All connections of this user");
+/// Not `token`, which is what a command shows of itself.
+const FOR_TOKEN: &str = "for_token";
+const TOKEN_ID: &str = "token_id";
 const AS: (&str, &str) = ("as", "The display name instead of `server`");
 
 const WORDS: &[Word] = &[
@@ -201,7 +204,7 @@ const WORDS: &[Word] = &[
         places: &[("room", true)],
         options: &[
             ("conn", "A connection; nobody's grant without"),
-            ("token", "A token; - for stdin"),
+            (FOR_TOKEN, "A token; - for stdin"),
         ],
     },
     Word {
@@ -212,7 +215,7 @@ const WORDS: &[Word] = &[
         places: &[],
         options: &[
             ("user", "All tokens of this user"),
-            ("token", "The token with this id"),
+            (TOKEN_ID, "The token with this id"),
             (
                 "issued_before",
                 "All issued before this second of Unix time",
@@ -296,10 +299,10 @@ pub(crate) fn ask(name: &str, matches: &ArgMatches) -> Result<Asked, Failure> {
         let Some(value) = said(parameter) else {
             continue;
         };
-        if name == "grant" && parameter == "token" {
-            asked.token = Some(given(value)?);
-        } else {
-            asked.set(parameter, &value);
+        match parameter {
+            FOR_TOKEN => asked.token = Some(given(value)?),
+            TOKEN_ID => asked.set("token", &value),
+            parameter => asked.set(parameter, &value),
         }
     }
     Ok(asked)

@@ -112,7 +112,8 @@ fn exchange(line: &mut Line, request: &[u8], until: Instant) -> Result<Answered,
     let limits = Limits::default();
     let (status, goes_on, mut decoder, mut at) = loop {
         read(line, &mut bytes, &mut chunk, until)?;
-        let parsed = http::parse_response(&bytes, &limits, &Method::Post).map_err(no_http)?;
+        let parsed = http::parse_response(&bytes, &limits, &Method::Post)
+            .map_err(|error| no_http(&error))?;
         let Some((response, length)) = parsed else {
             continue;
         };
@@ -120,7 +121,8 @@ fn exchange(line: &mut Line, request: &[u8], until: Instant) -> Result<Answered,
             bytes.drain(..length);
             continue;
         }
-        let decoder = BodyDecoder::new(response.framing, ANSWER_BYTES_MAX).map_err(no_http)?;
+        let decoder = BodyDecoder::new(response.framing, ANSWER_BYTES_MAX)
+            .map_err(|error| no_http(&error))?;
         break (response.status, response.keep_alive, decoder, length);
     };
     if status != 200 && status != 204 {
@@ -131,7 +133,7 @@ fn exchange(line: &mut Line, request: &[u8], until: Instant) -> Result<Answered,
     while !decoder.is_done() {
         let step = decoder
             .decode(bytes.get(at..).unwrap_or_default())
-            .map_err(no_http)?;
+            .map_err(|error| no_http(&error))?;
         body.extend_from_slice(step.data);
         let (consumed, done) = (step.consumed, step.done);
         at += consumed;
@@ -189,7 +191,7 @@ fn late(error: io::Error) -> Failed {
     }
 }
 
-fn no_http(error: http::Violation) -> Failed {
+fn no_http(error: &http::Violation) -> Failed {
     Failed::NoHttp(error.violation.to_string())
 }
 

@@ -99,13 +99,8 @@ impl Core {
     /// Until the request is answered the Conn may do everything.
     fn lift(&mut self, id: ConnId, authority: Authority) {
         self.open(id);
-        let (user, grant) = self.shard.standing(id);
-        if grant.is_everything() && user == authority.user.as_ref() {
-            return;
-        }
-        let before = (user.cloned(), Arc::clone(grant));
         if let Some(talk) = self.http_talk(id) {
-            talk.lifted = Some(Box::new(before));
+            talk.is_lifted = true;
         }
         self.hub(Input::Granted {
             conn: id,
@@ -114,15 +109,17 @@ impl Core {
         });
     }
 
-    /// The request is answered: the Conn may do again what it might before.
+    /// The request is answered: the Conn is nobody again. What it may have been before, its next request shows anew.
     pub(super) fn lower(&mut self, id: ConnId) {
-        let lifted = self.http_talk(id).and_then(|talk| talk.lifted.take());
-        if let Some(lifted) = lifted {
-            let (user, grant) = *lifted;
+        let is_lifted = |talk: &mut super::HttpTalk| std::mem::take(&mut talk.is_lifted);
+        let Some(auth) = self.auth.clone() else {
+            return;
+        };
+        if self.http_talk(id).is_some_and(is_lifted) {
             self.hub(Input::Granted {
                 conn: id,
-                user,
-                grant,
+                user: None,
+                grant: Arc::clone(&auth.anonymous),
             });
         }
     }

@@ -11,7 +11,7 @@ use taut_gate::Format;
 use taut_gate::http::{
     self as gate_http, Action, LibraryFile, Poll, Problem, Publish, Reply, Routed,
 };
-use taut_hub::{ConnId, Door, Farewell, Grant, Input, Join, Ticket, Watch};
+use taut_hub::{ConnId, Door, Farewell, Input, Join, Ticket, Watch};
 use taut_wire::http::{self, BodyDecoder, Framing, Version};
 use taut_wire::native::Taken;
 
@@ -42,12 +42,9 @@ pub(crate) struct HttpTalk {
     reply: Reply,
     /// Whether its first request has come: the later ones have their own clock.
     served: bool,
-    /// What it might do before a request to the API, until that is answered.
-    lifted: Option<Box<Standing>>,
+    /// It may do everything, until the request to the API under way is answered.
+    is_lifted: bool,
 }
-
-/// As whom a Conn is here, and what it may do.
-type Standing = (Option<Arc<str>>, Arc<Grant>);
 
 #[derive(Debug, Default)]
 pub(crate) enum Phase {
