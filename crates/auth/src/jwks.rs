@@ -186,6 +186,12 @@ impl Jwks {
         now_ms >= fresh_until || lacks && may_ask
     }
 
+    /// Whether it is being fetched.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        self.under_way
+    }
+
     /// It is being fetched.
     pub fn begin(&mut self, now_ms: u64) {
         self.under_way = true;

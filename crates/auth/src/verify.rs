@@ -197,6 +197,22 @@ impl Verifier {
         }
     }
 
+    /// The identity of somebody whom something else vouches for, a certificate or a proxy: it lasts as long as the connection, and counts as the
+    /// oldest where users are revoked.
+    ///
+    /// # Errors
+    /// The name is none that a user can have.
+    pub fn vouched(name: &str, grant: &Arc<Grant>) -> Result<Identity, AuthError> {
+        Ok(Identity {
+            user: Some(checked_user(name)?),
+            name: None,
+            token_id: None,
+            issued_s: 0,
+            expires_s: u64::MAX,
+            grant: Arc::clone(grant),
+        })
+    }
+
     fn user(&self, claims: &Map<String, Value>) -> Result<Option<Arc<str>>, AuthError> {
         let wrong = |text: &str| AuthError::Claim {
             claim: "sub",
@@ -207,16 +223,24 @@ impl Verifier {
             Some(Value::String(user)) => user,
             Some(_) => return Err(wrong("is no text, and must name the user")),
         };
-        if user.is_empty() || user.len() > USER_BYTES_MAX {
-            return Err(wrong("names a user of 0 or more than 128 bytes"));
-        }
-        if user.trim() != user || user.chars().any(is_hidden) {
-            return Err(wrong(
-                "names a user with white space around it, or with characters that cannot be seen",
-            ));
-        }
-        Ok(Some(user.as_str().into()))
+        checked_user(user).map(Some)
     }
+}
+
+fn checked_user(user: &str) -> Result<Arc<str>, AuthError> {
+    let wrong = |text: &str| AuthError::Claim {
+        claim: "sub",
+        text: text.to_owned(),
+    };
+    if user.is_empty() || user.len() > USER_BYTES_MAX {
+        return Err(wrong("names a user of 0 or more than 128 bytes"));
+    }
+    if user.trim() != user || user.chars().any(is_hidden) {
+        return Err(wrong(
+            "names a user with white space around it, or with characters that cannot be seen",
+        ));
+    }
+    Ok(user.into())
 }
 
 /// Characters that would make one user look like another, or steer a terminal.

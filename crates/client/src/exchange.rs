@@ -221,6 +221,8 @@ impl Exchange {
                 self.settle(reference, Ok(answer), rooms, outlet);
             }
             Incoming::Refused { reference, error } => match reference {
+                // The token was not taken, so nothing else would be.
+                Some(0) => return Err(error),
                 Some(_) => self.settle(reference, Err(error), rooms, outlet),
                 None => outlet.event(Event::Refused(error)),
             },

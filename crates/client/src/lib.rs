@@ -115,9 +115,9 @@ pub use client::{Ack, Client, Said};
 pub use error::{Error, Retry};
 pub use message::{
     Arguments, Body, Event, Joined, Latest, Message, Page, Position, Present, Published, Roster,
-    State,
+    Stamp, State,
 };
-pub use options::{Backoff, Options};
+pub use options::{Backoff, Options, Token};
 pub use outlet::Events;
 pub use request::{Expect, History, Join, Publish, Start};
 pub use taut_dial::{PORT_HERE, Proxy, Tls};

@@ -134,8 +134,10 @@ pub struct Message {
     pub room: String,
     /// Its place in the room.
     pub at: Position,
-    /// Who said it, as the server stamped it.
+    /// The display name of who said it, which anybody may choose.
     pub from: String,
+    /// The verified user who said it, where it is one.
+    pub by: Option<Stamp>,
     /// What kind of message it is; `message` where the publisher named none.
     pub event: String,
     /// The key whose latest value it is, where the publisher gave one.
@@ -161,8 +163,10 @@ impl Message {
 pub struct Latest {
     /// The room it was said in.
     pub room: String,
-    /// Who said it, as the server stamped it.
+    /// The display name of who said it, which anybody may choose.
     pub from: String,
+    /// The verified user who said it, where it is one.
+    pub by: Option<Stamp>,
     /// What kind of message it is; `message` where the publisher named none. Where there is no key, the newest of each event goes before the others.
     pub event: String,
     /// The key of which it is the newest, where the publisher gave one.
@@ -171,6 +175,17 @@ pub struct Latest {
     pub time_ms: u64,
     /// What it says.
     pub body: Body,
+}
+
+/// Who said something, as the server writes it and nobody else can.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// The user that its credentials named.
+    pub user: String,
+    /// The door it came by.
+    pub door: String,
+    /// Its connection, as `who` shows it; `None` where the server that it was connected to has ended.
+    pub conn: Option<String>,
 }
 
 /// Somebody in a room.

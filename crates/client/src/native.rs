@@ -8,7 +8,8 @@ use taut_wire::native::{self, BatchMessage, Recovery, Reply, Rewind, Verb};
 use crate::error::Error;
 use crate::exchange::Request;
 use crate::message::{
-    Arguments, Body, Joined, Latest, Message, Page, Position, Present, Published, Roster, State,
+    Arguments, Body, Joined, Latest, Message, Page, Position, Present, Published, Roster, Stamp,
+    State,
 };
 use crate::request::{Content, Expect, History, Join, Publish, Start};
 
@@ -94,6 +95,12 @@ pub(crate) fn encode(request: &Request, reference: u64, out: &mut Vec<u8>) {
         Request::Ping => Verb::Ping,
     };
     verb.encode(Some(&reference.to_string()), out);
+}
+
+/// Appends the unit that shows a token. It bears the reference that no request has.
+pub(crate) fn encode_auth(token: &str, out: &mut Vec<u8>) {
+    let token = Cow::Borrowed(token);
+    Verb::Auth { token }.encode(Some("0"), out);
 }
 
 fn join_verb(join: &Join) -> Verb<'_> {
@@ -334,6 +341,7 @@ pub(crate) fn decode(unit: &[u8]) -> Result<Incoming, Error> {
         },
         // Nothing here asks for another name by itself, or speaks in datagrams.
         Reply::Renamed { .. }
+        | Reply::Authed { .. }
         | Reply::Fetched { .. }
         | Reply::Announced(_)
         | Reply::Prove { .. }
@@ -401,6 +409,7 @@ fn message(said: native::Message<'_>) -> Result<Message, Error> {
         room: said.room.into_owned(),
         at: position(at),
         from: said.from.into_owned(),
+        by: said.by.map(stamp),
         event: said.event.into_owned(),
         key: said.key.map(Cow::into_owned),
         id: said.id.map(Cow::into_owned),
@@ -409,10 +418,19 @@ fn message(said: native::Message<'_>) -> Result<Message, Error> {
     })
 }
 
+fn stamp(by: native::Stamp<'_>) -> Stamp {
+    Stamp {
+        user: by.user.into_owned(),
+        door: by.door.into_owned(),
+        conn: by.conn.map(Cow::into_owned),
+    }
+}
+
 fn latest(said: native::Message<'_>) -> Result<Latest, Error> {
     Ok(Latest {
         room: said.room.into_owned(),
         from: said.from.into_owned(),
+        by: said.by.map(stamp),
         event: said.event.into_owned(),
         key: said.key.map(Cow::into_owned),
         time_ms: said.time_ms,

@@ -10,6 +10,8 @@ pub struct Options {
     /// The display name, sent with every join and publish that names no other. Without one the server calls each connection otherwise, so
     /// a publish whose connection broke cannot be recognised when it comes again, and is not sent again.
     pub name: Option<String>,
+    /// The token by which a server that asks knows who we are. It is shown first on each connection.
+    pub token: Option<Token>,
     /// Come back by itself when the connection breaks or the server says so. Default true.
     pub reconnect: bool,
     /// Milliseconds for one attempt to connect, resolving and handshake included. Default 10,000.
@@ -41,10 +43,33 @@ pub struct Options {
     pub proxy: Option<Proxy>,
 }
 
+/// A token, which is not shown when it is printed for debugging.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(Box<str>);
+
+impl Token {
+    /// A token as it was made.
+    pub fn new(token: impl Into<Box<str>>) -> Self {
+        Self(token.into())
+    }
+
+    /// As it goes out.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token")
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             name: None,
+            token: None,
             reconnect: true,
             connect_ms_max: 10_000,
             answer_ms_max: 30_000,

@@ -161,6 +161,7 @@ mod tests {
             room: room.into(),
             at: Position::new(number.to_string()),
             from: "ana".into(),
+            by: None,
             event: "message".into(),
             key: None,
             id: None,

@@ -76,6 +76,12 @@ impl Session {
     /// Drives one connection until it ends, and says why it did.
     async fn serve(&mut self, carrier: &mut Carrier) -> Error {
         let mut unit = Vec::new();
+        if let Some(token) = &self.options.token {
+            native::encode_auth(token.as_str(), &mut unit);
+            if let Err(error) = carrier.send(&unit, &mut self.random) {
+                return error;
+            }
+        }
         for (room, membership) in &self.rooms {
             unit.clear();
             self.exchange.ask_again(room, membership, &mut unit);

@@ -69,6 +69,11 @@ pub enum Command {
         /// The name.
         name: Arc<str>,
     },
+    /// Show a token.
+    Auth {
+        /// The token, not judged yet.
+        token: Box<str>,
+    },
     /// Ask whether anybody is there.
     Ping,
 }

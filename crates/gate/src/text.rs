@@ -97,6 +97,24 @@ pub fn encode_renamed(out: &mut Vec<u8>, name: &str) {
     });
 }
 
+/// The token is good.
+pub fn encode_authed(out: &mut Vec<u8>, user: Option<&str>) {
+    line(out, |out| {
+        let text = match user {
+            Some(user) => format!("the token is good; you are the user {user}"),
+            None => "the token is good".to_owned(),
+        };
+        text::encode_notice(out, &text);
+    });
+}
+
+/// Nobody may be in the lobby without a token.
+pub fn encode_asked(out: &mut Vec<u8>) {
+    line(out, |out| {
+        text::encode_notice(out, "this server asks who you are; say /auth TOKEN");
+    });
+}
+
 /// No.
 pub fn encode_refused(out: &mut Vec<u8>, refusal: &Refusal) {
     match refusal {

@@ -19,6 +19,7 @@ fn action(head: &str) -> Action {
         compression: false,
         files: false,
         engines: Vec::new(),
+        cookie: String::new(),
     };
     route(&request, &site).action
 }

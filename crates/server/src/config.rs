@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use taut_auth::Auth;
+use taut_auth::{Auth, Network};
 use taut_gate::http::{EngineDialect, EnginePath};
 use taut_hub::Policies;
 
@@ -28,6 +28,12 @@ pub struct Config {
     pub auth: Option<Arc<Auth>>,
     /// Where the application is asked before messages are taken: at most [`HOOKS_MAX`](crate::HOOKS_MAX), the first that covers a room counts.
     pub webhooks: Vec<Webhook>,
+    /// The proxies that may say on whose behalf they connect, on `proxy://` listeners.
+    pub proxies: Arc<Vec<Network>>,
+    /// The cookie that may hold a token; empty for none. Default: `taut_token`.
+    pub cookie: String,
+    /// The file where revocations are kept; `None`: they end with the server.
+    pub revocations: Option<PathBuf>,
     /// Host names, besides the loopback ones, by which requests may address this server.
     pub hosts: Vec<String>,
     /// Origins (`https://app.example`) whose pages may open sockets here, besides the server's own.
@@ -162,6 +168,9 @@ impl Default for Config {
             open: false,
             auth: None,
             webhooks: Vec::new(),
+            proxies: Arc::default(),
+            cookie: "taut_token".to_owned(),
+            revocations: None,
             hosts: Vec::new(),
             origins: Vec::new(),
             compression: false,

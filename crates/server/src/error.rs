@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::identity::RecordError;
 use crate::listen::Address;
 use crate::tls::TlsError;
 
@@ -60,6 +61,11 @@ pub enum StartError {
     /// Its TLS cannot be as configured.
     #[error("cannot start: {0}")]
     Tls(#[from] TlsError),
+    /// What was revoked cannot be read or kept.
+    #[error(
+        "cannot start: the revocations cannot be kept: {0}; without them people would come in again who were revoked"
+    )]
+    Revocations(#[from] RecordError),
     /// The system refuses something a server cannot do without.
     #[error("cannot start: {what}: {source}")]
     System {

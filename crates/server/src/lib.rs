@@ -11,12 +11,12 @@ mod error;
 mod files;
 mod health;
 mod hooks;
+mod identity;
 mod keeper;
 mod library;
 mod limits;
 mod listen;
 mod page;
-mod revoke;
 mod server;
 mod session;
 mod stop;
@@ -28,12 +28,14 @@ pub use config::{Config, EngineLimits, FilesConfig, Limits};
 pub use error::{Fault, StartError};
 pub use health::Health;
 pub use hooks::{HOOKS_MAX, HookUrl, HookUrlError, OnFailure, Webhook};
+pub use identity::{RecordError, RevokeError, Revoker};
 pub use limits::{AddressRates, ConnRates, Network, NetworkError, PerSecond, RateLimits};
 pub use listen::{
     Address, Bound, Endpoint, HostPort, Listen, ListenError, Speaks, UNIX_MODE_DEFAULT, is_loopback,
 };
 pub use server::Server;
 pub use stop::Stopper;
+pub use taut_auth::Revocation;
 pub use taut_gate::http::{EngineDialect, EnginePath};
 pub use tls::{
     CertificateFacts, CertificateSource, ClientCertificates, SelfSigned, TlsConfig, TlsError,

@@ -16,11 +16,12 @@ use taut_hub::{Epoch, Grant, Policies, Shard, ShardSettings, Store};
 use crate::acceptor::{self, Acceptor, INTAKE_SOCKETS, Intake};
 use crate::application::Application;
 use crate::config::{Config, FilesConfig, Limits};
-use crate::core::{self, Alert, Core, Hooked, Links, Parts};
+use crate::core::{self, Alert, Core, Hooked, Links, Parts, unix_ms};
 use crate::error::{Fault, StartError};
 use crate::files::{Desk, READERS};
 use crate::health::Health;
 use crate::hooks::{Hooks, Webhook};
+use crate::identity::{Doorman, Record, Revoker};
 use crate::keeper::Keeper;
 use crate::limits::{Guard, Limiter, Limits as SharedLimits, Memory, Seats};
 use crate::listen::{self, Address, Bound};
@@ -50,6 +51,7 @@ pub struct Server {
     /// Where rooms are kept, when there is a store.
     kept: Option<(Arc<Keeper>, Box<dyn Store>)>,
     health: Arc<Health>,
+    doorman: Arc<Doorman>,
     /// What shakes hands and looks after certificates, when there are any.
     secrecy: Option<Secrecy>,
     stop: Arc<Stop>,
@@ -81,6 +83,7 @@ impl Server {
             compression: config.compression,
             files: config.files.is_some(),
             engines: config.engines,
+            cookie: config.cookie,
         });
         let count = cores_of(config.cores);
         let polls = (0..=count)
@@ -99,6 +102,15 @@ impl Server {
             alerts.push(Alert::new(waker));
         }
         let stop = Arc::new(Stop::default());
+        let record = config
+            .revocations
+            .map(|path| Record::open(path, unix_ms() / 1_000));
+        let doorman = Arc::new(Doorman::new(
+            config.auth,
+            config.proxies,
+            record.transpose()?,
+            alerts[..count].to_vec(),
+        ));
         let health = Arc::new(Health::default());
         let conns_max = conns_max(config.limits.conns_max, files.is_some());
         let limits = SharedLimits::new(&config.limits.rates);
@@ -114,14 +126,15 @@ impl Server {
             },
             hub: config.hub,
             policies: config.policies,
-            auth: config.auth.clone(),
-            anonymous: config.auth.map_or_else(
+            auth: doorman.auth(),
+            anonymous: doorman.auth().map_or_else(
                 || Arc::new(Grant::open()),
                 |auth| Arc::clone(&auth.anonymous),
             ),
             has_store: store.is_some(),
             health: Arc::clone(&health),
             application: config.application,
+            doorman: Arc::clone(&doorman),
             seal: Arc::new(seal(config.seal_key)?),
             lives: Arc::new(Lives::new(random()?)),
         };
@@ -177,6 +190,7 @@ impl Server {
             hooks,
             kept,
             health,
+            doorman,
             secrecy,
             stop,
         })
@@ -202,6 +216,12 @@ impl Server {
     #[must_use]
     pub fn health(&self) -> Arc<Health> {
         Arc::clone(&self.health)
+    }
+
+    /// Takes back what was granted, from any thread.
+    #[must_use]
+    pub fn revoker(&self) -> Revoker {
+        Revoker(Arc::clone(&self.doorman))
     }
 
     /// What its certificates say; empty without TLS.
@@ -267,6 +287,18 @@ impl Server {
             };
             watching = Some((bell, spawn("tls-watch".to_owned(), &stopper, run)?));
         }
+        let _ending = self
+            .doorman
+            .fetches()
+            .then(|| EndFetching(Arc::clone(&self.doorman)));
+        if self.doorman.fetches() {
+            let doorman = Arc::clone(&self.doorman);
+            // Nobody waits for its end: resolving a name may take any time.
+            spawn("keys".to_owned(), &stopper, move || {
+                doorman.fetch_keys();
+                Ok(())
+            })?;
+        }
         let acceptor = self.acceptor;
         threads.push(spawn("acceptor".to_owned(), &stopper, move || {
             acceptor.run()
@@ -328,6 +360,15 @@ fn join(threads: Vec<Thread>) -> Result<(), Fault> {
         outcome = outcome.and(ended);
     }
     outcome
+}
+
+/// Ends the thread that fetches keys when the server ends, also by a fault.
+struct EndFetching(Arc<Doorman>);
+
+impl Drop for EndFetching {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 /// Closes the desk when the server ends, also by a fault.
@@ -524,6 +565,7 @@ struct Shared {
     has_store: bool,
     health: Arc<Health>,
     application: Option<Arc<dyn Application>>,
+    doorman: Arc<Doorman>,
     seal: Arc<Seal>,
     lives: Arc<Lives>,
 }
@@ -590,6 +632,7 @@ fn make_cores(
                 random()?,
             ),
             application: shared.application.clone(),
+            doorman: Arc::clone(&shared.doorman),
         }));
     }
     Ok((cores, intakes, acceptors))

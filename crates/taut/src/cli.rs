@@ -179,6 +179,18 @@ pub(crate) struct ServerArgs {
         default_value = "http://localhost:8080"
     )]
     pub(crate) url: String,
+    /// Show this token; a server that asks nobody takes any
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "TAUT_TOKEN",
+        hide_env_values = true,
+        conflicts_with = "token_file"
+    )]
+    pub(crate) token: Option<String>,
+    /// The same from a file, which keeps it out of the list of processes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// Trust this authority too, or a server's own certificate; PEM
     #[arg(long, value_name = "FILE", help_heading = "TLS and proxy")]
     pub(crate) ca: Vec<PathBuf>,

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use taut_client::{Client, Events, Options, Proxy, Tls};
+use taut_client::{Client, Events, Options, Proxy, Tls, Token};
 use tokio::runtime::Builder;
 
 use crate::cli::ServerArgs;
@@ -45,6 +45,7 @@ pub(crate) async fn connect(
     let key = server.cert_key.as_ref().or(server.cert.as_ref());
     let options = Options {
         name: name.map(str::to_owned),
+        token: token(server)?,
         tls: Tls {
             authorities: server.ca.clone(),
             identity: server.cert.clone().zip(key.cloned()),
@@ -58,6 +59,19 @@ pub(crate) async fn connect(
         ..Options::default()
     };
     Ok(Client::connect_with(&server.url, options).await?)
+}
+
+/// The token that the command line, the environment or a file gives.
+fn token(server: &ServerArgs) -> Result<Option<Token>, Failure> {
+    let Some(path) = &server.token_file else {
+        let given = server.token.as_deref().filter(|token| !token.is_empty());
+        return Ok(given.map(Token::new));
+    };
+    let read = crate::settings::auth::read_file(&path.to_string_lossy());
+    let read = read.map_err(Failure::usage)?;
+    let text = String::from_utf8(read)
+        .map_err(|_| Failure::usage(format!("the file `{}` holds no token", path.display())))?;
+    Ok(Some(Token::new(text.trim())))
 }
 
 /// Says goodbye. One that does not leave soon is left out.

@@ -1,7 +1,7 @@
 //! Messages as `taut sub` prints them: for people with control characters escaped, for programs as the native protocol has them.
 
 use taut_client::{Body, Latest, Message};
-use taut_wire::native::{Delivery, Payload, encode_delivery};
+use taut_wire::native::{Delivery, Payload, Stamp, encode_delivery};
 use taut_wire::text::{Said, encode_entry, encode_message, encode_notice, escape};
 
 /// A message as lines for people, each with the room before it where one is given.
@@ -13,7 +13,7 @@ pub(crate) fn text(message: &Message, room: Option<&str>) -> Vec<u8> {
         _ => encode_message(
             &mut lines,
             &Said {
-                from: &message.from,
+                from: &speaker(&message.from, message.by.as_ref()),
                 event: &message.event,
                 body: payload(&message.body),
             },
@@ -28,7 +28,7 @@ pub(crate) fn latest(said: &Latest, room: Option<&str>) -> Vec<u8> {
     encode_message(
         &mut lines,
         &Said {
-            from: &said.from,
+            from: &speaker(&said.from, said.by.as_ref()),
             event: &said.event,
             body: payload(&said.body),
         },
@@ -67,11 +67,12 @@ pub(crate) fn entry(message: &Message) -> Vec<u8> {
 /// A message as a line for programs.
 pub(crate) fn json(message: &Message) -> Vec<u8> {
     let mut out = Vec::new();
+    let by = message.by.as_ref().map(stamp);
     let delivery = Delivery {
         room: &message.room,
         at: Some(message.at.as_str()),
         from: &message.from,
-        by: None,
+        by: by.as_ref(),
         event: &message.event,
         key: message.key.as_deref(),
         id: message.id.as_deref(),
@@ -86,11 +87,12 @@ pub(crate) fn json(message: &Message) -> Vec<u8> {
 /// What was said on the lane `latest`, as a line for programs.
 pub(crate) fn latest_json(said: &Latest) -> Vec<u8> {
     let mut out = Vec::new();
+    let by = said.by.as_ref().map(stamp);
     let delivery = Delivery {
         room: &said.room,
         at: None,
         from: &said.from,
-        by: None,
+        by: by.as_ref(),
         event: &said.event,
         key: said.key.as_deref(),
         id: None,
@@ -100,6 +102,22 @@ pub(crate) fn latest_json(said: &Latest) -> Vec<u8> {
     encode_delivery(&mut out, &delivery);
     out.push(b'\n');
     out
+}
+
+fn stamp(by: &taut_client::Stamp) -> Stamp<'_> {
+    Stamp {
+        user: by.user.as_str().into(),
+        door: by.door.as_str().into(),
+        conn: by.conn.as_deref().map(Into::into),
+    }
+}
+
+/// The name, and the verified user behind it: no name holds a `:`.
+fn speaker(from: &str, by: Option<&taut_client::Stamp>) -> String {
+    match by {
+        Some(by) => format!("{from}:{}", by.user),
+        None => from.to_owned(),
+    }
 }
 
 fn payload(body: &Body) -> Payload<'_> {
@@ -131,6 +149,7 @@ mod tests {
             room: "games/42".into(),
             at: Position::new("e-1"),
             from: "ana".into(),
+            by: None,
             event: "message".into(),
             key: None,
             id: None,

@@ -36,6 +36,7 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
     }
     let config = Config {
         seal_key: storage.seal_key,
+        revocations: storage.dir.as_ref().map(|dir| dir.join("revoked")),
         tls,
         ..settings.values.config
     };

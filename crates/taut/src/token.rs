@@ -5,7 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{ArgMatches, FromArgMatches as _};
 use serde_json::{Map, Value, json};
-use taut_auth::{Algorithm, ApiKey, Auth, AuthError, Identity, Revocations, SigningKey, Token};
+use taut_auth::{
+    Algorithm, ApiKey, Auth, AuthError, Identity, KeySet, Revocations, SigningKey, Token,
+};
 use taut_hub::{Right, RoomName};
 
 use crate::cli::{ExplainArgs, MintArgs};
@@ -169,9 +171,18 @@ fn judge(settings: &Settings, token: &str) -> Result<Identity, Failure> {
             &"there is no key in [auth], so nobody is asked for a token",
         ));
     };
+    let fetched = match &auth.jwks_file {
+        Some(path) => {
+            auth::read_file(&path.to_string_lossy())
+                .and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()))
+                .map_err(|error| refused(&error))?
+                .keys
+        }
+        None => Vec::new(),
+    };
     let judged = auth
         .verifier
-        .verify(token, &[], &Revocations::default(), now_s());
+        .verify(token, &[&fetched], &Revocations::default(), now_s());
     judged.map_err(|error| match hint(&error, auth) {
         Some(hint) => refused(&error).hint(hint),
         None => refused(&error),

@@ -8,6 +8,7 @@ pub mod engineio;
 pub mod http;
 pub mod lines;
 pub mod native;
+pub mod proxy;
 pub mod sniff;
 pub mod socketio;
 pub mod sse;

@@ -190,6 +190,7 @@ fn verb() -> impl Strategy<Value = Verb<'static>> {
             offset,
         }),
         text().prop_map(|name| Verb::Nick { name }),
+        text().prop_map(|token| Verb::Auth { token }),
         Just(Verb::Ping),
         (
             text(),

@@ -134,6 +134,7 @@ fn stated(line: &Line<'_>) -> String {
         Line::Set(key, value) => format!("set {key:?} {value:?}"),
         Line::Delete(key) => format!("delete {key:?}"),
         Line::Nick(name) => format!("nick {name:?}"),
+        Line::Auth(token) => format!("auth {token:?}"),
         Line::Help => "help".to_owned(),
         Line::Quit => "quit".to_owned(),
         Line::Unknown(command) => format!("unknown {command:?}"),

@@ -168,6 +168,7 @@ fn upgrade() {
         compression: false,
         files: false,
         engines: Vec::new(),
+        cookie: String::new(),
     };
     let limits = http::Limits::default();
     let handshake = AnswerSettings {

@@ -76,6 +76,8 @@ pub struct Problem {
     pub names_websocket: bool,
     /// Seconds after which to try again.
     pub retry_s: Option<u64>,
+    /// Of a 401: what is wrong with the credentials that came (RFC 6750 §3.1); `None` where none came.
+    pub challenge: Option<&'static str>,
 }
 
 impl Problem {
@@ -89,6 +91,7 @@ impl Problem {
             allow: None,
             names_websocket: false,
             retry_s: None,
+            challenge: None,
         }
     }
 }

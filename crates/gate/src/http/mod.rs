@@ -2,6 +2,7 @@
 
 mod action;
 pub mod api;
+mod credentials;
 mod engine;
 mod parameters;
 mod respond;
@@ -12,6 +13,7 @@ pub use action::{
     Action, BodyKind, Deletion, FileAsked, Get, Otherwise, Poll, Problem, Publish, Socket,
     Streaming, Streams,
 };
+pub use credentials::{Place, Shown, shown};
 pub use engine::{EngineDialect, EnginePath, EngineRequest, EngineWants};
 pub use parameters::position;
 pub use respond::{LibraryFile, Reply, Responder, refused};

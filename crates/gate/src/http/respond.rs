@@ -263,8 +263,14 @@ impl Responder {
         let mut fields = vec![("Content-Type", problem::CONTENT_TYPE), FRESH];
         fields.extend(refusal.allow.map(|allow| ("Allow", allow)));
         fields.extend(retry.as_deref().map(|retry| ("Retry-After", retry)));
-        // RFC 9110 §15.5.2: a 401 says what to show.
-        fields.extend((refusal.status == 401).then_some(("WWW-Authenticate", "Bearer")));
+        // RFC 9110 §11.6.1: a 401 says how to come in.
+        let challenge = refusal
+            .challenge
+            .map(|error| format!("Bearer realm=\"taut\", error=\"{error}\""));
+        if refusal.status == 401 {
+            let challenge = challenge.as_deref().unwrap_or("Bearer realm=\"taut\"");
+            fields.push(("WWW-Authenticate", challenge));
+        }
         if refusal.names_websocket {
             fields.extend([("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]);
         }

@@ -16,6 +16,8 @@ use crate::native::everything;
 
 /// The subprotocol of the native dialect.
 const NATIVE_SUBPROTOCOL: &str = "taut";
+/// What we answer to, the preferred one first. A browser that offers any needs one chosen; those beside the first mean payload only.
+const SUBPROTOCOLS: [&str; 3] = [NATIVE_SUBPROTOCOL, "taut.payload", "bearer"];
 /// Messages a read answers with when `?limit=` says nothing.
 const LIMIT_DEFAULT: u32 = 1_000;
 
@@ -418,7 +420,7 @@ fn poll(request: &Request<'_>, site: &Site, room: RoomName, parameters: Paramete
 
 fn socket(request: &Request<'_>, site: &Site, room: Option<RoomName>) -> Result<Action, Problem> {
     let settings = handshake::AnswerSettings {
-        protocols: &[NATIVE_SUBPROTOCOL],
+        protocols: &SUBPROTOCOLS,
         deflate: site.compression,
     };
     let answer = handshake::answer(request, &settings).map_err(|refused| Problem {
@@ -431,7 +433,7 @@ fn socket(request: &Request<'_>, site: &Site, room: Option<RoomName>) -> Result<
     })?;
     let parameters = Parameters::read(request.query)?;
     Ok(Action::Socket(Socket {
-        native: room.is_none() || answer.protocol.is_some(),
+        native: room.is_none() || answer.protocol.as_deref() == Some(NATIVE_SUBPROTOCOL),
         room,
         start: parameters.start(request),
         name: parameters.name,

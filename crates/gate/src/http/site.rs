@@ -22,6 +22,8 @@ pub struct Site {
     pub files: bool,
     /// Where Engine.IO is spoken.
     pub engines: Vec<EnginePath>,
+    /// The cookie that may hold a token; empty for none.
+    pub cookie: String,
 }
 
 impl Site {
@@ -36,6 +38,28 @@ impl Site {
         match request.headers.first("origin") {
             Some(origin) => self.admit_origin(origin, request.host.as_ref()),
             None => Ok(()),
+        }
+    }
+
+    /// Whether a request with a cookie is the user's own doing, and not that of a page of somebody else: browsers send cookies along whoever asks.
+    pub(super) fn trusts_cookie_of(&self, request: &Request<'_>) -> bool {
+        if let Some(origin) = request.headers.first("origin") {
+            let own = authority(origin).is_some_and(|theirs| {
+                let host = request.host.as_ref();
+                host.is_some_and(|host| host.is(theirs, origin))
+            });
+            return own || lists(&self.origins, origin);
+        }
+        // No page has written it, or one of this site (Fetch Metadata); older browsers say nothing, so there only reading is left.
+        match request.headers.first("sec-fetch-site") {
+            Some(site) => matches!(site, "same-origin" | "none"),
+            None => {
+                let reads = matches!(
+                    request.method,
+                    taut_wire::http::Method::Get | taut_wire::http::Method::Head
+                );
+                reads && request.headers.first("upgrade").is_none()
+            }
         }
     }
 

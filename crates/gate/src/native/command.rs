@@ -180,6 +180,9 @@ pub fn of_request<'a>(
         Verb::Nick { name } => Command::Rename {
             name: named(Some(&name))?,
         },
+        Verb::Auth { token } => Command::Auth {
+            token: token.into(),
+        },
         Verb::Ping => Command::Ping,
     };
     Ok((command, reference.map(serde_json::value::RawValue::get)))

@@ -205,6 +205,21 @@ pub fn encode_renamed(out: &mut Vec<u8>, reference: Option<&str>, name: &str) {
     .encode(out);
 }
 
+/// `{"ok":"auth",…}`.
+pub fn encode_authed(
+    out: &mut Vec<u8>,
+    reference: Option<&str>,
+    user: Option<&str>,
+    expires_s: u64,
+) {
+    Reply::Authed {
+        reference: reference.map(Into::into),
+        user: user.map(Into::into),
+        expires_s,
+    }
+    .encode(out);
+}
+
 /// `{"ok":"ping"}`, with how far the Conn is behind in its rooms.
 pub fn encode_pong(out: &mut Vec<u8>, reference: Option<&str>, behind: &[(RoomName, u64)]) {
     Reply::Pong {

@@ -22,6 +22,8 @@ pub struct Auth {
     pub state: bool,
     /// The pass of an earlier session: the client library sends it by itself.
     pub pass: Option<String>,
+    /// `token`: who it says it is.
+    pub token: Option<Box<str>>,
     /// Where that session had come to, where it had heard anything.
     pub offset: Option<String>,
 }
@@ -53,6 +55,7 @@ impl Auth {
             },
             state: given.get("state") == Some(&Value::Bool(true)),
             pass: text("pid").map(str::to_owned),
+            token: text("token").map(Into::into),
             offset: text("offset").map(str::to_owned),
         })
     }

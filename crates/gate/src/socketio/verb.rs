@@ -9,7 +9,7 @@ use taut_wire::native::{self, Rejected, Taken};
 use crate::command::{Command, Speaker};
 
 /// The verbs of the namespace `/`, and how each is called.
-const VERBS: [(&str, &str); 5] = [
+const VERBS: [(&str, &str); 6] = [
     (
         "join",
         "emit(\"join\", room[, {since, rewind, as, presence, state}][, ack])",
@@ -24,6 +24,7 @@ const VERBS: [(&str, &str); 5] = [
         "emit(\"history\", room[, {since, until, rewind, limit, reverse}], ack)",
     ),
     ("who", "emit(\"who\", room[, {counts}], ack)"),
+    ("auth", "emit(\"auth\", token[, ack])"),
 ];
 
 /// An event that a client has emitted, whole.

@@ -67,6 +67,9 @@ impl Standings {
             user,
             grant: shared,
         };
+        if standing == self.anonymous {
+            return 0;
+        }
         if let Some(id) = self.numbers.get(&standing) {
             if let Some(Some((_, conns))) = self.slots.get_mut(*id as usize - 1) {
                 *conns += 1;

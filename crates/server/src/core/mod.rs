@@ -11,6 +11,7 @@ mod drain;
 mod flush;
 mod hold;
 mod hooked;
+mod identity;
 mod latest;
 mod link;
 mod receive;
@@ -23,7 +24,7 @@ mod window;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::{Events, Interest, Poll, Token};
@@ -38,6 +39,7 @@ pub(crate) use conn::{Conn, Conns, Flag, Name, Output as Waiting, Stream, Wrote,
 pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
 pub(crate) use hooked::Hooked;
+pub(crate) use identity::{Asker, Identities};
 pub(crate) use link::{Alert, Links, Parcel};
 pub(crate) use settle::ticket_of;
 pub(crate) use survey::{Survey, Surveys, What, nothing_found};
@@ -50,9 +52,9 @@ use crate::config::Limits;
 use crate::error::Fault;
 use crate::files::Counter;
 use crate::health::Health;
+use crate::identity::Doorman;
 use crate::keeper::Safe;
 use crate::limits::Limiter;
-use crate::revoke::Revoker;
 use crate::session::Sessions;
 use crate::stop::Stop;
 use crate::talk::Proofs;
@@ -94,13 +96,14 @@ pub(crate) struct Core {
     pub(crate) sessions: Sessions,
     /// Who speaks in the rooms of Socket.IO in the place of rooms, where a program of its own does.
     pub(crate) application: Option<Arc<dyn Application>>,
+    pub(crate) identities: Identities,
     /// Where files are read, when a folder is served.
     pub(crate) files: Option<Counter>,
     pub(crate) health: Arc<Health>,
     /// How it is asked who somebody is, where anybody is.
     pub(crate) auth: Option<Arc<Auth>>,
-    /// Where the API has things revoked, where there are tokens.
-    pub(crate) revoker: Option<Arc<dyn Revoker>>,
+    /// What came of revocations that the API was asked for.
+    pub(crate) revoked: (Sender<Revoked>, Receiver<Revoked>),
     pub(crate) surveys: Surveys,
     /// Where the application is asked, when there are webhooks.
     pub(crate) hooked: Option<Hooked>,
@@ -135,6 +138,9 @@ pub(crate) struct Core {
     drain: Option<Drain>,
 }
 
+/// Who asked for a revocation, and why it is not for good.
+pub(crate) type Revoked = (ConnId, Result<(), String>);
+
 /// What a core is made of.
 pub(crate) struct Parts {
     pub(crate) id: u16,
@@ -153,6 +159,7 @@ pub(crate) struct Parts {
     pub(crate) auth: Option<Arc<Auth>>,
     pub(crate) sessions: Sessions,
     pub(crate) application: Option<Arc<dyn Application>>,
+    pub(crate) doorman: Arc<Doorman>,
 }
 
 impl Core {
@@ -174,9 +181,10 @@ impl Core {
             files: None,
             sessions: parts.sessions,
             application: parts.application,
+            identities: Identities::new(parts.doorman),
             health: parts.health,
             auth: parts.auth,
-            revoker: None,
+            revoked: channel(),
             surveys: Surveys::default(),
             hooked: None,
             safe: None,
@@ -235,8 +243,10 @@ impl Core {
             self.hear_files();
             self.hear_keeper();
             self.hear_application();
+            self.hear_revoked();
             self.look_around();
             self.settle_echoes();
+            self.look_after_identities();
             self.receive_ready();
             for event in &events {
                 if event.token() != ALERT {
@@ -317,11 +327,13 @@ impl Core {
             .map(|at| at.saturating_sub(hub_now_ms));
         let wheel = self.wheel.wait_ms(now_ms);
         let held = self.limiter.next_ms().map(|at| at.saturating_sub(now_ms));
+        let identities = self.identities.wait_ms(now_ms);
         // Rounded up by the granularity of epoll, so that a deadline is past when we wake for it.
         shard
             .into_iter()
             .chain(wheel)
             .chain(held)
+            .chain(identities)
             .min()
             .map(|wait_ms| Duration::from_millis(wait_ms.saturating_add(1)))
     }
@@ -403,7 +415,7 @@ impl Core {
     pub(crate) fn address_of(&mut self, id: ConnId) -> Option<std::net::SocketAddr> {
         match &self.conns.find(id)?.stream {
             Stream::Tcp(stream) => stream.peer_addr().ok(),
-            Stream::Tunnel(key) => self.tunnels.address(*key),
+            Stream::Tunnel(key) => self.tunnels.peer(*key),
             Stream::Datagrams(key) => self.datagrams.address(*key),
             Stream::Unix(_) | Stream::Nobody => None,
         }
@@ -456,6 +468,7 @@ impl Core {
         }
         // Dropping the socket takes it off the poll.
         drop(self.limiter.take(slot));
+        self.identities.forget(id);
         if let Some(conn) = self.conns.remove(slot) {
             match conn.stream {
                 Stream::Datagrams(key) => self.datagrams.forget(key),

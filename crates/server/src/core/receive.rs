@@ -43,6 +43,10 @@ impl Core {
             self.limits.untouched_ms_max
         };
         self.set_alarm(id.slot, patience_ms);
+        if speaks == Speaks::Proxied && !self.is_behind_proxy(id) {
+            self.remove(id.slot, Farewell::Vanished);
+            return None;
+        }
         match speaks {
             Speaks::Text if turned => self.turn_away(id),
             Speaks::Text => self.greet(id),
@@ -271,6 +275,11 @@ impl Core {
 
     /// Lets a paused Conn go on.
     pub(crate) fn resume_input(&mut self, slot: u32) {
+        if let Some(id) = self.conns.id(slot)
+            && self.identities.awaits(id)
+        {
+            return;
+        }
         if let Some(conn) = self.conns.at(slot)
             && conn.flags.has(Flag::Paused)
         {
@@ -358,12 +367,14 @@ impl Core {
     /// The same for a Conn that may never say a word: of a guest only the number is kept.
     pub(crate) fn name_once(&mut self, id: ConnId) -> Arc<str> {
         let next = self.guests * u64::from(self.cores) + u64::from(self.id) + 1;
+        let suggested = self.identities.name(id);
         let Some(conn) = self.conns.find(id) else {
             return "guest".into();
         };
-        match &mut conn.name {
-            Name::Known(name) => Arc::clone(name),
-            Name::Guest(number) => {
+        match (&mut conn.name, suggested) {
+            (Name::Guest(_), Some(name)) => name,
+            (Name::Known(name), _) => Arc::clone(name),
+            (Name::Guest(number), None) => {
                 if *number == 0 {
                     *number = next;
                     self.guests += 1;

@@ -213,8 +213,9 @@ impl Core {
         let Some(address) = select.address else {
             return true;
         };
-        let found = self.address_of(id);
-        found.is_some_and(|found| found.ip().to_canonical() == address.to_canonical())
+        let client = self.identities.client(id);
+        let found = client.or_else(|| self.address_of(id).map(|found| found.ip()));
+        found.is_some_and(|found| found.to_canonical() == address.to_canonical())
     }
 
     /// Whether a Conn is a member of a room.
@@ -226,7 +227,11 @@ impl Core {
 
     /// A Conn, as the API shows it.
     pub(crate) fn facts_of(&mut self, id: ConnId) -> Option<ConnFacts> {
-        let address = self.address_of(id).map(|address| address.to_string());
+        // Behind a proxy, whom it names.
+        let client = self.identities.client(id);
+        let address = client
+            .map(|client| client.to_string())
+            .or_else(|| self.address_of(id).map(|address| address.to_string()));
         let now_ms = self.now.mono_ms;
         let conn = self.conns.find(id)?;
         let (door, silent_ms) = (conn.door().0, conn.silent_ms(now_ms));

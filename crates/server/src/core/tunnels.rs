@@ -37,7 +37,7 @@ impl Tunnels {
     }
 
     /// Where its peer is.
-    pub(super) fn address(&mut self, key: u32) -> Option<std::net::SocketAddr> {
+    pub(super) fn peer(&mut self, key: u32) -> Option<std::net::SocketAddr> {
         match self.slots.at_mut(key)?.socket() {
             Stream::Tcp(stream) => stream.peer_addr().ok(),
             _ => None,
@@ -101,6 +101,14 @@ impl Tunnels {
         match self.slots.at_mut(key) {
             Some(tunnel) => tunnel.socket().watch(registry, token, interest, again),
             None => Ok(()),
+        }
+    }
+
+    /// The address at the other end.
+    pub(super) fn address(&mut self, key: u32) -> Option<std::net::IpAddr> {
+        match self.slots.at_mut(key)?.socket() {
+            Stream::Tcp(stream) => Some(stream.peer_addr().ok()?.ip()),
+            _ => None,
         }
     }
 

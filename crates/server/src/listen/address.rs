@@ -49,6 +49,8 @@ pub enum Speaks {
     Text,
     /// TLS only (`tls://`), and anything within; clear text is refused.
     Tls,
+    /// The PROXY protocol, of a proxy that `proxies` lists, and anything but TLS behind it (`proxy://`).
+    Proxied,
 }
 
 /// The permission bits of a Unix socket whose address names none.
@@ -65,7 +67,7 @@ pub struct ListenError {
 impl FromStr for Listen {
     type Err = ListenError;
 
-    /// Reads `[SCHEME://]HOST:PORT`, `[SCHEME://]PORT` or `:PORT` with the scheme `tcp` (anything, the default), `text`, `tls` or `udp`;
+    /// Reads `[SCHEME://]HOST:PORT`, `[SCHEME://]PORT` or `:PORT` with the scheme `tcp` (anything, the default), `text`, `tls`, `proxy` or `udp`;
     /// or `unix:PATH[?mode=MODE]`.
     ///
     /// # Errors
@@ -78,6 +80,7 @@ impl FromStr for Listen {
                 Some(("tcp", at)) => host_port(at).map(|at| (Endpoint::Tcp(at), Speaks::Anything)),
                 Some(("text", at)) => host_port(at).map(|at| (Endpoint::Tcp(at), Speaks::Text)),
                 Some(("tls", at)) => host_port(at).map(|at| (Endpoint::Tcp(at), Speaks::Tls)),
+                Some(("proxy", at)) => host_port(at).map(|at| (Endpoint::Tcp(at), Speaks::Proxied)),
                 Some(("udp", at)) => host_port(at).map(|at| (Endpoint::Udp(at), Speaks::Anything)),
                 Some((scheme, _)) => Err(format!(
                     "no door for `{scheme}://` here; use HOST:PORT, for example 127.0.0.1:8080, or text://127.0.0.1:7000, tls://127.0.0.1:8443, udp://127.0.0.1:8080, unix:/run/taut.sock"
@@ -180,6 +183,7 @@ impl fmt::Display for Listen {
             (Endpoint::Tcp(at), Speaks::Anything) => at.fmt(f),
             (Endpoint::Tcp(at), Speaks::Text) => write!(f, "text://{at}"),
             (Endpoint::Tcp(at), Speaks::Tls) => write!(f, "tls://{at}"),
+            (Endpoint::Tcp(at), Speaks::Proxied) => write!(f, "proxy://{at}"),
             (Endpoint::Udp(at), _) => write!(f, "udp://{at}"),
             (Endpoint::Unix { path, mode }, _) if *mode == UNIX_MODE_DEFAULT => {
                 write!(f, "unix:{}", path.display())

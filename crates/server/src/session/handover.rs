@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use mio::Interest;
 use taut_hub::{ConnId, Farewell};
 
@@ -18,6 +20,8 @@ pub(crate) struct Handover {
     input: Vec<u8>,
     /// Answers to earlier requests that it has not taken.
     output: Option<Box<Waiting>>,
+    /// Whose it is, as a proxy says.
+    client: Option<IpAddr>,
 }
 
 impl Core {
@@ -34,6 +38,8 @@ impl Core {
                 farewell: Farewell::Said,
             });
         }
+        let client = self.identities.client(id);
+        self.identities.forget(id);
         self.uncount();
         let mut tunnel = match conn.stream {
             Stream::Tunnel(key) => self.tunnels.remove(key),
@@ -53,6 +59,7 @@ impl Core {
             bill,
             input: data.to_vec(),
             output: conn.output.take(),
+            client,
         };
         self.links.send(to, Parcel::Socket(Box::new(handover)));
     }
@@ -71,6 +78,9 @@ impl Core {
             .conns
             .insert(stream, Talk::Http(Box::default()), self.now.mono_ms);
         self.limiter.put(id.slot, handover.bill);
+        if let Some(client) = handover.client {
+            self.identities.set_client(id, client);
+        }
         let blocked = handover.output.is_some();
         if let Some(conn) = self.conns.find(id) {
             conn.input.put(handover.input);

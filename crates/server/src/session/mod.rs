@@ -77,6 +77,7 @@ impl Core {
         let Some(mut from) = self.conns.remove(socket.slot) else {
             return;
         };
+        self.identities.forget(socket);
         self.uncount();
         let now_ms = self.now.mono_ms;
         let Some(conn) = self.conns.find(session) else {

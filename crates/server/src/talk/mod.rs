@@ -9,6 +9,7 @@ mod http;
 mod lines;
 mod native;
 mod payload;
+mod proxied;
 mod sniff;
 mod socketio;
 mod streaming;
@@ -106,7 +107,7 @@ impl Step {
 impl Talk {
     pub(crate) fn begin(speaks: Speaks) -> Self {
         match speaks {
-            Speaks::Anything => Self::Undecided,
+            Speaks::Anything | Speaks::Proxied => Self::Undecided,
             Speaks::Text => Self::Text(Box::default()),
             Speaks::Tls => Self::Secret,
         }

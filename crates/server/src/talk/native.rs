@@ -8,7 +8,7 @@ use taut_hub::{ConnId, Farewell, Input, Output, Page, Range, RoomName, Roster, S
 use taut_wire::native::Taken;
 
 use super::Talk;
-use crate::core::{Core, Flag, ticket_of};
+use crate::core::{Asker, Core, Flag, ticket_of};
 
 /// Requests of one Conn that may wait for an answer from another core; beyond it no more are read.
 const PENDING_MAX: usize = 1_024;
@@ -134,6 +134,12 @@ impl Core {
     /// Carries a command to the hub under a ticket that remembers its `ref`.
     pub(super) fn command(&mut self, id: ConnId, command: Command, reference: Option<Box<str>>) {
         self.open(id);
+        let command = match command {
+            Command::Auth { token } if self.identities.asks() => {
+                return self.show_token(id, token, Asker::Native(reference));
+            }
+            command => command,
+        };
         let Some(conn) = self.conns.find(id) else {
             return;
         };
@@ -148,6 +154,12 @@ impl Core {
                 let behind = self.behind(id);
                 return self.say_native(id, |out| {
                     native::encode_pong(out, reference.as_deref(), &behind);
+                });
+            }
+            // As HTTP does, an open server takes no notice: a client may show its token everywhere.
+            Command::Auth { .. } => {
+                return self.say_native(id, |out| {
+                    native::encode_authed(out, reference.as_deref(), None, 0);
                 });
             }
             Command::Rename { name } => {

@@ -20,6 +20,9 @@ impl Core {
         if first && turned.is_none() {
             self.set_alarm(id.slot, self.limits.handshake_ms_max);
         }
+        if self.identities.awaits_client(id) {
+            return self.proxy_header(id, data);
+        }
         let sniffed = sniff::sniff(data, ended);
         let is_secret = self
             .conns
@@ -40,6 +43,14 @@ impl Core {
             Sniffed::Text => {
                 self.become_text(id);
                 return Step::Took(0);
+            }
+            // Behind the handshake nobody would know any more whose the connection is.
+            Sniffed::Tls if self.identities.client(id).is_some() => {
+                return self.no_door(
+                    id,
+                    &sniff::tls_refusal(),
+                    "TLS behind the PROXY protocol: let the proxy speak TLS, or use a listener without proxy://",
+                );
             }
             Sniffed::Tls if self.begin_tls(id, data) => return Step::Took(data.len()),
             Sniffed::Tls => {
@@ -72,8 +83,13 @@ impl Core {
             }
         };
         if let Some(conn) = self.conns.find(id) {
+            let is_lines = matches!(talk, Talk::Lines(_));
             conn.talk = talk;
             conn.format = format;
+            if is_lines {
+                self.identify_peer(id);
+                self.await_token(id);
+            }
         }
         Step::Took(0)
     }

@@ -13,10 +13,13 @@ use taut_wire::text::{Line, decode_line};
 
 use super::payload::UNASKED;
 use super::{Step, Talk};
-use crate::core::{Core, Flag};
+use crate::core::{Asker, Core, Flag};
 
 /// Messages that `/history` shows when it is not told how many.
 const HISTORY_DEFAULT: u32 = 20;
+
+/// What a token is answered with where nobody is asked for one.
+const OPEN: &str = "this server asks nobody who they are";
 
 const SET_USAGE: &str = "say what to set it to: /set KEY VALUE";
 
@@ -59,7 +62,21 @@ impl Core {
             conn.format = Format::Text;
         }
         self.set_alarm_off(id.slot);
-        self.enter(id, RoomName::lobby());
+        self.identify_peer(id);
+        self.await_token(id);
+        if self.may_enter(id, &RoomName::lobby()) {
+            self.enter(id, RoomName::lobby());
+        } else {
+            self.say_text(id, text::encode_asked);
+        }
+    }
+
+    /// Who was let in goes to the lobby, unless there is a room already.
+    pub(crate) fn enter_if_nowhere(&mut self, id: ConnId) {
+        let lobby = RoomName::lobby();
+        if self.shard.memberships(id).is_empty() && self.may_enter(id, &lobby) {
+            self.enter(id, lobby);
+        }
     }
 
     /// A `text://` listener speaks first.
@@ -176,6 +193,13 @@ impl Core {
                 });
             }
             Line::Nick(name) => self.nick(id, name),
+            Line::Auth("") => {
+                self.say_text(id, |out| text::encode_error(out, "say which: /auth TOKEN"));
+            }
+            Line::Auth(_) if !self.identities.asks() => {
+                self.say_text(id, |out| text::encode_error(out, OPEN));
+            }
+            Line::Auth(token) => self.show_token(id, token.into(), Asker::Text),
             Line::Help => self.say_text(id, text::encode_help),
             Line::Quit => return Step::End(Close::Asked, None),
             Line::Unknown(command) => {

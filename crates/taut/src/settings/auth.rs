@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use taut_auth::{
-    API_KEYS_MAX, Algorithm, ApiKey, Auth, Demands, Key, KeySet, ROLES_MAX, Roles, Verifier,
-    read_rule,
+    API_KEYS_MAX, Algorithm, ApiKey, Auth, Demands, Key, KeySet, Network, ProxyTrust, ROLES_MAX,
+    Roles, Verifier, read_rule,
 };
 use taut_hub::{Grant, GrantRule};
 use toml::de::{DeTable, DeValue};
@@ -39,6 +39,11 @@ pub(crate) struct AuthValues {
     pub(crate) roles: Vec<String>,
     pub(crate) anonymous: Vec<String>,
     pub(crate) api_keys: Vec<String>,
+    pub(crate) certificates: bool,
+    pub(crate) certificate_roles: Vec<String>,
+    pub(crate) proxies: Vec<String>,
+    pub(crate) proxy_header: String,
+    pub(crate) proxy_roles: Vec<String>,
 }
 
 impl Default for AuthValues {
@@ -59,6 +64,11 @@ impl Default for AuthValues {
             roles: Vec::new(),
             anonymous: Vec::new(),
             api_keys: Vec::new(),
+            certificates: false,
+            certificate_roles: Vec::new(),
+            proxies: Vec::new(),
+            proxy_header: String::new(),
+            proxy_roles: Vec::new(),
         }
     }
 }
@@ -160,7 +170,11 @@ pub(crate) fn build(
         builder.complain("auth.anonymous", &error.to_string());
         Grant::nothing()
     });
-    let asks = !keys.is_empty() || !values.jwks_url.is_empty();
+    let by_certificate = builder.by_certificate(values, &roles);
+    let by_proxy = builder.by_proxy(values, &roles);
+    let vouches = by_certificate.is_some() || by_proxy.is_some();
+    let asks =
+        vouches || !keys.is_empty() || !values.jwks_url.is_empty() || !values.jwks_file.is_empty();
     if !builder.problems.is_empty() {
         return Err(builder.problems);
     }
@@ -189,11 +203,23 @@ pub(crate) fn build(
             },
             roles,
         },
+        by_certificate,
+        by_proxy,
+        jwks_file: (!values.jwks_file.is_empty()).then(|| values.jwks_file.clone().into()),
         jwks_url: (!values.jwks_url.is_empty()).then(|| values.jwks_url.clone()),
         anonymous: Arc::new(anonymous),
         is_restricted,
         api_keys,
     })))
+}
+
+/// The proxies that may say whom they connect for; what is none of them is told by [`build`].
+pub(crate) fn proxies(values: &AuthValues) -> Vec<Network> {
+    values
+        .proxies
+        .iter()
+        .filter_map(|one| one.parse().ok())
+        .collect()
 }
 
 /// The secret of `[auth]`, where there is one.
@@ -256,20 +282,59 @@ impl<S: Fn(&str) -> Source> Builder<'_, S> {
             let set = read_file(&values.jwks_file)
                 .and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()));
             match set {
-                Ok(set) => keys.extend(set.keys),
+                // Fetched by the server, which reads the file again when it changes.
+                Ok(_) => {}
                 Err(error) => self.complain("auth.jwks_file", &error),
             }
-        } else if keys.len() > KEYS_MAX {
+        }
+        if keys.len() > KEYS_MAX {
             self.complain(
                 "auth.keys",
                 &format!("more than {KEYS_MAX} keys; use a key set"),
             );
+        }
+        if !values.jwks_url.is_empty() && !values.jwks_file.is_empty() {
+            let text = "there are keys in `auth.jwks_file` already; leave one out";
+            self.complain("auth.jwks_url", text);
         }
         if !values.jwks_url.is_empty() && !is_fetchable(&values.jwks_url) {
             let text = "use an https:// URL; without TLS anybody on the way could hand out keys (http:// only for localhost)";
             self.complain("auth.jwks_url", text);
         }
         keys
+    }
+
+    fn grant(&mut self, setting: &str, roles: &Roles, names: &[String]) -> Arc<Grant> {
+        let grant = roles.grant(names.iter().map(String::as_str));
+        Arc::new(grant.unwrap_or_else(|error| {
+            self.complain(setting, &error.to_string());
+            Grant::nothing()
+        }))
+    }
+
+    fn by_certificate(&mut self, values: &AuthValues, roles: &Roles) -> Option<Arc<Grant>> {
+        let grant = self.grant("auth.certificate_roles", roles, &values.certificate_roles);
+        values.certificates.then_some(grant)
+    }
+
+    fn by_proxy(&mut self, values: &AuthValues, roles: &Roles) -> Option<ProxyTrust> {
+        let grant = self.grant("auth.proxy_roles", roles, &values.proxy_roles);
+        let mut networks = Vec::new();
+        for written in &values.proxies {
+            match written.parse() {
+                Ok(network) => networks.push(network),
+                Err(error) => self.complain("auth.proxies", &format!("{error}")),
+            }
+        }
+        if values.proxies.is_empty() && !values.proxy_header.is_empty() {
+            let text = "whose header? list the addresses of the proxies in auth.proxies";
+            self.complain("auth.proxy_header", text);
+        }
+        (!networks.is_empty() && !values.proxy_header.is_empty()).then(|| ProxyTrust {
+            networks,
+            user_header: values.proxy_header.clone(),
+            grant,
+        })
     }
 
     fn api_keys(&mut self, values: &AuthValues) -> Vec<ApiKey> {

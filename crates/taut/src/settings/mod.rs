@@ -113,6 +113,7 @@ pub(crate) fn layer(
         .iter()
         .map(|hook| hook.webhook.clone())
         .collect();
+    values.config.proxies = Arc::new(auth::proxies(&values.auth));
     values.config.files = values.files.config();
     values.config.policies = Arc::new(rooms::policies(&values, &document.rules));
     let mut notes = near_misses(environment);

@@ -317,6 +317,12 @@ pub(crate) static TABLE: &[Setting] = &[
         place: |values| Place::Text(&mut values.auth.jwks_url),
     },
     Setting {
+        name: "auth.cookie",
+        kind: Kind::Text("the name of a cookie"),
+        doc: "The cookie that may hold a token, for requests that no foreign page can have caused; empty for none",
+        place: |values| Place::Text(&mut values.config.cookie),
+    },
+    Setting {
         name: "auth.issuers",
         kind: Kind::List,
         doc: "Who may have made a token (its iss); anybody with a key, if empty",
@@ -363,6 +369,36 @@ pub(crate) static TABLE: &[Setting] = &[
         kind: Kind::List,
         doc: "Hashes of the keys of the server API, as `taut token key` prints them",
         place: |values| Place::Words(&mut values.auth.api_keys),
+    },
+    Setting {
+        name: "auth.certificates",
+        kind: Kind::Switch,
+        doc: "Take the name in a client's certificate as its user, where tls.client_ca has such checked",
+        place: |values| Place::Switch(&mut values.auth.certificates),
+    },
+    Setting {
+        name: "auth.certificate_roles",
+        kind: Kind::List,
+        doc: "Roles of who comes with a certificate",
+        place: |values| Place::Words(&mut values.auth.certificate_roles),
+    },
+    Setting {
+        name: "auth.proxies",
+        kind: Kind::List,
+        doc: "Addresses of proxies, such as 10.0.0.0/8: whose auth.proxy_header counts, and who may use proxy:// listeners",
+        place: |values| Place::Words(&mut values.auth.proxies),
+    },
+    Setting {
+        name: "auth.proxy_header",
+        kind: Kind::Text("the name of a header"),
+        doc: "The header in which those proxies name the user; they must take it out of what clients send",
+        place: |values| Place::Text(&mut values.auth.proxy_header),
+    },
+    Setting {
+        name: "auth.proxy_roles",
+        kind: Kind::List,
+        doc: "Roles of who comes by such a proxy",
+        place: |values| Place::Words(&mut values.auth.proxy_roles),
     },
     Setting {
         name: "log.level",

@@ -116,7 +116,7 @@ impl Reader<'_> {
                 Ok(())
             }
             other => {
-                let near = nearest(other, KEYS.into_iter());
+                let near = nearest(other, KEYS);
                 let hint = near.map_or_else(
                     || format!("there are {}", KEYS.join(", ")),
                     |near| format!("did you mean `{near}`?"),

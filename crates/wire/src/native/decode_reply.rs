@@ -23,7 +23,7 @@ pub fn decode_reply(unit: &[u8]) -> Result<Reply<'_>, Violation> {
     reply(&Given::new(fields, &REPLY)).map_err(broken)
 }
 
-const REPLY: [&str; 35] = [
+const REPLY: [&str; 37] = [
     "lane",
     "behind",
     "conns",
@@ -59,6 +59,8 @@ const REPLY: [&str; 35] = [
     "state",
     "by",
     "left",
+    "user",
+    "expires_s",
 ];
 const MESSAGE: [&str; 12] = [
     "room", "at", "lane", "from", "by", "event", "key", "id", "time", "data", "base64", "args",
@@ -70,7 +72,7 @@ const STAMP: [&str; 3] = ["user", "door", "conn"];
 const MEMBER: [&str; 7] = ["name", "user", "door", "id", "conns", "conns_count", "data"];
 const CONN: [&str; 2] = ["door", "id"];
 
-fn reply<'a>(given: &Given<'a, 35>) -> Result<Reply<'a>, String> {
+fn reply<'a>(given: &Given<'a, 37>) -> Result<Reply<'a>, String> {
     if let Some(name) = given.fields.twice {
         return Err(format!("\"{name}\" stands twice"));
     }
@@ -137,7 +139,7 @@ fn reply<'a>(given: &Given<'a, 35>) -> Result<Reply<'a>, String> {
     Ok(Reply::Unknown)
 }
 
-fn answer<'a>(verb: &str, given: &Given<'a, 35>) -> Result<Reply<'a>, String> {
+fn answer<'a>(verb: &str, given: &Given<'a, 37>) -> Result<Reply<'a>, String> {
     let reference = given.reference();
     Ok(match verb {
         "join" => Reply::Joined {
@@ -203,6 +205,13 @@ fn answer<'a>(verb: &str, given: &Given<'a, 35>) -> Result<Reply<'a>, String> {
         "nick" => Reply::Renamed {
             reference,
             name: given.string("name")?,
+        },
+        "auth" => Reply::Authed {
+            reference,
+            user: given.optional("user")?,
+            expires_s: given
+                .value("expires_s")
+                .map_or(Ok(0), |value| wide_count("expires_s", value))?,
         },
         "ping" => Reply::Pong {
             reference,

@@ -12,11 +12,11 @@ use super::suggest::nearest;
 use super::value::{count, reference, string};
 
 /// Every field of every verb; the verbs come first, in the order of [`Verb::NAMES`].
-const NAMES: [&str; 34] = [
+const NAMES: [&str; 35] = [
     "join", "leave", "publish", "set", "delete", "get", "state", "history", "fetch", "who", "nick",
-    "ping", "data", "base64", "args", "batch", "event", "key", "id", "as", "lane", "expect",
-    "ttl_ms", "since", "until", "rewind", "limit", "reverse", "presence", "counts", "at", "offset",
-    "proof", "ref",
+    "ping", "auth", "data", "base64", "args", "batch", "event", "key", "id", "as", "lane",
+    "expect", "ttl_ms", "since", "until", "rewind", "limit", "reverse", "presence", "counts", "at",
+    "offset", "proof", "ref",
 ];
 
 /// Decodes one unit of a client.
@@ -48,7 +48,7 @@ pub fn decode_request(unit: &[u8]) -> Result<Request<'_>, Rejected<'_>> {
     }
 }
 
-impl<'a> Given<'a, 34> {
+impl<'a> Given<'a, 35> {
     fn verb(&self) -> Result<Verb<'a>, Rejected<'a>> {
         let (verb, value) = self.only_verb()?;
         if let Some(name) = self.fields.twice {
@@ -132,6 +132,7 @@ impl<'a> Given<'a, 34> {
                 room,
                 counts: self.switch("counts")?,
             },
+            "auth" => Verb::Auth { token: room },
             _ => Verb::Nick { name: room },
         })
     }

@@ -103,6 +103,18 @@ impl Reply<'_> {
                 open_ok(out, "nick", reference.as_deref());
                 text_field(out, b",\"name\":", name);
             }
+            Self::Authed {
+                reference,
+                user,
+                expires_s,
+            } => {
+                open_ok(out, "auth", reference.as_deref());
+                if let Some(user) = user {
+                    text_field(out, b",\"user\":", user);
+                }
+                out.extend_from_slice(b",\"expires_s\":");
+                number(out, *expires_s);
+            }
             Self::Pong { reference, behind } => {
                 open_ok(out, "ping", reference.as_deref());
                 for (index, (room, messages)) in behind.iter().enumerate() {

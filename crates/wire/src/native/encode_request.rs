@@ -149,6 +149,7 @@ impl Verb<'_> {
                 optional_count(out, b",\"offset\":", Some(offset).filter(|at| *at > 0));
             }
             Self::Nick { name } => text_field(out, b":", name),
+            Self::Auth { token } => text_field(out, b":", token),
             Self::Ping => out.extend_from_slice(b":true"),
         }
         if let Some(reference) = reference {

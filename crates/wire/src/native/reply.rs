@@ -105,6 +105,15 @@ pub enum Reply<'a> {
         /// The name.
         name: Cow<'a, str>,
     },
+    /// `{"ok":"auth"}`: the token is good, and what it grants holds from now on.
+    Authed {
+        /// The request's `ref`.
+        reference: Option<Cow<'a, str>>,
+        /// The user that it names, where it names one.
+        user: Option<Cow<'a, str>>,
+        /// When it ends, in seconds of Unix time: until then a newer one keeps the connection.
+        expires_s: u64,
+    },
     /// `{"ok":"ping"}`.
     Pong {
         /// The request's `ref`.

@@ -160,6 +160,11 @@ pub enum Verb<'a> {
     },
     /// Ask whether anybody is there: `{"ping":true}`; the value does not matter.
     Ping,
+    /// Show a token, the first one or a newer one: `{"auth":TOKEN}`.
+    Auth {
+        /// The token.
+        token: Cow<'a, str>,
+    },
 }
 
 impl<'a> Request<'a> {
@@ -184,9 +189,9 @@ pub enum Watch {
 
 impl Verb<'_> {
     /// All verbs as they are spelt.
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 13] = [
         "join", "leave", "publish", "set", "delete", "get", "state", "history", "fetch", "who",
-        "nick", "ping",
+        "nick", "ping", "auth",
     ];
 
     /// How this verb is spelt.
@@ -205,6 +210,7 @@ impl Verb<'_> {
             Self::Who { .. } => "who",
             Self::Nick { .. } => "nick",
             Self::Ping => "ping",
+            Self::Auth { .. } => "auth",
         }
     }
 }

@@ -26,6 +26,8 @@ pub enum Line<'a> {
     Delete(&'a str),
     /// `/nick NAME`; empty where none was given.
     Nick(&'a str),
+    /// `/auth TOKEN`; empty where none was given.
+    Auth(&'a str),
     /// `/help`.
     Help,
     /// `/quit`.
@@ -35,7 +37,7 @@ pub enum Line<'a> {
 }
 
 /// The commands, for `/help`.
-pub const HELP: [(&str, &str); 12] = [
+pub const HELP: [(&str, &str); 13] = [
     ("TEXT", "say it to the room"),
     ("//TEXT", "say what begins with a slash"),
     ("/join ROOM", "go to another room"),
@@ -46,12 +48,14 @@ pub const HELP: [(&str, &str); 12] = [
     ("/set KEY VALUE", "set a key"),
     ("/delete KEY", "delete a key"),
     ("/nick NAME", "take another name"),
+    ("/auth TOKEN", "show who you are"),
     ("/leave", "leave the room"),
     ("/quit", "end the connection"),
 ];
 
-const COMMANDS: [&str; 11] = [
-    "join", "leave", "who", "history", "state", "get", "set", "delete", "nick", "help", "quit",
+const COMMANDS: [&str; 12] = [
+    "join", "leave", "who", "history", "state", "get", "set", "delete", "nick", "auth", "help",
+    "quit",
 ];
 
 /// Decodes a line, given without its line end.
@@ -89,6 +93,7 @@ fn decode_command<'a>(command: &'a str, rest: &'a str) -> Line<'a> {
         }
         "delete" => Line::Delete(rest),
         "nick" => Line::Nick(rest),
+        "auth" => Line::Auth(rest),
         "help" => Line::Help,
         "quit" => Line::Quit,
         _ => Line::Unknown(command),

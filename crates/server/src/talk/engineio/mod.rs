@@ -214,6 +214,12 @@ impl Core {
                 conn.name.set(name);
             }
         }
+        if session != id
+            && let Some(identity) = self.identities.of(id).cloned()
+        {
+            self.admit(session, identity);
+        }
+        self.await_token(session);
         self.say_open(session, secret);
         self.beat_on(session);
         if session != id {

@@ -93,6 +93,7 @@ impl Core {
         };
         talk.phase = Phase::Head;
         talk.served = true;
+        talk.is_impatient = false;
         let keep_alive = talk.reply.keep_alive;
         let Some(conn) = self.conns.find(id) else {
             return;

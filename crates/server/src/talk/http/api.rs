@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use taut_auth::{ApiKey, Revocations};
+use taut_auth::{ApiKey, Revocation};
 use taut_gate::http::Problem;
 use taut_gate::http::api::{
     self, ApiRequest, Call, Conns, Cursor, Deed, Found, Rooms, encode_done, encode_found,
@@ -15,6 +15,7 @@ use taut_wire::http::Framing;
 use super::super::Talk;
 use super::{Phase, is_bodyless};
 use crate::core::{Core, Flag, Survey, What, nothing_found};
+use crate::identity::{Judged, Revoker};
 
 /// What an ended Conn is told.
 const ENDED: &str = "an administrator ended this connection";
@@ -67,37 +68,65 @@ impl Core {
                 self.say_json(id, &body);
             }
             Call::Grant { room, token } => self.explain_grant(id, &room, token.as_deref()),
-            Call::Revoke(revoke) => self.revoke(id, &revoke),
+            Call::Revoke(revoke) => self.revoke(id, revoke),
             Call::Room(_) | Call::Document => {}
         }
     }
 
-    /// Who asks, with which right: with a key everything, in every room. Of all that is asked through the API this is the one judge.
+    /// Who asks, with which right: with a key everything, in every room; with a token that grants `admin` what is about that room. Of all that is asked
+    /// through the API this is the one judge.
     fn authority(
-        &self,
+        &mut self,
         shown: Option<&str>,
-        _room: Option<&RoomName>,
+        room: Option<&RoomName>,
     ) -> Result<Authority, Problem> {
         let keys = self.auth.as_deref().map_or(&[][..], |auth| &auth.api_keys);
-        if keys.is_empty() {
+        if keys.is_empty() && !self.identities.asks() {
             let detail = "the server API is off; make a key with `taut token key` and put its hash into auth.api_keys";
             return Err(Problem::new(403, "forbidden", detail));
         }
-        match shown.map(|shown| ApiKey::find(shown, keys)) {
-            Some(Some(_)) => Ok(Authority { user: None }),
-            Some(None) => {
-                let detail = "this is no key of the server API; `taut token key` makes one";
-                Err(Problem::new(401, "unauthorized", detail))
+        let Some(shown) = shown else {
+            let detail = "show a key of the server API: Authorization: Bearer KEY";
+            return Err(Problem::new(401, "unauthorized", detail));
+        };
+        if ApiKey::find(shown, keys).is_some() {
+            return Ok(Authority { user: None });
+        }
+        if !self.identities.asks() || !shown.contains('.') {
+            let detail = "this is no key of the server API; `taut token key` makes one";
+            return Err(Problem::new(401, "unauthorized", detail));
+        }
+        match self.identities.judge(shown, false) {
+            Judged::In(identity) => {
+                let user = identity.user.clone();
+                let is_admin = |room| identity.grant.allows(room, Right::Admin, user.as_deref());
+                if room.is_some_and(is_admin) {
+                    return Ok(Authority { user });
+                }
+                let detail = match room {
+                    Some(_) => {
+                        "the right admin is needed in this room, and the token does not grant it"
+                    }
+                    None => "this is about more than one room, and needs a key of auth.api_keys",
+                };
+                Err(Problem::new(403, "forbidden", detail))
             }
-            None => {
-                let detail = "show a key of the server API: Authorization: Bearer KEY";
-                Err(Problem::new(401, "unauthorized", detail))
-            }
+            Judged::No(error) => Err(Problem::new(401, "unauthorized", error.said())),
+            Judged::Later => Err(Problem {
+                retry_s: Some(1),
+                ..Problem::new(
+                    503,
+                    "unavailable",
+                    "too many tokens are shown at once; try again",
+                )
+            }),
         }
     }
 
     /// Until the request is answered the Conn may do everything.
     fn lift(&mut self, id: ConnId, authority: Authority) {
+        // Whose the request before was means nothing here.
+        self.dismiss(id);
         self.open(id);
         if let Some(talk) = self.http_talk(id) {
             talk.is_lifted = true;
@@ -135,14 +164,7 @@ impl Core {
     }
 
     fn survey_for(&mut self, id: ConnId, what: What, cursor: Cursor, limit: u32, found: Found) {
-        let Some(conn) = self.conns.find(id) else {
-            return;
-        };
-        conn.flags.set(Flag::Paused, true);
-        if let Talk::Http(talk) = &mut conn.talk {
-            talk.phase = Phase::Surveying;
-        }
-        self.set_alarm_off(id.slot);
+        self.wait_for_others(id);
         if !self.survey(id, what, cursor, limit, found) {
             let problem = Problem {
                 retry_s: Some(1),
@@ -158,8 +180,7 @@ impl Core {
 
     /// A survey has come back. The Conn may have gone, and another one may have its slot.
     pub(crate) fn survey_done(&mut self, id: ConnId, survey: &Survey) {
-        let waits = |talk: &mut super::HttpTalk| matches!(talk.phase, Phase::Surveying);
-        if !self.http_talk(id).is_some_and(waits) {
+        if !self.is_surveying(id) {
             return;
         }
         let is_one = matches!(&survey.what, What::Conns(conns) if conns.select.conn.is_some());
@@ -258,39 +279,88 @@ impl Core {
         };
         match token {
             None => encode_grant(&mut body, room, None, &auth.anonymous),
-            Some(token) => {
-                let now_s = self.now.unix_ms / 1_000;
-                let judged = auth
-                    .verifier
-                    .verify(token, &[], &Revocations::default(), now_s);
-                match judged {
-                    Ok(identity) => {
-                        let user = identity.user.as_deref();
-                        encode_grant(&mut body, room, user, &identity.grant);
-                    }
-                    Err(error) => {
-                        let problem = Problem::new(400, "bad-field", error.to_string());
-                        return self.answer_problem(id, &problem);
-                    }
+            Some(token) => match self.identities.judge(token, false) {
+                Judged::In(identity) => {
+                    let user = identity.user.as_deref();
+                    encode_grant(&mut body, room, user, &identity.grant);
                 }
-            }
+                Judged::No(error) => {
+                    let problem = Problem::new(400, "bad-field", error.to_string());
+                    return self.answer_problem(id, &problem);
+                }
+                Judged::Later => {
+                    let detail = "too many tokens are shown at once; try again";
+                    return self.answer_problem(id, &Problem::new(503, "unavailable", detail));
+                }
+            },
         }
         self.say_json(id, &body);
     }
 
-    fn revoke(&mut self, id: ConnId, revoke: &api::Revoke) {
-        let Some(revoker) = self.revoker.clone() else {
-            let detail = "nothing can be revoked: there are no tokens, since [auth] names no key";
-            return self.answer_problem(id, &Problem::new(503, "unavailable", detail));
+    /// The disk is written, so a thread of its own does it: this is rare.
+    fn revoke(&mut self, id: ConnId, revoke: api::Revoke) {
+        let now_s = self.now.unix_ms / 1_000;
+        let revocation = match revoke {
+            api::Revoke::User(user) => Revocation::User {
+                user,
+                issued_s_max: now_s,
+            },
+            api::Revoke::Token(id) => Revocation::Token { id },
+            api::Revoke::IssuedBefore(time_s) => Revocation::All {
+                issued_s_max: time_s.saturating_sub(1),
+            },
         };
-        match revoker.revoke(revoke) {
-            Ok(()) => {
-                let mut body = Vec::new();
-                encode_done(&mut body);
-                self.say_json(id, &body);
+        let revoker = Revoker(Arc::clone(&self.identities.doorman));
+        let (outlet, alert) = (self.revoked.0.clone(), Arc::clone(&self.alert));
+        let work = move || {
+            let outcome = revoker.revoke(&revocation);
+            let outcome = outcome.map_err(|error| error.to_string());
+            if outlet.send((id, outcome)).is_ok() {
+                alert.raise();
             }
-            Err(detail) => self.answer_problem(id, &Problem::new(503, "unavailable", detail)),
+        };
+        let thread = std::thread::Builder::new().name("taut-revoke".to_owned());
+        if let Err(error) = thread.spawn(work) {
+            let problem = Problem::new(503, "unavailable", error.to_string());
+            return self.answer_problem(id, &problem);
         }
+        self.wait_for_others(id);
+    }
+
+    /// What came of revocations.
+    pub(crate) fn hear_revoked(&mut self) {
+        while let Ok((id, outcome)) = self.revoked.1.try_recv() {
+            if !self.is_surveying(id) {
+                continue;
+            }
+            match outcome {
+                Ok(()) => {
+                    let mut body = Vec::new();
+                    encode_done(&mut body);
+                    self.say_json(id, &body);
+                }
+                Err(detail) => {
+                    self.answer_problem(id, &Problem::new(503, "unavailable", detail));
+                }
+            }
+        }
+    }
+
+    /// Pauses a Conn whose answer comes from elsewhere.
+    fn wait_for_others(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.find(id) else {
+            return;
+        };
+        conn.flags.set(Flag::Paused, true);
+        if let Talk::Http(talk) = &mut conn.talk {
+            talk.phase = Phase::Surveying;
+        }
+        self.set_alarm_off(id.slot);
+    }
+
+    fn is_surveying(&mut self, id: ConnId) -> bool {
+        let talk = self.http_talk(id);
+        talk.is_some_and(|talk| matches!(talk.phase, Phase::Surveying))
     }
 
     fn say_json(&mut self, id: ConnId, body: &[u8]) {

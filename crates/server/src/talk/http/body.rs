@@ -84,8 +84,14 @@ impl Core {
         }
     }
 
+    /// As who a request speaks: the name that it gives, that of its identity, or nobody's.
+    fn named(&self, id: ConnId, given: Option<Arc<str>>) -> Arc<str> {
+        let name = given.or_else(|| self.identities.name(id));
+        name.unwrap_or_else(guest)
+    }
+
     pub(super) fn publish(&mut self, id: ConnId, publish: Publish, bytes: Vec<u8>) {
-        let from = publish.name.clone().unwrap_or_else(guest);
+        let from = self.named(id, publish.name.clone());
         if matches!(publish.taken, Taken::Batch(_)) {
             return self.publish_batch(id, &publish, &bytes, &from);
         }
@@ -136,7 +142,7 @@ impl Core {
     }
 
     pub(super) fn delete(&mut self, id: ConnId, deletion: Deletion) {
-        let from = deletion.name.unwrap_or_else(guest);
+        let from = self.named(id, deletion.name.clone());
         self.ask_hub(id, Question::Take(Taken::Delete), |conn, door| {
             Input::Publish {
                 conn,

@@ -44,6 +44,8 @@ pub(crate) struct HttpTalk {
     served: bool,
     /// It may do everything, until the request to the API under way is answered.
     is_lifted: bool,
+    /// The request under way has waited for a key that did not come.
+    pub(crate) is_impatient: bool,
 }
 
 #[derive(Debug, Default)]
@@ -138,6 +140,24 @@ impl Core {
         if let Some(problem) = self.turned_problem(id, &action) {
             self.answer_problem(id, &problem);
             return Step::Took(length);
+        }
+        if stands_for_somebody(&action) {
+            let shown = gate_http::shown(&request, &self.site);
+            match self.identify_request(
+                id,
+                shown.as_ref().map(|shown| &*shown.token),
+                &request.headers,
+            ) {
+                None => {}
+                Some(None) => return Step::More,
+                Some(Some(problem)) => {
+                    if !is_bodyless(framing) {
+                        self.last_request(id);
+                    }
+                    self.answer_problem(id, &problem);
+                    return Step::Took(length);
+                }
+            }
         }
         match action {
             Action::File(asked) if is_bodyless(framing) => {
@@ -307,6 +327,9 @@ impl Core {
         };
         self.set_alarm(id.slot, self.limits.ping_ms);
         self.touch(id.slot);
+        if socket.native {
+            self.await_token(id);
+        }
         let Some(room) = room else {
             return;
         };
@@ -473,6 +496,22 @@ impl Core {
 /// Who says something without a name and without a connection to tell it by.
 fn guest() -> Arc<str> {
     Arc::from("guest")
+}
+
+/// Whether it matters who asks. A page and the files are for everybody, and what an Engine.IO session brings is whoever's the session is.
+fn stands_for_somebody(action: &Action) -> bool {
+    match action {
+        Action::Publish(_)
+        | Action::Delete(_)
+        | Action::State(_)
+        | Action::Get(_)
+        | Action::Stream(_)
+        | Action::Read(_)
+        | Action::Who { .. }
+        | Action::Socket(_) => true,
+        Action::Engine(asked) => asked.sid.is_none(),
+        _ => false,
+    }
 }
 
 pub(super) fn is_bodyless(framing: Framing) -> bool {

@@ -15,7 +15,7 @@ use taut_wire::socketio as wire;
 
 use super::recover::Comeback;
 use super::{Entry, Namespace, What};
-use crate::core::Core;
+use crate::core::{Asker, Core};
 use crate::session::{Pass, encode_public_id};
 
 /// The door's label.
@@ -113,18 +113,29 @@ impl Core {
         if let Some(application) = self.application.clone() {
             return self.enter_application(id, namespace, payload, &*application);
         }
-        let room = match namespace_room(namespace) {
-            Ok(room) => room,
-            Err(error) => {
-                let message = "Invalid namespace";
-                return self.refuse_namespace(id, namespace, message, "bad-room", &error);
-            }
-        };
-        let auth = match Auth::read(payload) {
+        if let Err(error) = namespace_room(namespace) {
+            let message = "Invalid namespace";
+            return self.refuse_namespace(id, namespace, message, "bad-room", &error);
+        }
+        let mut auth = match Auth::read(payload) {
             Ok(auth) => auth,
             Err((code, text)) => {
                 return self.refuse_namespace(id, namespace, &text, code, &text);
             }
+        };
+        match auth.token.take() {
+            Some(token) if self.identities.asks() => {
+                let asker = Asker::Enter(namespace.into(), Box::new(auth));
+                self.show_token(id, token, asker);
+            }
+            _ => self.enter_known(id, namespace, auth),
+        }
+    }
+
+    /// The same when it is known who the client is.
+    pub(crate) fn enter_known(&mut self, id: ConnId, namespace: &str, auth: Auth) {
+        let Ok(room) = namespace_room(namespace) else {
+            return;
         };
         self.open(id);
         if let (Some(name), Some(conn)) = (&auth.name, self.conns.find(id)) {
@@ -132,7 +143,7 @@ impl Core {
         }
         let name = self.name_once(id);
         let shared = self.sessions.shared_namespace(namespace);
-        let (pass, stands) = match self.comeback(&auth, namespace, room.as_ref()) {
+        let (pass, stands) = match self.comeback(id, &auth, namespace, room.as_ref()) {
             Some(Comeback { pass, stands }) => (Some(pass), stands),
             None => (None, vec![(room.clone(), auth.start)]),
         };
@@ -276,6 +287,7 @@ impl Core {
         };
         let seal = Arc::clone(&self.sessions.seal);
         let run = self.sessions.lives.run();
+        let place = self.place_of(id, namespace);
         let Some(framing) = self.framing(id) else {
             return;
         };
@@ -296,7 +308,7 @@ impl Core {
                 origin,
                 at: entering.at,
             }
-            .encode(&seal, namespace),
+            .encode(&seal, &place),
         };
         encode_packet(out, &mut Vec::new(), framing, |out| {
             wire::encode_connected(out, namespace, &sid, Some(&pass));
@@ -340,7 +352,7 @@ impl Core {
     }
 
     /// `connect_error`.
-    pub(super) fn refuse_namespace(
+    pub(crate) fn refuse_namespace(
         &mut self,
         id: ConnId,
         namespace: &str,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use taut_gate::socketio::{self as gate, Emitted, Heard, encode_ack, encode_event};
-use taut_gate::{Close, Command, Speaker};
+use taut_gate::{Close, Command, Speaker, native};
 use taut_hub::{ConnId, Farewell, Input, Output, Refusal, RoomName};
 use taut_wire::Violation;
 use taut_wire::native::Rejected;
@@ -13,7 +13,7 @@ use taut_wire::socketio::{self as wire, Assembly, Content, Limits, Packet, Progr
 use super::super::{Step, Talk};
 use super::{About, NAMESPACES_MAX, SocketIo, What};
 use crate::application::{self, Application, Say};
-use crate::core::{Core, Flag};
+use crate::core::{Asker, Core, Flag};
 
 const CLAUSE: &str = "Socket.IO v5, exchange protocol";
 
@@ -165,6 +165,9 @@ impl Core {
 
     /// Carries a command to the hub under a ticket that remembers whom to answer.
     fn carry_out(&mut self, id: ConnId, namespace: &Arc<str>, ack: Option<u64>, command: Command) {
+        if let Command::Auth { token } = command {
+            return self.auth_by_verb(id, namespace, ack, token);
+        }
         let Some(socketio) = self.socketio(id) else {
             return;
         };
@@ -213,6 +216,7 @@ impl Core {
             | Command::ReadState { .. }
             | Command::Fetch { .. }
             | Command::Rename { .. }
+            | Command::Auth { .. }
             | Command::Ping => return,
         };
         self.hub(input);
@@ -313,6 +317,23 @@ impl Core {
         }
     }
 
+    /// `emit("auth", token)`. An open server takes no notice of tokens.
+    fn auth_by_verb(
+        &mut self,
+        id: ConnId,
+        namespace: &Arc<str>,
+        ack: Option<u64>,
+        token: Box<str>,
+    ) {
+        if self.identities.asks() {
+            let asker = Asker::Verb(Arc::clone(namespace), ack);
+            return self.show_token(id, token, asker);
+        }
+        let mut unit = Vec::new();
+        native::encode_authed(&mut unit, None, None, 0);
+        self.say_ack(id, namespace, ack, &unit);
+    }
+
     /// What is wrong with an event: in its acknowledgement, or else as an event of its own.
     fn say_rejected(
         &mut self,
@@ -326,7 +347,16 @@ impl Core {
         self.say_refusal(id, namespace, ack, &unit);
     }
 
-    pub(super) fn say_refusal(
+    /// The acknowledgement of a verb, where it is wanted.
+    pub(crate) fn say_ack(&mut self, id: ConnId, namespace: &str, ack: Option<u64>, unit: &[u8]) {
+        if let Some(ack) = ack {
+            self.say(id, |out, framing| {
+                encode_ack(out, framing, namespace, ack, unit);
+            });
+        }
+    }
+
+    pub(crate) fn say_refusal(
         &mut self,
         id: ConnId,
         namespace: &str,

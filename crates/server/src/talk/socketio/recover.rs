@@ -21,11 +21,13 @@ impl Core {
     /// The session that the client comes back to, and where it stood in each of its rooms.
     pub(super) fn comeback(
         &self,
+        id: ConnId,
         auth: &Auth,
         namespace: &str,
         room: Option<&RoomName>,
     ) -> Option<Comeback> {
-        let pass = Pass::decode(auth.pass.as_deref()?, &self.sessions.seal, namespace)?;
+        let place = self.place_of(id, namespace);
+        let pass = Pass::decode(auth.pass.as_deref()?, &self.sessions.seal, &place)?;
         // A client keeps its offset for ever: one that stands before the pass is of an earlier session.
         // Where nothing was ever said, the room may have got its epoch since.
         let later = |at: Position| {
@@ -49,6 +51,15 @@ impl Core {
             }
         };
         Some(Comeback { pass, stands })
+    }
+
+    /// Where a pass of this client is good: in its namespace, and as the same user only. No namespace holds a line end.
+    pub(super) fn place_of(&self, id: ConnId, namespace: &str) -> String {
+        let identity = self.identities.of(id);
+        match identity.and_then(|identity| identity.user.as_deref()) {
+            Some(user) => format!("{namespace}\n{user}"),
+            None => namespace.to_owned(),
+        }
     }
 
     /// A session has begun another life: its last one ends, wherever it was, and what all of them said is its own.

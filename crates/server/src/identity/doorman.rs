@@ -1,0 +1,236 @@
+//! What all cores ask about tokens.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use taut_auth::{Auth, AuthError, Identity, Jwks, JwksTimes, Network, Revocation, Revocations};
+
+use super::{KeySource, Record, RevokeError};
+use crate::core::{Alert, unix_ms};
+
+/// See the [module](super).
+pub(crate) struct Doorman {
+    auth: RwLock<Option<Arc<Auth>>>,
+    proxies: Arc<Vec<Network>>,
+    /// The keys that come from elsewhere, where there are any. Their clock is [`Doorman::elapsed_ms`].
+    fetched: Option<(KeySource, RwLock<Jwks>)>,
+    /// Key ids that a token had and nobody knows, and whether the server ends; the fetching thread waits for either.
+    wanted: Mutex<Wanted>,
+    asked: Condvar,
+    revoked: RwLock<Revocations>,
+    record: Mutex<Option<Record>>,
+    /// Counts up with whatever may change who is let in.
+    revision: AtomicU64,
+    /// Counts up with each revocation.
+    revocations: AtomicU64,
+    alerts: Vec<Arc<Alert>>,
+    started: Instant,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    key_id: Option<Option<String>>,
+    ended: bool,
+}
+
+/// What a token came to.
+#[derive(Debug)]
+pub(crate) enum Judged {
+    /// It is good.
+    In(Arc<Identity>),
+    /// It may be by a key that is being fetched.
+    Later,
+    /// It is not.
+    No(AuthError),
+}
+
+impl Doorman {
+    pub(crate) fn new(
+        auth: Option<Arc<Auth>>,
+        proxies: Arc<Vec<Network>>,
+        record: Option<(Record, Revocations)>,
+        alerts: Vec<Arc<Alert>>,
+    ) -> Self {
+        let source = auth.as_deref().and_then(KeySource::of);
+        let (record, revoked) = match record {
+            Some((record, revoked)) => (Some(record), revoked),
+            None => (None, Revocations::default()),
+        };
+        Self {
+            fetched: source.map(|source| {
+                let times = source.times(JwksTimes::default());
+                (source, RwLock::new(Jwks::new(times)))
+            }),
+            auth: RwLock::new(auth),
+            proxies,
+            wanted: Mutex::default(),
+            asked: Condvar::new(),
+            revoked: RwLock::new(revoked),
+            record: Mutex::new(record),
+            revision: AtomicU64::new(1),
+            revocations: AtomicU64::new(0),
+            alerts,
+            started: Instant::now(),
+        }
+    }
+
+    /// What is configured; `None` where nobody is asked.
+    pub(crate) fn auth(&self) -> Option<Arc<Auth>> {
+        self.auth
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Whether a proxy at this address may say whom it connects for.
+    pub(crate) fn trusts_proxy(&self, address: IpAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(address))
+    }
+
+    /// Where keys are fetched from, if anywhere.
+    pub(super) fn source(&self) -> Option<&KeySource> {
+        self.fetched.as_ref().map(|(source, _)| source)
+    }
+
+    pub(super) fn jwks(&self) -> Option<&RwLock<Jwks>> {
+        self.fetched.as_ref().map(|(_, jwks)| jwks)
+    }
+
+    /// Whether keys are fetched, so that a thread is needed for it.
+    pub(crate) fn fetches(&self) -> bool {
+        self.fetched.is_some()
+    }
+
+    /// Judges a token. `patient`: [`Judged::Later`] may be answered, where a key is on its way.
+    pub(crate) fn judge(&self, token: &str, patient: bool) -> Judged {
+        let Some(auth) = self.auth() else {
+            return Judged::No(AuthError::Malformed("nobody is asked for tokens"));
+        };
+        let now_s = unix_ms() / 1_000;
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        let verdict = match self.jwks() {
+            None => auth.verifier.verify(token, &[], &revoked, now_s),
+            Some(jwks) => {
+                let jwks = jwks.read().unwrap_or_else(PoisonError::into_inner);
+                let keys = jwks.keys(self.elapsed_ms());
+                auth.verifier.verify(token, &[keys], &revoked, now_s)
+            }
+        };
+        drop(revoked);
+        match verdict {
+            Ok(identity) => Judged::In(Arc::new(identity)),
+            Err(AuthError::UnknownKey { key_id, .. })
+                if patient && self.may_come(key_id.as_deref()) =>
+            {
+                self.want(key_id);
+                Judged::Later
+            }
+            Err(error) => Judged::No(error),
+        }
+    }
+
+    /// Whether fetching may bring a key.
+    fn may_come(&self, key_id: Option<&str>) -> bool {
+        // A file is read as soon as it changes.
+        let is_url = matches!(self.source(), Some(KeySource::Url(_)));
+        is_url
+            && self.jwks().is_some_and(|jwks| {
+                let jwks = jwks.read().unwrap_or_else(PoisonError::into_inner);
+                jwks.is_under_way() || jwks.needs_fetch(key_id, self.elapsed_ms())
+            })
+    }
+
+    /// Why an identity that was let in counts no more.
+    pub(crate) fn revoked(&self, identity: &Identity) -> Option<&'static str> {
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        revoked.of(identity)
+    }
+
+    pub(crate) fn revoke(&self, revocation: &Revocation) -> Result<(), RevokeError> {
+        let now_s = unix_ms() / 1_000;
+        let life_s_max = self
+            .auth()
+            .map_or(taut_auth::Demands::default().life_s_max, |auth| {
+                let demands = &auth.verifier.demands;
+                demands.life_s_max.saturating_add(demands.leeway_s)
+            });
+        // One at a time, so that lines stand in the order in which they came into force.
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        revoked.revoke(revocation, life_s_max, now_s)?;
+        drop(revoked);
+        self.revocations.fetch_add(1, Ordering::Release);
+        self.bump();
+        if let Some(record) = &mut *record {
+            let all = || {
+                let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+                revoked.encode()
+            };
+            record.append(revocation, now_s.saturating_add(life_s_max), all)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn revoked_count(&self) -> usize {
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        revoked.len()
+    }
+
+    /// Counts up with whatever may change who is let in: what was judged before may not hold.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// Counts up with each revocation.
+    pub(crate) fn revocations(&self) -> u64 {
+        self.revocations.load(Ordering::Acquire)
+    }
+
+    /// Something has changed: every core looks again.
+    pub(super) fn bump(&self) {
+        self.revision.fetch_add(1, Ordering::AcqRel);
+        for alert in &self.alerts {
+            alert.raise();
+        }
+    }
+
+    /// Milliseconds of the clock by which keys age.
+    pub(super) fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Asks the fetching thread for a key.
+    fn want(&self, key_id: Option<String>) {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.key_id = Some(key_id);
+        self.asked.notify_all();
+    }
+
+    /// Waits until a key is wanted, gives its id, or `None` when the time is up; an error when the server ends.
+    pub(super) fn wait_for_wish(&self, time: Duration) -> Result<Option<Option<String>>, ()> {
+        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.asked.wait_timeout_while(wanted, time, |wanted| {
+            wanted.key_id.is_none() && !wanted.ended
+        });
+        let (mut wanted, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if wanted.ended {
+            return Err(());
+        }
+        Ok(wanted.key_id.take())
+    }
+
+    /// The server ends.
+    pub(crate) fn end(&self) {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.ended = true;
+        self.asked.notify_all();
+    }
+}
+
+impl std::fmt::Debug for Doorman {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Doorman")
+    }
+}

@@ -1,0 +1,42 @@
+//! Connections of `proxy://` listeners: a proxy says first whose each one is.
+
+use std::net::Ipv4Addr;
+
+use taut_hub::ConnId;
+use taut_wire::proxy::{self, Proxied};
+
+use super::Step;
+use crate::core::Core;
+
+impl Core {
+    /// Whether a Conn of a `proxy://` listener comes from a proxy that is listed; then its header is awaited.
+    pub(crate) fn is_behind_proxy(&mut self, id: ConnId) -> bool {
+        let Some(address) = self.peer_address(id) else {
+            return false;
+        };
+        if !self.identities.doorman.trusts_proxy(address) {
+            tracing::warn!(%address, "closed a connection to a proxy:// listener from an address that `auth.proxies` does not list");
+            return false;
+        }
+        self.identities.await_client(id);
+        true
+    }
+
+    /// The header of the PROXY protocol.
+    pub(super) fn proxy_header(&mut self, id: ConnId, data: &[u8]) -> Step {
+        match proxy::decode(data) {
+            Ok(None) => Step::More,
+            Ok(Some((proxied, length))) => {
+                // Whoever is not named is nobody whose word counts, though the proxy's own does.
+                let client = match proxied {
+                    Proxied::Client(client) => client.ip(),
+                    Proxied::Itself => Ipv4Addr::UNSPECIFIED.into(),
+                };
+                tracing::debug!(conn = %taut_gate::conn_id(self.id, id), %client, "a proxy connects for a client");
+                self.identities.set_client(id, client);
+                Step::Took(length)
+            }
+            Err(violation) => Step::violation(&violation),
+        }
+    }
+}
