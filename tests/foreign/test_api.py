@@ -87,7 +87,7 @@ def test_many_requests_on_one_connection_and_the_key_holds_for_its_own_only(tmp_
     raw.send(request_bytes(api.server, "POST", f"/api/publish?room={room}", key, "one"))
     assert raw.response("POST").status == 200
     raw.send(request_bytes(api.server, "POST", f"/r/{room}", (), "forbidden"))
-    raw.response("POST").assert_problem(403)
+    raw.response("POST").assert_problem(401)
     raw.send(request_bytes(api.server, "GET", f"/api/history?room={room}", key))
     assert [message["data"] for message in raw.response("GET").json()["messages"]] == ["one"]
     rights = api.ask("GET", "grant", room="open/1")["rights"]

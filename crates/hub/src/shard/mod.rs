@@ -258,6 +258,11 @@ impl Shard {
         self.conns.memberships(conn)
     }
 
+    /// Whether a Conn is in a room, or has asked to be and waits for the answer.
+    pub fn is_bound_for(&mut self, conn: ConnId, name: &RoomName) -> bool {
+        self.rooms_of(conn).contains(name)
+    }
+
     /// Whether a Conn may ask who is present in a room, if it is in it.
     #[must_use]
     pub fn allows_presence(&self, conn: ConnId, name: &RoomName) -> bool {

@@ -220,7 +220,7 @@ impl Core {
                 true => counted.done += 1,
                 false => counted.refused += 1,
             },
-            (Deed::Leave(room), Found::Done(counted)) if self.is_in(id, room) => {
+            (Deed::Leave(room), Found::Done(counted)) if self.shard.is_bound_for(id, room) => {
                 self.take_out(id, room);
                 counted.done += 1;
             }
