@@ -1,6 +1,6 @@
 //! How much one address, one Conn, and all together may do: rates, places, and the guards that turn newcomers away before the machine suffers.
 //!
-//! An [`Account`] is what is remembered of an address, over all cores; [`Accounts`] is the table of them. A core has a [`Limiter`]: which Conn has which account,
+//! An [`Account`](account::Account) is what is remembered of an address, over all cores; [`Accounts`](accounts::Accounts) is the table of them. A core has a [`Limiter`]: which Conn has which account,
 //! and what the Conn itself has used up. A [`Guard`] looks at memory and at the number of Conns. Who is turned away is told so in its own words, where
 //! [`Turned`] has a seat for it.
 //!
