@@ -326,14 +326,14 @@ impl Core {
             .deadline_ms()
             .map(|at| at.saturating_sub(hub_now_ms));
         let wheel = self.wheel.wait_ms(now_ms);
-        let held = self.limiter.next_ms().map(|at| at.saturating_sub(now_ms));
         let identities = self.identities.wait_ms(now_ms);
+        let held = self.limiter.next_ms().map(|at| at.saturating_sub(now_ms));
         // Rounded up by the granularity of epoll, so that a deadline is past when we wake for it.
         shard
             .into_iter()
             .chain(wheel)
-            .chain(held)
             .chain(identities)
+            .chain(held)
             .min()
             .map(|wait_ms| Duration::from_millis(wait_ms.saturating_add(1)))
     }
@@ -467,8 +467,8 @@ impl Core {
             self.hub(Input::Close { conn: id, farewell });
         }
         // Dropping the socket takes it off the poll.
-        drop(self.limiter.take(slot));
         self.identities.forget(id);
+        drop(self.limiter.take(slot));
         if let Some(conn) = self.conns.remove(slot) {
             match conn.stream {
                 Stream::Datagrams(key) => self.datagrams.forget(key),

@@ -77,10 +77,10 @@ impl Core {
         let id = self
             .conns
             .insert(stream, Talk::Http(Box::default()), self.now.mono_ms);
-        self.limiter.put(id.slot, handover.bill);
         if let Some(client) = handover.client {
             self.identities.set_client(id, client);
         }
+        self.limiter.put(id.slot, handover.bill);
         let blocked = handover.output.is_some();
         if let Some(conn) = self.conns.find(id) {
             conn.input.put(handover.input);

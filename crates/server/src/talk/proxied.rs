@@ -1,7 +1,8 @@
 //! Connections of `proxy://` listeners: a proxy says first whose each one is.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
+use taut_gate::Close;
 use taut_hub::ConnId;
 use taut_wire::proxy::{self, Proxied};
 
@@ -29,14 +30,33 @@ impl Core {
             Ok(Some((proxied, length))) => {
                 // Whoever is not named is nobody whose word counts, though the proxy's own does.
                 let client = match proxied {
-                    Proxied::Client(client) => client.ip(),
-                    Proxied::Itself => Ipv4Addr::UNSPECIFIED.into(),
+                    Proxied::Client(client) => client,
+                    Proxied::Itself => (Ipv4Addr::UNSPECIFIED, 0).into(),
                 };
-                tracing::debug!(conn = %taut_gate::conn_id(self.id, id), %client, "a proxy connects for a client");
-                self.identities.set_client(id, client);
-                Step::Took(length)
+                tracing::debug!(conn = %taut_gate::conn_id(self.id, id), client = %client.ip(), "a proxy connects for a client");
+                self.identities.set_client(id, client.ip());
+                match proxied {
+                    Proxied::Client(client) => self.bill_to(id, client, length),
+                    Proxied::Itself => Step::Took(length),
+                }
             }
             Err(violation) => Step::violation(&violation),
+        }
+    }
+
+    /// What the connection uses up is the client's and not the proxy's; who is turned away at the door stays so.
+    fn bill_to(&mut self, id: ConnId, client: SocketAddr, length: usize) -> Step {
+        let bill = self.limiter.bill(id.slot);
+        if bill.is_some_and(|bill| bill.turned.is_some()) {
+            return Step::Took(length);
+        }
+        drop(self.limiter.take(id.slot));
+        match self.limiter.admit(client) {
+            Ok(bill) => {
+                self.limiter.put(id.slot, bill);
+                Step::Took(length)
+            }
+            Err(over) => Step::End(Close::Full, Some(over.text.to_owned())),
         }
     }
 }
