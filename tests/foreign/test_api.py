@@ -227,6 +227,7 @@ def test_a_token_that_grants_admin_acts_in_its_rooms_only_and_revoked_ones_end(t
     assert message["by"]["user"] == "ana"
     request(api.server, "POST", "/api/publish?room=other", headers, "x").assert_problem(403)
     request(api.server, "GET", "/api/rooms", headers).assert_problem(403)
+    request(api.server, "GET", "/api/conns?room=team/1", headers).assert_problem(403)
     plain = mint("--user", "bo", "--grant", "team/**=join publish")
     request(api.server, "POST", "/api/publish?room=team/1", [("Authorization", f"Bearer {plain}")], "x").assert_problem(403)
     rights = api.ask("GET", "grant", [("Taut-Token", token)], room="team/1")

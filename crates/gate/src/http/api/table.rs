@@ -323,7 +323,13 @@ impl Endpoint {
         request: &Request<'_>,
         site: &Site,
     ) -> Result<ApiRequest, Problem> {
-        let room = self.parameters.iter().any(|known| known.name == "room");
+        // Where it only filters, what is shown of others is not about that room alone.
+        let is_about = |known: &&Parameter| known.name == "room" && known.required;
+        let room = self
+            .parameters
+            .iter()
+            .copied()
+            .any(|known| is_about(&known));
         Ok(ApiRequest {
             shown: read::bearer(request),
             room: if room { given.room()? } else { None },
