@@ -180,15 +180,9 @@ pub(crate) struct ServerArgs {
     )]
     pub(crate) url: String,
     /// Show this token; a server that asks nobody takes any
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "TAUT_TOKEN",
-        hide_env_values = true,
-        conflicts_with = "token_file"
-    )]
+    #[arg(long, value_name = "TOKEN", env = "TAUT_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
-    /// The same from a file, which keeps it out of the list of processes
+    /// The one in this file instead, which keeps it out of the list of processes
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// Trust this authority too, or a server's own certificate; PEM
