@@ -48,7 +48,7 @@ pub use room::{
 pub use sender::Sender;
 pub use shard::{
     Answer, Ask, Batch, CloseReason, Farewell, Input, Join, LinkMessage, Membership, Next, Now,
-    Output, Page, Range, Recovery, Shard, ShardSettings, Start, State,
+    Output, Page, Range, Recovery, RoomFacts, RoomSlice, Shard, ShardSettings, Start, State,
 };
 pub use slots::Slots;
 pub use store::{

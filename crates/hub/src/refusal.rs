@@ -119,6 +119,15 @@ pub enum Refusal {
         /// When it will pass, in milliseconds.
         retry_ms: u64,
     },
+    /// The application does not allow it.
+    #[error("{reason}")]
+    Declined {
+        /// Its words.
+        reason: Arc<str>,
+    },
+    /// The application could not be asked whether it allows it.
+    #[error("the application could not be asked about this, so nothing was taken; try again")]
+    NotAsked,
     /// The room's policy tells nobody who is present.
     #[error("the room {room} does not say who is present; its policy has presence = false")]
     PresenceOff {
@@ -152,6 +161,8 @@ impl Refusal {
                 has_credentials: false,
                 ..
             } => "unauthorized",
+            Refusal::Declined { .. } => "forbidden",
+            Refusal::NotAsked => "unavailable",
             Refusal::RateLimited { .. } => "rate-limited",
             Refusal::PresenceOff { .. } => "presence-off",
         }
@@ -162,7 +173,7 @@ impl Refusal {
     pub fn retry_ms(&self) -> Option<u64> {
         match self {
             Refusal::TooManyRooms { .. } => Some(10_000),
-            Refusal::Unavailable { .. } => Some(1_000),
+            Refusal::Unavailable { .. } | Refusal::NotAsked => Some(1_000),
             Refusal::RateLimited { retry_ms, .. } => Some(*retry_ms),
             _ => None,
         }

@@ -44,6 +44,14 @@ impl<T> Slots<T> {
         self.len == 0
     }
 
+    /// One more than the highest number that a value has had since there was none.
+    #[must_use]
+    pub fn places(&self) -> u32 {
+        let last = self.blocks.last().map_or(0, Vec::len);
+        let before = self.blocks.len().saturating_sub(1) * BLOCK;
+        u32::try_from(before + last).unwrap_or(NONE)
+    }
+
     /// The value with that number.
     #[must_use]
     pub fn at(&self, index: u32) -> Option<&T> {

@@ -10,6 +10,7 @@ use taut_gate::http::{EngineDialect, EnginePath};
 use taut_hub::Policies;
 
 use crate::application::Application;
+use crate::hooks::Webhook;
 use crate::limits::RateLimits;
 use crate::listen::Listen;
 use crate::metrics::MetricsConfig;
@@ -26,6 +27,8 @@ pub struct Config {
     pub open: bool,
     /// How it is asked who somebody is; `None` for a server that asks nobody and lets everybody do everything.
     pub auth: Option<Arc<Auth>>,
+    /// Where the application is asked before messages are taken: at most [`HOOKS_MAX`](crate::HOOKS_MAX), the first that covers a room counts.
+    pub webhooks: Vec<Webhook>,
     /// The proxies that may say on whose behalf they connect, on `proxy://` listeners.
     pub proxies: Arc<Vec<Network>>,
     /// The cookie that may hold a token; empty for none. Default: `taut_token`.
@@ -169,6 +172,7 @@ impl Default for Config {
             cores: 0,
             open: false,
             auth: None,
+            webhooks: Vec::new(),
             proxies: Arc::default(),
             cookie: "taut_token".to_owned(),
             revocations: None,

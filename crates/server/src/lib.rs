@@ -13,6 +13,7 @@ mod core;
 mod error;
 mod files;
 mod health;
+mod hooks;
 mod identity;
 mod keeper;
 mod library;
@@ -32,6 +33,7 @@ pub use application::{Application, Heard, Say};
 pub use config::{Config, EngineLimits, FilesConfig, Limits};
 pub use error::{Fault, StartError};
 pub use health::Health;
+pub use hooks::{HOOKS_MAX, HookUrl, HookUrlError, OnFailure, Webhook};
 pub use identity::{RecordError, RevokeError, Revoker};
 pub use limits::{AddressRates, ConnRates, Network, NetworkError, PerSecond, RateLimits};
 pub use listen::{

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use mio::Poll;
 use rtrb::RingBuffer;
 use rustls::server::ProducesTickets;
+use taut_auth::Auth;
 use taut_files::Files;
 use taut_gate::http::Site;
 use taut_hub::{Epoch, Grant, Policies, Shard, ShardSettings, Store};
@@ -15,10 +16,11 @@ use taut_hub::{Epoch, Grant, Policies, Shard, ShardSettings, Store};
 use crate::acceptor::{self, Acceptor, INTAKE_SOCKETS, Intake};
 use crate::application::Application;
 use crate::config::{Config, FilesConfig, Limits};
-use crate::core::{self, Alert, Core, Links, Parts, unix_ms};
+use crate::core::{self, Alert, Core, Hooked, Links, Parts, unix_ms};
 use crate::error::{Fault, StartError};
 use crate::files::{Desk, READERS};
 use crate::health::Health;
+use crate::hooks::{Hooks, Webhook};
 use crate::identity::{Doorman, Record, Revoker};
 use crate::keeper::Keeper;
 use crate::limits::{Guard, Limiter, Limits as SharedLimits, Memory, Seats};
@@ -47,6 +49,8 @@ pub struct Server {
     cores: Vec<Core>,
     /// Where files are read, when a folder is served.
     desk: Option<Arc<Desk>>,
+    /// Where the application is asked, when there are webhooks.
+    hooks: Option<Arc<Hooks>>,
     /// Where rooms are kept, when there is a store.
     kept: Option<(Arc<Keeper>, Box<dyn Store>)>,
     health: Arc<Health>,
@@ -146,6 +150,7 @@ impl Server {
             },
             hub: config.hub,
             policies: config.policies,
+            auth: doorman.auth(),
             anonymous: doorman.auth().map_or_else(
                 || Arc::new(Grant::open()),
                 |auth| Arc::clone(&auth.anonymous),
@@ -168,6 +173,7 @@ impl Server {
             }
             desk
         });
+        let hooks = open_hooks(config.webhooks, &mut cores, &alerts[..count])?;
         let kept = store.map(|store| {
             let (keeper, safes) = Keeper::open(&alerts[..count], Arc::clone(&health));
             for (core, safe) in cores.iter_mut().zip(safes) {
@@ -230,6 +236,7 @@ impl Server {
             acceptor,
             cores,
             desk,
+            hooks,
             kept,
             health,
             scrapes,
@@ -309,6 +316,17 @@ impl Server {
                 })?);
             }
         }
+        let asking = self.hooks.map(CloseHooks);
+        if let Some(CloseHooks(hooks)) = &asking {
+            // Nobody waits for them at the end: they may be at a call that takes its time.
+            for (number, index) in hooks.threads().into_iter().enumerate() {
+                let hooks = Arc::clone(hooks);
+                spawn(format!("hook-{number}"), &stopper, move || {
+                    hooks.work(index);
+                    Ok(())
+                })?;
+            }
+        }
         let mut keepers = Vec::new();
         let keeping = match self.kept {
             Some((keeper, store)) => {
@@ -371,6 +389,7 @@ impl Server {
         drop(watching);
         let served = served.and(join(watched));
         // Readers end when nobody is left to read for. Whoever cannot wait for a drain cannot wait for a disk either.
+        drop(asking);
         drop(closing);
         // What was taken in is kept, also where nobody waits for the drain.
         drop(keeping);
@@ -435,6 +454,34 @@ impl Drop for CloseWithMe {
     fn drop(&mut self) {
         self.0.close();
     }
+}
+
+/// Closes the webhooks when the server ends, also by a fault.
+struct CloseHooks(Arc<Hooks>);
+
+impl Drop for CloseHooks {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Gives each core its way to the webhooks, where there are any.
+fn open_hooks(
+    webhooks: Vec<Webhook>,
+    cores: &mut [Core],
+    alerts: &[Arc<Alert>],
+) -> Result<Option<Arc<Hooks>>, StartError> {
+    if webhooks.is_empty() {
+        return Ok(None);
+    }
+    let (hooks, counters) = Hooks::open(webhooks, alerts).map_err(|error| {
+        let source = std::io::Error::other(error);
+        system("webhooks cannot speak TLS", source)
+    })?;
+    for (core, counter) in cores.iter_mut().zip(counters) {
+        core.hooked = Some(Hooked::new(counter));
+    }
+    Ok(Some(hooks))
 }
 
 /// Starts the three threads of the keeper.
@@ -504,7 +551,7 @@ fn open_scrapes(
         compression: false,
         files: false,
         engines: Vec::new(),
-        cookie: None,
+        cookie: String::new(),
     };
     let teller = Teller::new(gatherer, site, key);
     let scrapes = Scrapes::new(poll, listener, teller, Alert::new(waker));
@@ -623,6 +670,7 @@ struct Shared {
     limits: Limits,
     hub: taut_hub::Limits,
     policies: Arc<Policies>,
+    auth: Option<Arc<Auth>>,
     anonymous: Arc<Grant>,
     has_store: bool,
     health: Arc<Health>,
@@ -685,6 +733,7 @@ fn make_cores(
             }),
             links,
             health: Arc::clone(&shared.health),
+            auth: shared.auth.clone(),
             sessions: Sessions::new(
                 Arc::clone(&shared.seal),
                 Arc::clone(&shared.lives),

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use clap::ArgMatches;
+use taut_server::OnFailure;
 
 use crate::failure::Failure;
 use crate::load::load;
@@ -14,6 +15,7 @@ use crate::settings::Settings;
 use crate::settings::rooms;
 use crate::settings::table::TABLE;
 use crate::settings::value::quoted;
+use crate::settings::webhooks::Hook;
 use crate::token;
 
 /// Runs the command.
@@ -89,7 +91,28 @@ fn show(settings: &Settings) -> String {
             }
         }
     }
+    for hook in &settings.hooks {
+        show_hook(&mut rows, hook);
+    }
     rows.finish()
+}
+
+/// A webhook, but for its secret.
+fn show_hook(rows: &mut Rows, hook: &Hook) {
+    let webhook = &hook.webhook;
+    let on_failure = match webhook.on_failure {
+        OnFailure::Allow => "allow",
+        OnFailure::Refuse => "refuse",
+    };
+    rows.comment("\n[[webhooks]]".into());
+    rows.value("event", "\"publish\"", &hook.place);
+    rows.value("match", &quoted(&hook.pattern), &hook.place);
+    rows.value("url", &quoted(&webhook.url.to_string()), &hook.place);
+    rows.comment("# secret is set, and not shown".into());
+    rows.value("deadline_ms", &webhook.deadline_ms.to_string(), &hook.place);
+    rows.value("on_failure", &quoted(on_failure), &hook.place);
+    rows.value("concurrency", &webhook.concurrency.to_string(), &hook.place);
+    rows.value("queue_max", &webhook.queue_max.to_string(), &hook.place);
 }
 
 /// A name as TOML has it as a key.

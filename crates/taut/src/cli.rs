@@ -9,6 +9,7 @@ use taut_console::connect::{self, ConnectArgs};
 use taut_console::listen::{self, ListenArgs};
 use taut_wire::native::{Rewind, decode_duration};
 
+use crate::admin_args;
 use crate::settings::flags;
 
 const ABOUT: &str = "One server, every socket: browsers, curl, nc and programs in the same rooms";
@@ -530,6 +531,7 @@ pub(crate) fn command() -> Command {
                 .about("Measure a server, and verify every delivery")
                 .after_help(taut_bench::AFTER_HELP),
         )
+        .subcommand(admin_args::command())
         .subcommand(check_command())
         .subcommand(
             Command::new("token")

@@ -2,6 +2,8 @@
 //!
 //! It composes and holds no logic of rooms or protocols: settings become a server's `Config`, arguments become a client's requests.
 
+mod admin;
+mod admin_args;
 mod check;
 mod cli;
 mod connection;
@@ -62,6 +64,7 @@ fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Some(("serve", matches)) => serve::run(Some(matches)),
         Some(("check", matches)) => check::run(matches),
         Some(("token", matches)) => token::run(matches),
+        Some(("admin", matches)) => admin::run(matches),
         Some(("pub", matches)) => publish::run(&read::<PublishArgs>(matches)?),
         Some(("sub", matches)) => subscribe::run(&read::<SubscribeArgs>(matches)?),
         Some(("who", matches)) => who::run(&read::<WhoArgs>(matches)?),

@@ -7,6 +7,7 @@ use taut_wire::native::{self, Taken};
 use taut_wire::ws::handshake;
 
 use super::EngineRequest;
+use super::api::ApiRequest;
 use crate::native::batch;
 
 /// What a request asks for.
@@ -54,6 +55,8 @@ pub enum Action {
     RefuseEngine(RequestError),
     /// Read a file of the client library of Socket.IO.
     Library(String),
+    /// A request to the server API.
+    Api(Box<ApiRequest>),
     /// No.
     Refuse(Problem),
 }

@@ -1,6 +1,7 @@
 //! HTTP requests and what they ask of the rooms: every room is a URL.
 
 mod action;
+pub mod api;
 mod credentials;
 mod engine;
 mod parameters;

@@ -242,6 +242,11 @@ impl Responder {
         self.whole(out, reply, 200, &[("Content-Type", JSON), FRESH], &body);
     }
 
+    /// JSON that is written already.
+    pub fn json(&self, out: &mut Vec<u8>, reply: &Reply, body: &[u8]) {
+        self.whole(out, reply, 200, &[("Content-Type", JSON), FRESH], body);
+    }
+
     /// A refusal, as RFC 9457 writes it.
     pub fn problem(&self, out: &mut Vec<u8>, reply: &Reply, refusal: &Problem) {
         let mut body = Vec::new();

@@ -5,6 +5,7 @@ use taut_wire::http::{Method, Request, accepts};
 use taut_wire::native::Taken;
 use taut_wire::ws::handshake;
 
+use super::api::api;
 use super::engine;
 use super::parameters::{Parameters, label, parse_room, position, room};
 use super::{
@@ -70,6 +71,9 @@ pub fn route(request: &Request<'_>, site: &Site) -> Routed {
 fn action(request: &Request<'_>, site: &Site) -> Result<Action, Problem> {
     if let Some(action) = engine_or_library(request, site) {
         return Ok(action);
+    }
+    if request.path == "/api" || request.path.starts_with("/api/") {
+        return api(request, site);
     }
     match request.method {
         Method::Get | Method::Head | Method::Post | Method::Options => {}
@@ -222,15 +226,21 @@ fn in_room(request: &Request<'_>, site: &Site, room: RoomName) -> Result<Action,
         Method::Options => Ok(Action::Preflight {
             allow: ROOM_METHODS,
         }),
-        Method::Post | Method::Put => publish(request, room),
+        Method::Post | Method::Put => publish(request, room, false),
         Method::Delete => delete(request, room),
         _ if wants_upgrade(request) => socket(request, site, Some(room)),
         _ => read(request, site, room),
     }
 }
 
-fn publish(request: &Request<'_>, room: RoomName) -> Result<Action, Problem> {
-    let parameters = Parameters::read(request.query)?;
+/// `batch`: the request is one whatever its query says.
+pub(super) fn publish(
+    request: &Request<'_>,
+    room: RoomName,
+    batch: bool,
+) -> Result<Action, Problem> {
+    let mut parameters = Parameters::read(request.query)?;
+    parameters.batch |= batch;
     let sets = matches!(request.method, Method::Put);
     let taken = match (sets, parameters.batch) {
         (true, false) => Taken::Set,
@@ -267,7 +277,7 @@ fn publish(request: &Request<'_>, room: RoomName) -> Result<Action, Problem> {
     }))
 }
 
-fn delete(request: &Request<'_>, room: RoomName) -> Result<Action, Problem> {
+pub(super) fn delete(request: &Request<'_>, room: RoomName) -> Result<Action, Problem> {
     let parameters = Parameters::read(request.query)?;
     let key = parameters.key()?;
     only_reliable(parameters.lane)?;
@@ -330,11 +340,7 @@ fn read(request: &Request<'_>, site: &Site, room: RoomName) -> Result<Action, Pr
     if let Some(key) = &parameters.key
         && !parameters.history
     {
-        return Ok(Action::Get(Get {
-            room,
-            key: Arc::clone(key),
-            known: request.headers.first("if-none-match").map(str::to_owned),
-        }));
+        return Ok(get(request, room, Arc::clone(key)));
     }
     let kinds = [
         "application/json",
@@ -361,6 +367,29 @@ fn read(request: &Request<'_>, site: &Site, room: RoomName) -> Result<Action, Pr
         streaming,
         name: parameters.name,
     }))
+}
+
+fn get(request: &Request<'_>, room: RoomName, key: Arc<str>) -> Action {
+    let known = request.headers.first("if-none-match").map(str::to_owned);
+    Action::Get(Get { room, key, known })
+}
+
+/// What is set in a room, or under the one key that is named.
+pub(super) fn state(request: &Request<'_>, room: RoomName) -> Result<Action, Problem> {
+    Ok(match Parameters::read(request.query)?.key {
+        Some(key) => get(request, room, key),
+        None => Action::State(room),
+    })
+}
+
+/// A page of history, without a wait.
+pub(super) fn history(
+    request: &Request<'_>,
+    site: &Site,
+    room: RoomName,
+) -> Result<Action, Problem> {
+    let parameters = Parameters::read(request.query)?;
+    Ok(Action::Read(poll(request, site, room, parameters)))
 }
 
 /// A bare GET shows what the room holds, not the nothing that lies ahead. Only a read that goes on to the end can wait for more.

@@ -31,7 +31,7 @@ impl Shard {
         let Some(first) = self.adopting.take() else {
             return;
         };
-        let count = self.rooms.slots_len();
+        let count = self.rooms.places();
         let end = first
             .saturating_add(self.limits.tick_rooms_max.max(1))
             .min(count);

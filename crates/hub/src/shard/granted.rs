@@ -63,7 +63,7 @@ impl Shard {
     }
 
     /// Takes a Conn out of a room at once: it hears nothing more there, whatever is under way to it.
-    fn expel(&mut self, conn: ConnId, name: RoomName, out: &mut Vec<Output>) {
+    pub(super) fn expel(&mut self, conn: ConnId, name: RoomName, out: &mut Vec<Output>) {
         let Some(entry) = self.conns.find(conn) else {
             return;
         };

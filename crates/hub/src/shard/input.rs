@@ -120,6 +120,13 @@ pub enum Input {
         /// Only how many: nobody is listed.
         counts: bool,
     },
+    /// A Conn must leave a room, in which it is or wants to be. Said by `Expelled` where it was in it.
+    Expel {
+        /// The Conn.
+        conn: ConnId,
+        /// The room.
+        room: RoomName,
+    },
     /// A Conn takes another display name in all its rooms. Not answered.
     Rename {
         /// The Conn.

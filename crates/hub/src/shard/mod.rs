@@ -20,6 +20,7 @@ mod reader;
 mod rooms;
 mod seek;
 mod standings;
+mod survey;
 mod upkeep;
 
 use std::collections::{BTreeSet, HashMap};
@@ -29,13 +30,14 @@ pub use conns::Membership;
 pub use input::{Batch, Farewell, Input, Join, Now, Range, Start};
 pub use output::{Answer, Ask, CloseReason, LinkMessage, Output, Page, Recovery, State};
 pub use reader::Next;
+pub use survey::{RoomFacts, RoomSlice};
 
 use crate::conn::{ConnId, Origin, Ticket};
 use crate::grant::{Grant, Right};
 use crate::keyed::Keyed;
 use crate::limits::Limits;
 use crate::name::RoomName;
-use crate::policy::Policies;
+use crate::policy::{Policies, RoomPolicy};
 use crate::position::Epoch;
 use crate::refusal::Refusal;
 use crate::room::{Asker, Parked, Role, Room, RoomId};
@@ -215,6 +217,7 @@ impl Shard {
                     self.ask(conn, ticket, room, Ask::Who { counts }, out);
                 }
             }
+            Input::Expel { conn, room } => self.expel(conn, room, out),
             Input::Rename { conn, name } => self.rename(conn, &name, out),
             Input::Close { conn, farewell } => self.close(conn, farewell, out),
             Input::Link { from, message } => self.hear(from, message, out),
@@ -263,10 +266,21 @@ impl Shard {
         self.conns.memberships(conn)
     }
 
+    /// Whether a Conn is in a room, or has asked to be and waits for the answer.
+    pub fn is_bound_for(&mut self, conn: ConnId, name: &RoomName) -> bool {
+        self.rooms_of(conn).contains(name)
+    }
+
     /// Whether a Conn may ask who is present in a room, if it is in it.
     #[must_use]
     pub fn allows_presence(&self, conn: ConnId, name: &RoomName) -> bool {
         self.policies.for_room(name).presence && self.allows(conn, name, Right::Who)
+    }
+
+    /// How a room behaves, whether it is here or not.
+    #[must_use]
+    pub fn policy_of(&self, name: &RoomName) -> Arc<RoomPolicy> {
+        self.policies.for_room(name)
     }
 
     /// Whether members of a room hear what they say themselves.

@@ -49,8 +49,8 @@ impl Rooms {
         self.homes
     }
 
-    /// One more than the highest number of a room.
-    pub(crate) fn slots_len(&self) -> u32 {
+    /// One more than the highest place that a room has had.
+    pub(crate) fn places(&self) -> u32 {
         u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 

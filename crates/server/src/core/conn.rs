@@ -263,6 +263,8 @@ pub(crate) enum Flag {
     Stalling,
     /// It was too fast, and is not read for a moment.
     Throttled,
+    /// Its units wait until the application has been asked about a message of it.
+    Hooked,
 }
 
 impl Flags {
@@ -277,7 +279,8 @@ impl Flags {
 
     /// Whether it is not to be read now: for want of an answer of ours, because it takes none, or because it was too fast.
     pub(crate) fn waits(self) -> bool {
-        self.has(Flag::Paused) || self.has(Flag::Choked) || self.has(Flag::Throttled)
+        let held = [Flag::Paused, Flag::Choked, Flag::Throttled, Flag::Hooked];
+        held.into_iter().any(|flag| self.has(flag))
     }
 
     /// Sets it and says what it was.
@@ -418,6 +421,11 @@ pub(crate) struct Conns {
 impl Conns {
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// One more than the highest slot.
+    pub(crate) fn places(&self) -> u32 {
+        self.slots.places()
     }
 
     /// Takes in a new Conn.

@@ -169,7 +169,7 @@ impl Identities {
     }
 
     /// Judges a token, or says that it has to wait.
-    fn judge(&mut self, token: &str, patient: bool) -> Judged {
+    pub(crate) fn judge(&mut self, token: &str, patient: bool) -> Judged {
         let now_s = super::unix_ms() / 1_000;
         if self.doorman.revision() != self.revision {
             self.revision = self.doorman.revision();

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rtrb::{Consumer, Producer, RingBuffer};
 use taut_hub::{ConnId, LinkMessage};
 
+use super::Survey;
 use crate::session::Handover;
 
 /// Messages a ring holds. At most a turn's worth of deliveries; a longer line only adds delay.
@@ -27,6 +28,8 @@ pub(crate) enum Parcel {
     Socket(Box<Handover>),
     /// A session has begun a new life: the one it had there ends.
     Superseded(ConnId),
+    /// A list under way, or come back.
+    Survey(Box<Survey>),
 }
 
 /// Wakes one core, however many threads ask, at most once until it has looked.

@@ -11,11 +11,13 @@ mod doors;
 mod drain;
 mod flush;
 mod hold;
+mod hooked;
 mod identity;
 mod latest;
 mod link;
 mod receive;
 mod settle;
+mod survey;
 mod tunnels;
 mod wheel;
 mod window;
@@ -23,11 +25,12 @@ mod window;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::{Events, Interest, Poll, Token};
 use rtrb::Consumer;
+use taut_auth::Auth;
 use taut_gate::http::{Responder, Site};
 use taut_gate::{Close, Encoder};
 use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard};
@@ -36,9 +39,11 @@ use taut_wire::ws;
 pub(crate) use conn::{Conn, Conns, Flag, Name, Output as Waiting, Stream, Wrote, wrapped};
 pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
+pub(crate) use hooked::Hooked;
 pub(crate) use identity::{Asker, Identities};
 pub(crate) use link::{Alert, Links, Parcel};
 pub(crate) use settle::ticket_of;
+pub(crate) use survey::{Survey, Surveys, What, nothing_found};
 pub(crate) use tunnels::Tunnels;
 pub(crate) use wheel::Wheel;
 
@@ -101,6 +106,13 @@ pub(crate) struct Core {
     /// Where files are read, when a folder is served.
     pub(crate) files: Option<Counter>,
     pub(crate) health: Arc<Health>,
+    /// How it is asked who somebody is, where anybody is.
+    pub(crate) auth: Option<Arc<Auth>>,
+    /// What came of revocations that the API was asked for.
+    pub(crate) revoked: (Sender<Revoked>, Receiver<Revoked>),
+    pub(crate) surveys: Surveys,
+    /// Where the application is asked, when there are webhooks.
+    pub(crate) hooked: Option<Hooked>,
     /// Where rooms are kept, when there is a store.
     pub(crate) safe: Option<Safe>,
     /// What other threads ask of this core.
@@ -138,6 +150,9 @@ pub(crate) struct Core {
     drain: Option<Drain>,
 }
 
+/// Who asked for a revocation, and why it is not for good.
+pub(crate) type Revoked = (ConnId, Result<(), String>);
+
 /// What a core is made of.
 pub(crate) struct Parts {
     pub(crate) id: u16,
@@ -153,6 +168,7 @@ pub(crate) struct Parts {
     pub(crate) shard: Shard,
     pub(crate) links: Links,
     pub(crate) health: Arc<Health>,
+    pub(crate) auth: Option<Arc<Auth>>,
     pub(crate) sessions: Sessions,
     pub(crate) application: Option<Arc<dyn Application>>,
     pub(crate) doorman: Arc<Doorman>,
@@ -179,6 +195,10 @@ impl Core {
             application: parts.application,
             identities: Identities::new(parts.doorman),
             health: parts.health,
+            auth: parts.auth,
+            revoked: channel(),
+            surveys: Surveys::default(),
+            hooked: None,
             safe: None,
             orders: None,
             counts: Counts::default(),
@@ -238,6 +258,9 @@ impl Core {
             self.hear_links();
             self.hear_files();
             self.hear_keeper();
+            self.hear_application();
+            self.hear_revoked();
+            self.look_around();
             self.settle_echoes();
             self.look_after_identities();
             self.receive_ready();
@@ -267,6 +290,13 @@ impl Core {
         if let Some(refused) = self.too_fast(&input) {
             return self.settle(refused);
         }
+        if let Some(input) = self.ask_application(input) {
+            self.hand(input);
+        }
+    }
+
+    /// The same for what has been looked at already.
+    fn hand(&mut self, input: Input) {
         match &input {
             Input::Publish { conn, .. } => self.count_said(*conn, 1),
             Input::PublishBatch { conn, batch, .. } => {
@@ -381,6 +411,7 @@ impl Core {
                 Parcel::Hub(message) => self.hub(Input::Link { from, message }),
                 Parcel::Socket(handover) => self.take_over(*handover),
                 Parcel::Superseded(conn) => self.supersede(conn),
+                Parcel::Survey(survey) => self.take_survey(survey),
             }
         }
         // More may wait than this turn took.
@@ -405,6 +436,16 @@ impl Core {
             .and_then(|safe| safe.answers.try_recv().ok())
         {
             self.hub(Input::Stored { answer });
+        }
+    }
+
+    /// Where a Conn comes from, where that is an address.
+    pub(crate) fn address_of(&mut self, id: ConnId) -> Option<std::net::SocketAddr> {
+        match &self.conns.find(id)?.stream {
+            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            Stream::Tunnel(key) => self.tunnels.peer_address(*key),
+            Stream::Datagrams(key) => self.datagrams.address(*key),
+            Stream::Unix(_) | Stream::Nobody => None,
         }
     }
 

@@ -344,7 +344,8 @@ impl Core {
         conn.flags.set(Flag::Closing, true);
         let throttled = conn.flags.replace(Flag::Throttled, false);
         let paused = conn.flags.replace(Flag::Paused, false);
-        let unread = throttled || paused || conn.flags.has(Flag::Choked);
+        let hooked = conn.flags.replace(Flag::Hooked, false);
+        let unread = throttled || paused || hooked || conn.flags.has(Flag::Choked);
         conn.input.take();
         if conn.flags.replace(Flag::Opened, false) {
             self.hub(Input::Close { conn: id, farewell });

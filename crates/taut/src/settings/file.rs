@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use taut_server::HOOKS_MAX;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
@@ -11,6 +12,7 @@ use super::source::{Place, Problem, Source};
 use super::suggest::nearest;
 use super::table::{self, Setting, TABLE};
 use super::value::{Value, describe};
+use super::webhooks::{self, Hook};
 
 /// What a file says.
 #[derive(Default)]
@@ -20,6 +22,8 @@ pub(crate) struct Document {
     pub(crate) rules: Vec<Rule>,
     /// The `[roles.NAME]`, in the order of the file.
     pub(crate) roles: Vec<RoleRule>,
+    /// The `[[webhooks]]`, in the order of the file.
+    pub(crate) hooks: Vec<Hook>,
     /// What is wrong, in the order of the file.
     pub(crate) problems: Vec<Problem>,
 }
@@ -72,6 +76,8 @@ impl Reader {
                 self.assign(setting, key, value);
             } else if name == "rooms" {
                 self.rooms(key, value);
+            } else if name == "webhooks" {
+                self.hooks(key, value);
             } else if name == "roles" {
                 self.roles(key, value);
             } else if is_section(&name) {
@@ -132,6 +138,28 @@ impl Reader {
         }
     }
 
+    fn hooks(&mut self, key: &Key<'_>, value: &Spanned<DeValue<'_>>) {
+        let start = key.span().start;
+        let wrong = "`webhooks` is a list of tables; write [[webhooks]], then event = \"publish\"";
+        let DeValue::Array(hooks) = value.get_ref() else {
+            return self.complain(start, wrong.into());
+        };
+        if hooks.len() > HOOKS_MAX {
+            self.complain(start, format!("there are more than {HOOKS_MAX} webhooks"));
+        }
+        for hook in hooks {
+            match hook.get_ref() {
+                DeValue::Table(entries) => {
+                    let start = hook.span().start;
+                    let (hook, problems) = webhooks::read(entries, start, &self.lines);
+                    self.document.hooks.extend(hook);
+                    self.document.problems.extend(problems);
+                }
+                _ => self.complain(hook.span().start, wrong.into()),
+            }
+        }
+    }
+
     fn roles(&mut self, key: &Key<'_>, value: &Spanned<DeValue<'_>>) {
         let DeValue::Table(tables) = value.get_ref() else {
             return self.complain(
@@ -162,7 +190,7 @@ fn unknown_key(name: &str, prefix: &str) -> String {
         name,
         known
             .chain(sections)
-            .chain(["rooms", "roles"])
+            .chain(["rooms", "roles", "webhooks"])
             .filter(|name| !name.is_empty()),
     );
     // A key that stands at the top although it belongs into a section, or the other way round.

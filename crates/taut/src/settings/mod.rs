@@ -15,6 +15,7 @@ pub(crate) mod suggest;
 pub(crate) mod table;
 pub(crate) mod tls;
 pub(crate) mod value;
+pub(crate) mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) rules: Vec<rooms::Rule>,
     /// The lines of the roles, in the order of the file.
     pub(crate) roles: Vec<auth::RoleRule>,
+    /// The webhooks, in the order in which they are looked at.
+    pub(crate) hooks: Vec<webhooks::Hook>,
     /// The file that was read.
     pub(crate) path: Option<String>,
     /// What looks like a mistake and is none for sure.
@@ -105,6 +108,11 @@ pub(crate) fn layer(
         source.cloned().unwrap_or(Source::Default)
     };
     values.config.auth = auth::build(&values.auth, &document.roles, source).map_err(Problems)?;
+    values.config.webhooks = document
+        .hooks
+        .iter()
+        .map(|hook| hook.webhook.clone())
+        .collect();
     values.config.proxies = Arc::new(auth::proxies(&values.auth));
     values.config.files = values.files.config();
     values.config.policies = Arc::new(rooms::policies(&values, &document.rules));
@@ -115,6 +123,7 @@ pub(crate) fn layer(
         sources,
         rules: document.rules,
         roles: document.roles,
+        hooks: document.hooks,
         path: file.map(|(path, _)| path.to_owned()),
         notes,
     })
@@ -150,7 +159,7 @@ fn near_misses(environment: &BTreeMap<String, String>) -> Vec<String> {
         variables
             .iter()
             .map(String::as_str)
-            .chain(["TAUT_URL", "TAUT_CONFIG"])
+            .chain(["TAUT_URL", "TAUT_CONFIG", "TAUT_API_KEY"])
     };
     environment
         .keys()

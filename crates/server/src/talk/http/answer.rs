@@ -86,6 +86,7 @@ impl Core {
 
     /// The answer to the request under way is written: turns to the next one, or ends.
     pub(crate) fn end_answer(&mut self, id: ConnId) {
+        self.lower(id);
         let keep_alive_ms = self.limits.keep_alive_ms_max;
         let Some(talk) = self.http_talk(id) else {
             return;

@@ -1,6 +1,7 @@
 //! HTTP/1.x, request by request on one kept-alive connection: pages, POSTs, reads and polls; streams and WebSockets end it.
 
 mod answer;
+mod api;
 mod body;
 
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub(crate) struct HttpTalk {
     reply: Reply,
     /// Whether its first request has come: the later ones have their own clock.
     served: bool,
+    /// It may do everything, until the request to the API under way is answered.
+    is_lifted: bool,
     /// The request under way has waited for a key that did not come.
     pub(crate) is_impatient: bool,
 }
@@ -56,6 +59,8 @@ pub(crate) enum Phase {
         publish: Box<Publish>,
         bytes: Vec<u8>,
     },
+    /// A list over all cores is on its way.
+    Surveying,
     /// The hub is asked.
     Asked(Question),
     /// A poll waits for a message.
@@ -95,7 +100,11 @@ impl Core {
             Phase::Body { .. } => self.body(id, data),
             // Paused: what is pipelined behind the request waits.
             Phase::Posting(_) => self.posted(id, data),
-            Phase::Asked(_) | Phase::Waiting(_) | Phase::File(_) | Phase::Polling(_) => Step::More,
+            Phase::Surveying
+            | Phase::Asked(_)
+            | Phase::Waiting(_)
+            | Phase::File(_)
+            | Phase::Polling(_) => Step::More,
         }
     }
 
@@ -178,6 +187,7 @@ impl Core {
     fn begin(&mut self, id: ConnId, action: Action, framing: Framing, expects: bool) {
         let bodyless = is_bodyless(framing);
         match action {
+            Action::Api(asked) => self.api(id, *asked, framing, expects),
             Action::Publish(publish) => self.expect_body(id, publish, framing, expects),
             Action::Refuse(problem) => {
                 if problem.code == "host-refused" || problem.code == "origin-refused" {
@@ -243,6 +253,7 @@ impl Core {
             Action::Refuse(problem) => self.answer_problem(id, &problem),
             // Handled where their body and their head are.
             Action::Publish(_)
+            | Action::Api(_)
             | Action::File(_)
             | Action::Engine(_)
             | Action::RefuseEngine(_)

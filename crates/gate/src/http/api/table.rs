@@ -1,0 +1,339 @@
+//! The one table of the API: how each request looks, and what it is for.
+
+use super::read::{self, Given};
+use super::{ApiRequest, Call};
+use crate::http::{Problem, Site};
+use taut_wire::http::Request;
+
+/// A request that the API knows.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// `GET`, `POST`, `PUT` or `DELETE`.
+    pub method: &'static str,
+    /// Its path.
+    pub path: &'static str,
+    /// What it is called in the document, for generated clients.
+    pub id: &'static str,
+    /// What it is for, in a line.
+    pub summary: &'static str,
+    /// Its query and headers. Others are refused.
+    pub parameters: &'static [&'static Parameter],
+    /// Whether a message is its body.
+    pub body: bool,
+    /// The name of what it answers among the document's schemas.
+    pub answer: &'static str,
+    /// What it asks for.
+    pub(super) read: fn(&Given<'_>, &Request<'_>, &Site) -> Result<Call, Problem>,
+}
+
+/// A parameter of a request.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it stands.
+    pub place: Place,
+    /// The request cannot do without it.
+    pub required: bool,
+    /// What it may be.
+    pub kind: Kind,
+    /// What it means.
+    pub about: &'static str,
+}
+
+/// Where a parameter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the query.
+    Query,
+    /// A header field.
+    Header,
+}
+
+/// What a parameter may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text, by the rules of what it names.
+    Text,
+    /// A whole number up to this.
+    Whole(u32),
+    /// There or not.
+    Switch,
+    /// One of these.
+    OneOf(&'static [&'static str]),
+}
+
+const fn text(name: &'static str, about: &'static str) -> Parameter {
+    Parameter {
+        name,
+        place: Place::Query,
+        required: false,
+        kind: Kind::Text,
+        about,
+    }
+}
+
+const fn needed(name: &'static str, about: &'static str) -> Parameter {
+    Parameter {
+        required: true,
+        ..text(name, about)
+    }
+}
+
+const ROOM: Parameter = needed("room", "The room, for example `games/42`.");
+const IN_ROOM: Parameter = text("room", "Only Conns that are in this room.");
+const CONN: Parameter = text("conn", "This Conn, by its id, for example `c0-12-34`.");
+const USER: Parameter = text("user", "All Conns of this verified user.");
+const DOOR: Parameter = text(
+    "door",
+    "Only Conns that came by this door, for example `websocket`.",
+);
+const ADDRESS: Parameter = text("address", "Only Conns from this IP address.");
+const MATCH: Parameter = text(
+    "match",
+    "Only rooms that this pattern covers, for example `games/*` or `games/**`.",
+);
+const CURSOR: Parameter = text("cursor", "The `cursor` of the page before.");
+const PAGE: Parameter = Parameter {
+    kind: Kind::Whole(super::PAGE_ENTRIES_MAX),
+    ..text("limit", "At most so many entries; 100 by default.")
+};
+const AS: Parameter = text(
+    "as",
+    "The display name of who says it; `server` by default.",
+);
+const EVENT: Parameter = text("event", "What kind of message it is, instead of `message`.");
+const KEY: Parameter = text("key", "The key of the room's state that it sets.");
+const THE_KEY: Parameter = needed("key", "The key of the room's state.");
+const LANE: Parameter = Parameter {
+    kind: Kind::OneOf(&["reliable", "latest"]),
+    ..text("lane", "How it travels.")
+};
+const TTL: Parameter = text("ttl", "For how long a key stays set, for example `30s`.");
+const EXPECT: Parameter = text(
+    "expect",
+    "The position at which the key was set last; empty: the key is not set.",
+);
+const ID: Parameter = Parameter {
+    place: Place::Header,
+    ..text(
+        "Idempotency-Key",
+        "Makes it happen once, however often it is sent.",
+    )
+};
+const SINCE: Parameter = text("since", "What came after this position.");
+const UNTIL: Parameter = text("until", "What came up to this position, it included.");
+const REWIND: Parameter = text("rewind", "The last so many messages, or those of `10m`.");
+const REVERSE: Parameter = Parameter {
+    kind: Kind::Switch,
+    ..text("reverse", "Newest first.")
+};
+const MESSAGES: Parameter = Parameter {
+    kind: Kind::Whole(u32::MAX),
+    ..text("limit", "At most so many messages.")
+};
+const COUNTS: Parameter = Parameter {
+    kind: Kind::Switch,
+    ..text("counts", "Only how many there are.")
+};
+const TOKEN: Parameter = Parameter {
+    place: Place::Header,
+    ..text(
+        "Taut-Token",
+        "Whose grant: that of this token. A header, so that it gets into no log.",
+    )
+};
+const OF_CONN: Parameter = text("conn", "Whose grant: that of this Conn.");
+const REVOKED_TOKEN: Parameter = text("token", "The id (`jti`) of the token to be revoked.");
+const REVOKED_USER: Parameter = text("user", "The user whose tokens are to be revoked.");
+const BEFORE: Parameter = text(
+    "issued_before",
+    "Revokes every token issued before this second of Unix time.",
+);
+
+/// All that the API knows.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        method: "POST",
+        path: "/api/publish",
+        id: "publish",
+        summary: "Publish a message to a room. The Content-Type says what it is: application/json, text/plain, or anything else for binary.",
+        parameters: &[&ROOM, &AS, &EVENT, &KEY, &LANE, &TTL, &EXPECT, &ID],
+        body: true,
+        answer: "Receipt",
+        read: read::publish,
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/batch",
+        id: "publishBatch",
+        summary: "Publish several messages to a room: all of them or none. A JSON list, or a message a line (application/x-ndjson).",
+        parameters: &[&ROOM, &AS, &ID],
+        body: true,
+        answer: "Receipt",
+        read: read::batch,
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/history",
+        id: "readHistory",
+        summary: "Read a page of what was said in a room. Go on with since=AT while `more` is true.",
+        parameters: &[&ROOM, &SINCE, &UNTIL, &REWIND, &REVERSE, &MESSAGES],
+        body: false,
+        answer: "History",
+        read: read::history,
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/rooms",
+        id: "listRooms",
+        summary: "List rooms that are in memory, with their counts.",
+        parameters: &[&MATCH, &PAGE, &CURSOR],
+        body: false,
+        answer: "Rooms",
+        read: read::rooms,
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/conns",
+        id: "listConns",
+        summary: "List connections.",
+        parameters: &[&CONN, &IN_ROOM, &USER, &DOOR, &ADDRESS, &PAGE, &CURSOR],
+        body: false,
+        answer: "Conns",
+        read: read::conns,
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/who",
+        id: "listUsers",
+        summary: "List who is in a room.",
+        parameters: &[&ROOM, &COUNTS],
+        body: false,
+        answer: "Roster",
+        read: read::who,
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/disconnect",
+        id: "disconnect",
+        summary: "End a connection, or all of a user.",
+        parameters: &[&CONN, &USER],
+        body: false,
+        answer: "Done",
+        read: read::disconnect,
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/join",
+        id: "join",
+        summary: "Bring a connection, or all of a user, into a room. Only native connections (JSON lines, datagrams, and WebSockets with the subprotocol `taut`) can be.",
+        parameters: &[&ROOM, &CONN, &USER],
+        body: false,
+        answer: "Done",
+        read: read::join,
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/leave",
+        id: "leave",
+        summary: "Take a connection, or all of a user, out of a room. One that has nothing but this room ends.",
+        parameters: &[&ROOM, &CONN, &USER],
+        body: false,
+        answer: "Done",
+        read: read::leave,
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/state",
+        id: "readState",
+        summary: "Read a room's state, or one key of it.",
+        parameters: &[&ROOM, &KEY],
+        body: false,
+        answer: "State",
+        read: read::state,
+    },
+    Endpoint {
+        method: "PUT",
+        path: "/api/state",
+        id: "setKey",
+        summary: "Set a key of a room's state.",
+        parameters: &[&ROOM, &THE_KEY, &AS, &TTL, &EXPECT, &ID],
+        body: true,
+        answer: "Receipt",
+        read: read::set,
+    },
+    Endpoint {
+        method: "DELETE",
+        path: "/api/state",
+        id: "deleteKey",
+        summary: "Delete a key of a room's state.",
+        parameters: &[&ROOM, &THE_KEY, &AS, &EXPECT, &ID],
+        body: false,
+        answer: "Receipt",
+        read: read::delete,
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/revoke",
+        id: "revoke",
+        summary: "Revoke a token by its id, all tokens of a user, or all that were issued before a time. Say one of them.",
+        parameters: &[&REVOKED_USER, &REVOKED_TOKEN, &BEFORE],
+        body: false,
+        answer: "Done",
+        read: read::revoke,
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/policy",
+        id: "readPolicy",
+        summary: "Read how a room behaves: the policy in force.",
+        parameters: &[&ROOM],
+        body: false,
+        answer: "Policy",
+        read: read::policy,
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/grant",
+        id: "readGrant",
+        summary: "Read what somebody may do in a room, right by right, and because of which rule: whoever shows nothing, or a token, or a connection.",
+        parameters: &[&ROOM, &OF_CONN, &TOKEN],
+        body: false,
+        answer: "Grant",
+        read: read::grant,
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/openapi.json",
+        id: "readDocument",
+        summary: "This document. Needs no key.",
+        parameters: &[],
+        body: false,
+        answer: "Document",
+        read: read::document,
+    },
+];
+
+impl Endpoint {
+    /// The request, understood.
+    pub(super) fn understand(
+        &self,
+        given: &Given<'_>,
+        request: &Request<'_>,
+        site: &Site,
+    ) -> Result<ApiRequest, Problem> {
+        // Where it only filters, what is shown of others is not about that room alone.
+        let is_about = |known: &&Parameter| known.name == "room" && known.required;
+        let room = self
+            .parameters
+            .iter()
+            .copied()
+            .any(|known| is_about(&known));
+        Ok(ApiRequest {
+            shown: read::bearer(request),
+            room: if room { given.room()? } else { None },
+            call: (self.read)(given, request, site)?,
+        })
+    }
+}

@@ -1,0 +1,223 @@
+//! The desk where cores have the application asked for them.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustls::ClientConfig;
+use taut_hub::{ConnId, RoomName};
+
+use super::breaker::Breaker;
+use super::call::{self, Line};
+use super::config::{OnFailure, Webhook};
+use super::words::{self, Verdict};
+use crate::core::Alert;
+
+/// A question for the application.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) core: u16,
+    pub(crate) conn: ConnId,
+    /// What is asked, written already: the message itself stays with its core.
+    pub(crate) body: Vec<u8>,
+    /// How many messages it is about.
+    pub(crate) messages: usize,
+    pub(crate) asked: Instant,
+}
+
+/// What came of a [`Job`]; `None`: the application could not be asked, and so nothing passes.
+pub(crate) type Answer = (ConnId, Option<Verdict>);
+
+/// All webhooks.
+pub(crate) struct Hooks {
+    all: Vec<Hook>,
+    tls: Arc<ClientConfig>,
+    outlets: Vec<Outlet>,
+    started: Instant,
+}
+
+struct Hook {
+    config: Webhook,
+    queue: Mutex<Queue>,
+    /// Rings when there is something to ask.
+    bell: Condvar,
+    breaker: Mutex<Breaker>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+struct Outlet {
+    sender: Sender<Answer>,
+    alert: Arc<Alert>,
+}
+
+/// A core's side of the desk.
+pub(crate) struct Counter {
+    hooks: Arc<Hooks>,
+    pub(crate) done: Receiver<Answer>,
+}
+
+impl Hooks {
+    /// Opens the desk; `alerts[i]` wakes core i, which gets `counters[i]`.
+    pub(crate) fn open(
+        webhooks: Vec<Webhook>,
+        alerts: &[Arc<Alert>],
+    ) -> Result<(Arc<Self>, Vec<Counter>), rustls::Error> {
+        let (outlets, receivers): (Vec<_>, Vec<_>) = alerts
+            .iter()
+            .map(|alert| {
+                let (sender, done) = channel();
+                let alert = Arc::clone(alert);
+                (Outlet { sender, alert }, done)
+            })
+            .unzip();
+        let of_config = |config| Hook {
+            config,
+            queue: Mutex::default(),
+            bell: Condvar::new(),
+            breaker: Mutex::default(),
+        };
+        let hooks = Arc::new(Self {
+            all: webhooks.into_iter().map(of_config).collect(),
+            tls: call::tls_config()?,
+            outlets,
+            started: Instant::now(),
+        });
+        let of_core = |done| Counter {
+            hooks: Arc::clone(&hooks),
+            done,
+        };
+        let counters = receivers.into_iter().map(of_core).collect();
+        Ok((hooks, counters))
+    }
+
+    /// For each thread that is wanted, which webhook it serves.
+    pub(crate) fn threads(&self) -> Vec<usize> {
+        let hooks = self.all.iter().enumerate();
+        hooks
+            .flat_map(|(index, hook)| std::iter::repeat_n(index, hook.config.concurrency))
+            .collect()
+    }
+
+    /// Asks until the desk is closed. What one thread does.
+    pub(crate) fn work(&self, index: usize) {
+        let Some(hook) = self.all.get(index) else {
+            return;
+        };
+        let mut line = None;
+        while let Some(job) = hook.next() {
+            let verdict = self.judge(hook, &job, &mut line);
+            if let Some(outlet) = self.outlets.get(usize::from(job.core))
+                && outlet.sender.send((job.conn, verdict)).is_ok()
+            {
+                outlet.alert.raise();
+            }
+        }
+    }
+
+    /// Ends the threads, each after the call that it is at.
+    pub(crate) fn close(&self) {
+        for hook in &self.all {
+            let mut queue = lock(&hook.queue);
+            queue.closed = true;
+            queue.jobs.clear();
+            drop(queue);
+            hook.bell.notify_all();
+        }
+    }
+
+    fn judge(&self, hook: &Hook, job: &Job, line: &mut Option<Line>) -> Option<Verdict> {
+        if !lock(&hook.breaker).admits(self.now_ms()) {
+            return hook.otherwise();
+        }
+        match self.ask(hook, job, line) {
+            Ok(verdict) => {
+                lock(&hook.breaker).succeeded();
+                Some(verdict)
+            }
+            Err(text) => {
+                let url = &hook.config.url;
+                tracing::warn!(%url, "a webhook failed: {text}");
+                if lock(&hook.breaker).failed(self.now_ms()) {
+                    tracing::error!(%url, on_failure = ?hook.config.on_failure, "a webhook failed again and again and is left alone for a while");
+                }
+                hook.otherwise()
+            }
+        }
+    }
+
+    fn ask(&self, hook: &Hook, job: &Job, line: &mut Option<Line>) -> Result<Verdict, String> {
+        let until = job.asked + Duration::from_millis(hook.config.deadline_ms);
+        let signature = hook.config.key.sign(&job.body, unix_s());
+        let url = &hook.config.url;
+        let answer = call::post(url, &self.tls, line, &signature, &job.body, until)
+            .map_err(|failed| failed.to_string())?;
+        words::read(&answer, job.messages)
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Hook {
+    fn next(&self) -> Option<Job> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if queue.closed {
+                return None;
+            }
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(job);
+            }
+            queue = self
+                .bell
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// What holds where the application cannot be asked.
+    fn otherwise(&self) -> Option<Verdict> {
+        match self.config.on_failure {
+            OnFailure::Allow => Some(Verdict::Allow),
+            OnFailure::Refuse => None,
+        }
+    }
+}
+
+impl Counter {
+    /// The first webhook that is asked about a room.
+    pub(crate) fn of(&self, room: &RoomName) -> Option<usize> {
+        let mut hooks = self.hooks.all.iter();
+        hooks.position(|hook| hook.config.pattern.matches(room.as_str()))
+    }
+
+    /// Hands in a job. Where as many wait as may, what holds on a failure.
+    pub(crate) fn hand_in(&self, index: usize, job: Job) -> Result<(), Option<Verdict>> {
+        let hook = self.hooks.all.get(index).ok_or(Some(Verdict::Allow))?;
+        let mut queue = lock(&hook.queue);
+        if queue.jobs.len() >= hook.config.queue_max {
+            return Err(hook.otherwise());
+        }
+        queue.jobs.push_back(job);
+        drop(queue);
+        hook.bell.notify_one();
+        Ok(())
+    }
+}
+
+/// Nothing that holds a lock can panic half way, so a poisoned one is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unix_s() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,243 @@
+"""The server API: keys, every request of it, lists over all cores, the OpenAPI document, and `taut admin`."""
+
+import json
+import os
+import subprocess
+import urllib.parse
+
+import pytest
+import websockets.sync.client
+
+from peers import Native, Raw, request, request_bytes
+from taut import BINARY, Server
+
+
+def make_key():
+    said = subprocess.run([BINARY, "token", "key"], capture_output=True, text=True, timeout=20, check=True).stdout
+    words = said.split()
+    return next(word for word in words if word.startswith("taut_")), next(word for word in words if word.startswith("sha256:"))
+
+
+class Api:
+    """A server with a key, and requests that show it."""
+
+    def __init__(self, folder, cores, config=""):
+        self.key, digest = make_key()
+        self.server = Server(folder, f'cores = {cores}\n[auth]\napi_keys = ["{digest}"]\n{config}')
+
+    def raw(self, method, path, headers=(), body=None, **query):
+        query = urllib.parse.urlencode({name.rstrip("_"): value for name, value in query.items()})
+        return request(self.server, method, f"/api/{path}" + (f"?{query}" if query else ""), [("Authorization", f"Bearer {self.key}"), *headers], body)
+
+    def ask(self, method, path, headers=(), body=None, **query):
+        response = self.raw(method, path, headers, body, **query)
+        assert response.status == 200, response
+        return response.json()
+
+    def admin(self, *words, code=0):
+        environment = {"TAUT_API_KEY": self.key, "PATH": os.environ["PATH"]}
+        done = subprocess.run([BINARY, "admin", *words, "--url", self.server.http], capture_output=True, text=True, timeout=30, env=environment)
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def api(request, tmp_path_factory):
+    running = Api(tmp_path_factory.mktemp("api"), request.param)
+    yield running
+    running.server.assert_healthy()
+    assert running.server.stop() == 0
+
+
+def test_without_a_key_in_the_configuration_it_is_off_and_says_what_to_set(server):
+    for method, path in [("GET", "/api/rooms"), ("POST", "/api/publish?room=a")]:
+        problem = request(server, method, path, [("Authorization", "Bearer x")]).assert_problem(403)
+        assert "auth.api_keys" in problem["detail"]
+
+
+def test_another_key_or_none_is_refused_and_nothing_of_it_is_in_the_log(api, room):
+    for headers in ([], [("Authorization", "Bearer taut_wrong-secret")], [("Authorization", f"Basic {api.key}")]):
+        response = request(api.server, "GET", f"/api/who?room={room}", headers)
+        response.assert_problem(401)
+        assert response.header("www-authenticate").startswith("Bearer")
+    assert "wrong-secret" not in api.server.said()
+
+
+def test_publish_batch_history_and_state(api, room, closing):
+    listener = closing.add(Native(api.server))
+    listener.ask(join=room)
+    at = api.ask("POST", "publish", [("Content-Type", "application/json")], '{"x":1}', room=room, event="move")["at"]
+    heard = listener.message()
+    assert (heard["data"], heard["event"], heard["from"], heard["at"]) == ({"x": 1}, "move", "server", at)
+    batch = json.dumps([{"data": 1}, {"data": 2}])
+    api.ask("POST", "batch", [("Content-Type", "application/json")], batch, room=room)
+    page = api.ask("GET", "history", room=room, since=at)
+    assert [message["data"] for message in page["messages"]] == [1, 2]
+    api.ask("PUT", "state", [("Content-Type", "text/plain")], "1.08", room=room, key="eur")
+    assert api.ask("GET", "state", room=room, key="eur")["data"] == "1.08"
+    assert "eur" in json.dumps(api.ask("GET", "state", room=room))
+    api.ask("DELETE", "state", room=room, key="eur")
+    api.raw("GET", "state", room=room, key="eur").assert_problem(404)
+
+
+def test_many_requests_on_one_connection_and_the_key_holds_for_its_own_only(tmp_path, room):
+    api = Api(tmp_path, 2, 'anonymous = ["nobody"]\n[roles.nobody]\n"open/**" = "join"\n')
+    raw = Raw(api.server)
+    key = [("Authorization", f"Bearer {api.key}")]
+    raw.send(request_bytes(api.server, "POST", f"/api/publish?room={room}", key, "one"))
+    assert raw.response("POST").status == 200
+    raw.send(request_bytes(api.server, "POST", f"/r/{room}", (), "forbidden"))
+    raw.response("POST").assert_problem(401)
+    raw.send(request_bytes(api.server, "GET", f"/api/history?room={room}", key))
+    assert [message["data"] for message in raw.response("GET").json()["messages"]] == ["one"]
+    rights = api.ask("GET", "grant", room="open/1")["rights"]
+    assert rights["join"]["allowed"] and "role nobody" in rights["join"]["because"]
+    assert not rights["publish"]["allowed"]
+    raw.close()
+    assert api.server.stop() == 0
+
+
+def test_rooms_are_listed_page_by_page_each_once(api, room, closing):
+    names = [f"{room}/{number}" for number in range(25)]
+    for name in names:
+        api.ask("POST", "publish", (), "x", room=name)
+    listener = closing.add(Native(api.server))
+    listener.ask(join=names[3])
+    found, cursor = [], None
+    while True:
+        page = api.ask("GET", "rooms", match=f"{room}/*", limit=7, **({"cursor": cursor} if cursor else {}))
+        assert len(page["rooms"]) <= 7
+        found += page["rooms"]
+        cursor = page["cursor"]
+        if cursor is None:
+            break
+    assert sorted(entry["room"] for entry in found) == sorted(names)
+    counted = {entry["room"]: (entry["conns"], entry["users"]) for entry in found}
+    assert counted[names[3]] == (1, 1) and counted[names[4]] == (0, 0)
+
+
+def test_conns_are_listed_by_room_door_and_address(api, room, closing):
+    listeners = [closing.add(Native(api.server)) for _ in range(6)]
+    for listener in listeners:
+        listener.ask(join=room)
+    with websockets.sync.client.connect(f"{api.server.ws}/r/{room}"):
+        conns = api.ask("GET", "conns", room=room)["conns"]
+        assert sorted(conn["door"] for conn in conns) == ["lines"] * 6 + ["websocket"]
+        assert all(conn["address"].startswith("127.0.0.1:") and conn["rooms"] == [room] for conn in conns)
+        assert len(api.ask("GET", "conns", room=room, door="lines", address="127.0.0.1")["conns"]) == 6
+        assert api.ask("GET", "conns", room=room, address="127.0.0.9")["conns"] == []
+        one = conns[0]["conn"]
+        assert [conn["conn"] for conn in api.ask("GET", "conns", conn=one)["conns"]] == [one]
+    assert api.ask("GET", "who", room=room)["count"] == 6
+
+
+def test_a_conn_is_brought_into_a_room_out_of_it_and_ended(api, room, closing):
+    listener = closing.add(Native(api.server))
+    listener.ask(join=room)
+    conn = api.ask("GET", "conns", room=room)["conns"][0]["conn"]
+    assert api.ask("POST", "join", conn=conn, room=f"{room}/more") == {"done": 1, "refused": 0}
+    assert listener.unit()["room"] == f"{room}/more"
+    api.ask("POST", "publish", (), "here", room=f"{room}/more")
+    assert listener.message()["data"] == "here"
+    assert api.ask("POST", "leave", conn=conn, room=f"{room}/more")["done"] == 1
+    listener.unit()
+    api.raw("POST", "leave", conn=conn, room=f"{room}/more").assert_problem(404)
+    assert api.ask("GET", "grant", room=room, conn=conn)["rights"]["join"]["allowed"]
+    assert api.ask("POST", "disconnect", conn=conn)["done"] == 1
+    assert listener.unit()["bye"] == "refused"
+    api.raw("POST", "disconnect", conn=conn).assert_problem(404)
+    api.raw("POST", "disconnect", conn="c63-0-1").assert_problem(404)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "rooms?limit=x", 400),
+        ("GET", "rooms?limit=1001", 400),
+        ("GET", "rooms?match=a/", 400),
+        ("GET", "rooms?cursor=nonsense", 400),
+        ("GET", "rooms?color=red", 400),
+        ("GET", "rooms?limit=1&limit=2", 400),
+        ("GET", "history", 400),
+        ("GET", "history?room=a//b", 400),
+        ("POST", "disconnect", 400),
+        ("POST", "disconnect?conn=c0-1-1&user=ana", 400),
+        ("POST", "disconnect?conn=x", 400),
+        ("GET", "conns?address=localhost", 400),
+        ("POST", "revoke", 400),
+        ("POST", "revoke?user=ana&token=t", 400),
+        ("POST", "rooms", 405),
+        ("PATCH", "state?room=a&key=b", 405),
+        ("GET", "nothing", 404),
+        ("GET", "", 404),
+        ("PUT", "state?room=a", 400),
+    ],
+)
+def test_what_is_wrong_is_said(api, method, target, status):
+    response = request(api.server, method, f"/api/{target}", [("Authorization", f"Bearer {api.key}")], "x" if method == "PUT" else None)
+    response.assert_problem(status)
+
+
+def test_the_document_is_valid_and_has_what_there_is(api):
+    import openapi_spec_validator
+
+    response = request(api.server, "GET", "/api/openapi.json")
+    assert response.status == 200, response
+    document = response.json()
+    openapi_spec_validator.validate(document)
+    assert document["openapi"].startswith("3.1")
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            answer = request(api.server, method.upper(), path)
+            assert answer.status == (200 if operation.get("security") == [] else 400 if any(p["required"] for p in operation["parameters"]) else answer.status), (path, answer)
+
+
+def test_taut_admin(api, room, closing):
+    listener = closing.add(Native(api.server))
+    listener.ask(join=room)
+    api.admin("publish", room, "hello there")
+    assert listener.message()["data"] == "hello there"
+    assert "hello there" in api.admin("history", room)
+    assert room in api.admin("rooms", room)
+    api.admin("set", room, "eur", "1.08")
+    assert "1.08" in api.admin("state", room, "--json")
+    conn = json.loads(api.admin("conns", "--room", room, "--json"))["conns"][0]["conn"]
+    assert conn in api.admin("conns", "--room", room)
+    assert "history.messages_max" in api.admin("policy", room)
+    assert "yes" in api.admin("grant", room, "--conn", conn)
+    assert "done" in api.admin("join", f"{room}/b", "--conn", conn)
+    assert "done" in api.admin("leave", f"{room}/b", "--conn", conn)
+    assert "done" in api.admin("disconnect", "--conn", conn)
+    api.admin("disconnect", "--conn", conn, code=4)
+    api.admin("disconnect", code=4)
+
+
+def test_a_token_that_grants_admin_acts_in_its_rooms_only_and_revoked_ones_end(tmp_path, closing):
+    secret = "a secret of the tests, long enough!"
+    api = Api(tmp_path, 2, f'secret = "{secret}"\n')
+
+    def mint(*words):
+        environment = {"TAUT_AUTH_SECRET": secret, "PATH": os.environ["PATH"]}
+        return subprocess.run([BINARY, "token", "mint", *words], capture_output=True, text=True, timeout=20, check=True, env=environment, cwd=tmp_path).stdout.strip()
+
+    token = mint("--user", "ana", "--grant", "team/**=join publish admin")
+    headers = [("Authorization", f"Bearer {token}")]
+    assert request(api.server, "POST", "/api/publish?room=team/1", headers, "from ana").status == 200
+    message = api.ask("GET", "history", room="team/1")["messages"][0]
+    assert message["by"]["user"] == "ana"
+    request(api.server, "POST", "/api/publish?room=other", headers, "x").assert_problem(403)
+    request(api.server, "GET", "/api/rooms", headers).assert_problem(403)
+    request(api.server, "GET", "/api/conns?room=team/1", headers).assert_problem(403)
+    plain = mint("--user", "bo", "--grant", "team/**=join publish")
+    request(api.server, "POST", "/api/publish?room=team/1", [("Authorization", f"Bearer {plain}")], "x").assert_problem(403)
+    rights = api.ask("GET", "grant", [("Taut-Token", token)], room="team/1")
+    assert rights["user"] == "ana" and rights["rights"]["admin"]["allowed"]
+    native = closing.add(Native(api.server))
+    native.ask(auth=token)
+    native.ask(join="team/1")
+    assert api.ask("GET", "conns", user="ana")["conns"][0]["rooms"] == ["team/1"]
+    assert api.ask("POST", "disconnect", user="nobody") == {"done": 0, "refused": 0}
+    assert api.ask("POST", "revoke", user="ana")["done"] == 1
+    assert native.unit()["bye"] == "revoked"
+    request(api.server, "POST", "/api/publish?room=team/1", headers, "x").assert_problem(401)
+    assert api.server.stop() == 0
