@@ -43,7 +43,7 @@ pub enum Revocation {
 )]
 pub struct Full;
 
-/// All that is taken back. See the [module](self).
+/// All that is taken back: users, tokens, and everything issued up to a time.
 #[derive(Clone, Debug, Default)]
 pub struct Revocations {
     users: HashMap<Arc<str>, Entry>,

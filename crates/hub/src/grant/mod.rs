@@ -48,7 +48,7 @@ impl fmt::Display for GrantRule {
     }
 }
 
-/// What a Conn may do. See the [module](self).
+/// What a Conn may do: rules without an order, see [`Grant::decide`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Grant {
     rules: Box<[GrantRule]>,

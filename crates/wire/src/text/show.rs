@@ -14,7 +14,7 @@ const COMMAND_SHOWN_BYTES_MAX: usize = 24;
 /// A message as a person reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Said<'a> {
-    /// Who said it, see [`known_as`](super::known_as).
+    /// Who said it, see [`known_as`].
     pub from: &'a str,
     /// What kind of message it is; `message` is not shown.
     pub event: &'a str,
