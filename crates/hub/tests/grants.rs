@@ -223,18 +223,18 @@ fn each_command_needs_its_right() {
         &[Right::Who],
     ];
     for (n, needs) in needs.into_iter().enumerate() {
-        world.granted(0, ANA, None, &grant(&[]));
+        world.granted(0, ANA, Some("u-17"), &grant(&[]));
         ask(&mut world, n);
         assert_eq!(world.refused(), Some((needs[0], "forbidden")), "{n}");
         // Each of them is missed, whichever of the others is there.
         for missing in needs {
             let rights = format!("* -{missing}");
-            world.granted(0, ANA, None, &grant(&[("a", &rights)]));
+            world.granted(0, ANA, Some("u-17"), &grant(&[("a", &rights)]));
             ask(&mut world, n);
             assert_eq!(world.refused(), Some((*missing, "forbidden")), "{n}");
         }
         let exactly: Vec<&str> = needs.iter().map(|right| right.word()).collect();
-        world.granted(0, ANA, None, &grant(&[("a", &exactly.join(" "))]));
+        world.granted(0, ANA, Some("u-17"), &grant(&[("a", &exactly.join(" "))]));
         ask(&mut world, n);
         assert_eq!(world.refused(), None, "{n}");
     }
