@@ -92,7 +92,12 @@ def shell(text, server, folder):
     return subprocess.Popen(
         ["bash", "-e", "-o", "pipefail", "-c", text],
         cwd=folder,
-        env=environment(PATH=f"{programs}:{os.environ['PATH']}", TAUT_URL=f"http://localhost:{server.port}"),
+        # An example that starts a server keeps its rooms here, and not where those of the user are.
+        env=environment(
+            PATH=f"{programs}:{os.environ['PATH']}",
+            TAUT_URL=f"http://localhost:{server.port}",
+            XDG_STATE_HOME=str(Path(folder, ".state")),
+        ),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
