@@ -351,10 +351,10 @@ fn make_cores(
         let (ring, intake) = RingBuffer::new(INTAKE_SOCKETS);
         let conns = Arc::new(AtomicUsize::new(0));
         intakes.push(Intake {
-            is_owed: false,
             ring,
             alert: Arc::clone(alert),
             conns: Arc::clone(&conns),
+            is_owed: false,
         });
         let mut limits = shared.hub;
         limits.rooms_max = limits.rooms_max.div_ceil(u32::from(count));
