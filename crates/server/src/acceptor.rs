@@ -26,6 +26,8 @@ use crate::tls::Handshakes;
 
 /// Sockets that may wait for a core to take them in; when all cores' lines are full, the kernel's own line keeps the rest.
 pub(crate) const INTAKE_SOCKETS: usize = 1_024;
+/// Connections accepted before the cores that got them are woken: in a flood that never ends, too, a core that sleeps learns of its own.
+const ACCEPTED_PER_WAKE: usize = 64;
 /// How long the acceptor rests when it can take nobody in.
 const REST: Duration = Duration::from_millis(50);
 /// The token of the [`Alert`] that tells the acceptor to stop.
@@ -100,38 +102,40 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Accepts what waits on one listener, and wakes each core once for all that it gets; true when some must wait for room.
+    /// Accepts what waits on one listener, and wakes each core once for what it gets; true when some must wait for room.
     fn accept_from(&mut self, index: usize) -> bool {
-        let waits = self.accept_all(index);
-        for intake in &mut self.intakes {
-            if std::mem::take(&mut intake.is_owed) {
-                intake.alert.raise();
+        loop {
+            let ended = (0..ACCEPTED_PER_WAKE).find_map(|_| self.accept_one(index));
+            for intake in &mut self.intakes {
+                if std::mem::take(&mut intake.is_owed) {
+                    intake.alert.raise();
+                }
+            }
+            if let Some(waits) = ended {
+                return waits;
             }
         }
-        waits
     }
 
-    fn accept_all(&mut self, index: usize) -> bool {
-        loop {
-            if self.intakes.iter().all(|intake| intake.ring.is_full()) {
-                return true;
+    /// Accepts one connection. `Some` when there is none, or (true) when it must wait for room.
+    fn accept_one(&mut self, index: usize) -> Option<bool> {
+        if self.intakes.iter().all(|intake| intake.ring.is_full()) {
+            return Some(true);
+        }
+        match self.listeners[index].listener.accept() {
+            Ok((stream, address)) => self.hand_over(stream, address, self.listeners[index].speaks),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(false),
+            Err(error) if is_out_of_files(&error) => {
+                if !self.turn_away(index, &error) {
+                    return Some(true);
+                }
             }
-            match self.listeners[index].listener.accept() {
-                Ok((stream, address)) => {
-                    self.hand_over(stream, address, self.listeners[index].speaks);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(error) if is_out_of_files(&error) => {
-                    if !self.turn_away(index, &error) {
-                        return true;
-                    }
-                }
-                // The peer went before we looked; the next one is unharmed.
-                Err(error) => {
-                    tracing::debug!(%error, "a connection ended before it was accepted");
-                }
+            // The peer went before we looked; the next one is unharmed.
+            Err(error) => {
+                tracing::debug!(%error, "a connection ended before it was accepted");
             }
         }
+        None
     }
 
     fn hand_over(&mut self, stream: Stream, address: Option<SocketAddr>, speaks: Speaks) {

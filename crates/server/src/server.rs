@@ -704,10 +704,10 @@ fn make_cores(
         let (ring, intake) = RingBuffer::new(INTAKE_SOCKETS);
         let conns = Arc::new(AtomicUsize::new(0));
         intakes.push(Intake {
-            is_owed: false,
             ring,
             alert: Arc::clone(alert),
             conns: Arc::clone(&conns),
+            is_owed: false,
         });
         let limits = share_of(shared.hub, usize::from(count));
         cores.push(Core::new(Parts {
