@@ -7,7 +7,7 @@
 //! - A Conn stays the same user as long as it lives; only HTTP requests stand each for itself.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use taut_auth::{AuthError, Identity, Verifier};
@@ -47,6 +47,8 @@ pub(crate) struct Identities {
     known: HashMap<Box<str>, Arc<Identity>>,
     /// Whose connections of `proxy://` listeners are: `None` until the proxy has said it. Others have no entry.
     clients: HashMap<ConnId, Option<IpAddr>>,
+    /// Whose Conns are that a front hands in for streams of HTTP/2. Others have no entry.
+    origins: HashMap<ConnId, Arc<Origin>>,
 }
 
 /// A Conn's identity.
@@ -68,6 +70,16 @@ struct Waiting {
     is_surplus: bool,
     /// What the doorman knew when it was looked at last.
     revision: u64,
+}
+
+/// At the other end of a connection that is not the Conn's own socket: what all streams of one HTTP/2 connection have in common.
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "http2"), expect(dead_code))]
+pub(crate) struct Origin {
+    /// Its address; `None` for a Unix socket.
+    pub(crate) address: Option<SocketAddr>,
+    /// Whom its certificate names, where it showed one that the configured authorities vouch for.
+    pub(crate) certificate: Option<Arc<str>>,
 }
 
 /// Whom to answer.
@@ -101,6 +113,7 @@ impl Identities {
             judged: 0,
             known: HashMap::new(),
             clients: HashMap::new(),
+            origins: HashMap::new(),
         }
     }
 
@@ -122,6 +135,9 @@ impl Identities {
     /// A Conn is gone.
     pub(crate) fn forget(&mut self, id: ConnId) {
         self.clients.remove(&id);
+        if !self.origins.is_empty() {
+            self.origins.remove(&id);
+        }
         self.take_badge(id);
     }
 
@@ -149,6 +165,16 @@ impl Identities {
     /// Whose a proxy has said that a Conn is.
     pub(crate) fn client(&self, id: ConnId) -> Option<IpAddr> {
         self.clients.get(&id).copied().flatten()
+    }
+
+    /// Notes whose a Conn is whose socket does not tell.
+    pub(crate) fn set_origin(&mut self, id: ConnId, origin: Arc<Origin>) {
+        self.origins.insert(id, origin);
+    }
+
+    /// Whose a Conn is that a front handed in.
+    pub(crate) fn origin(&self, id: ConnId) -> Option<&Arc<Origin>> {
+        self.origins.get(&id)
     }
 
     /// Whether a Conn's token waits to be judged.
@@ -520,6 +546,9 @@ impl Core {
     pub(crate) fn peer_address(&mut self, id: ConnId) -> Option<IpAddr> {
         if let Some(client) = self.identities.client(id) {
             return Some(client);
+        }
+        if let Some(origin) = self.identities.origin(id) {
+            return Some(origin.address?.ip());
         }
         match &self.conns.find(id)?.stream {
             Stream::Tcp(stream) => Some(stream.peer_addr().ok()?.ip()),
