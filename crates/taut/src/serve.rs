@@ -47,7 +47,7 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
     };
     let hosts = config.hosts.clone();
     // Whoever can connect may send a signal, too: unheard, SIGHUP would end the server.
-    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(deaf)?;
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| deaf(&error))?;
     let server = Server::bind_with(config, storage.store).map_err(|error| refused(&error))?;
     for note in secrecy::notes(&hosts, server.certificates()) {
         tracing::warn!("{note}");
@@ -139,10 +139,10 @@ fn heed(mut signals: Signals, stopper: Stopper, mut reload: Reload) -> Result<()
                 stopper.stop();
             }
         })
-        .map_err(deaf)?;
+        .map_err(|error| deaf(&error))?;
     Ok(())
 }
 
-fn deaf(error: std::io::Error) -> Failure {
+fn deaf(error: &std::io::Error) -> Failure {
     Failure::new(Code::Failure, format!("cannot listen for signals: {error}"))
 }
