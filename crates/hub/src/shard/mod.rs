@@ -271,6 +271,13 @@ impl Shard {
         self.rooms_of(conn).contains(name)
     }
 
+    /// Whether a Conn is in as many rooms as it may be, with those that it waits for.
+    pub fn is_in_enough(&mut self, conn: ConnId) -> bool {
+        let rooms_max = self.limits.rooms_per_conn_max as usize;
+        let entry = self.conns.find(conn);
+        entry.is_some_and(|entry| entry.memberships().len() + entry.joining().len() >= rooms_max)
+    }
+
     /// Whether a Conn may ask who is present in a room, if it is in it.
     #[must_use]
     pub fn allows_presence(&self, conn: ConnId, name: &RoomName) -> bool {
@@ -334,7 +341,7 @@ impl Shard {
         };
         let known = self.rooms.find(&room);
         let again = known.is_some_and(|known| entry.place_in(known).is_some());
-        if !again && entry.memberships().len() + entry.joining().len() >= rooms_max as usize {
+        if !again && self.is_in_enough(conn) {
             let refusal = Refusal::TooManyRoomsPerConn { max: rooms_max };
             out.push(Output::Refused {
                 conn,

@@ -3,6 +3,7 @@
 mod answer;
 mod api;
 mod body;
+mod deeds;
 
 use std::sync::Arc;
 
