@@ -223,6 +223,7 @@ impl Shard {
             Input::Link { from, message } => self.hear(from, message, out),
             Input::Stored { answer } => self.stored(answer, out),
             Input::Policies { policies, limits } => self.follow(policies, limits, out),
+            Input::Anonymous { grant } => self.standings.set_anonymous(grant),
             Input::Tick => self.tick(out),
         }
     }
@@ -269,6 +270,13 @@ impl Shard {
     /// Whether a Conn is in a room, or has asked to be and waits for the answer.
     pub fn is_bound_for(&mut self, conn: ConnId, name: &RoomName) -> bool {
         self.rooms_of(conn).contains(name)
+    }
+
+    /// How many rooms a Conn is in, or has asked to be in and waits for the answer.
+    pub fn bound_for(&mut self, conn: ConnId) -> usize {
+        self.conns
+            .find(conn)
+            .map_or(0, |entry| entry.memberships().len() + entry.joining().len())
     }
 
     /// Whether a Conn may ask who is present in a room, if it is in it.

@@ -4,6 +4,7 @@
 //! handles each input; (4) deadlines; (5) hand the keeper what is to be kept, flush every dirty room and Conn once; (6) wake the other cores that got something.
 //! Data flows one way: sockets → `receive` → [`talk`](crate::talk) → Shard → `settle` → `flush` → sockets.
 
+mod again;
 mod conn;
 mod datagram;
 mod deadline;
@@ -36,6 +37,7 @@ use taut_gate::{Close, Encoder};
 use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard};
 use taut_wire::ws;
 
+pub(crate) use again::Again;
 pub(crate) use conn::{Conn, Conns, Flag, Name, Output as Waiting, Stream, Wrote, wrapped};
 pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
@@ -58,6 +60,7 @@ use crate::keeper::Safe;
 use crate::limits::Limiter;
 use crate::metrics::Counts;
 use crate::orders::Order;
+use crate::reload::{Answered, ReloadLine};
 use crate::session::Sessions;
 use crate::stop::Stop;
 use crate::talk::Proofs;
@@ -117,6 +120,11 @@ pub(crate) struct Core {
     pub(crate) safe: Option<Safe>,
     /// What other threads ask of this core.
     pub(crate) orders: Option<Receiver<Order>>,
+    /// Who is looked at again since the configuration has changed.
+    pub(crate) again: Option<Again>,
+    /// The way to whoever reads the configuration again, and what came of it.
+    pub(crate) reloads: ReloadLine,
+    pub(crate) reloaded: (Sender<Answered>, Receiver<Answered>),
     /// What it has done, for who asks.
     pub(crate) counts: Counts,
     /// Where TLS handshakes are shaken, when there is a certificate; and what comes of them.
@@ -172,6 +180,7 @@ pub(crate) struct Parts {
     pub(crate) sessions: Sessions,
     pub(crate) application: Option<Arc<dyn Application>>,
     pub(crate) doorman: Arc<Doorman>,
+    pub(crate) reloads: ReloadLine,
 }
 
 impl Core {
@@ -201,6 +210,9 @@ impl Core {
             hooked: None,
             safe: None,
             orders: None,
+            again: None,
+            reloads: parts.reloads,
+            reloaded: channel(),
             counts: Counts::default(),
             handshakes: None,
             secured: None,
@@ -260,9 +272,11 @@ impl Core {
             self.hear_keeper();
             self.hear_application();
             self.hear_revoked();
+            self.hear_reloaded();
             self.look_around();
             self.settle_echoes();
             self.look_after_identities();
+            self.go_on_again();
             self.receive_ready();
             for event in &events {
                 if event.token() != ALERT {
@@ -335,7 +349,9 @@ impl Core {
     fn timeout(&self) -> Option<Duration> {
         let congested = self.is_congested();
         let unread = !self.ready.is_empty() || self.datagrams.is_ready();
-        if !self.dirty.is_empty() || !self.dirty_rooms.is_empty() || (unread && !congested) {
+        let is_busy =
+            !self.dirty.is_empty() || !self.dirty_rooms.is_empty() || self.again.is_some();
+        if is_busy || (unread && !congested) {
             return Some(Duration::ZERO);
         }
         if congested || !self.owed.is_empty() || self.links.has_backlog() || self.drain.is_some() {

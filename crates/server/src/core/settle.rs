@@ -69,6 +69,7 @@ impl Core {
         if let Some(conn) = self.conns.find(id) {
             conn.rooms = u16::try_from(rooms).unwrap_or(u16::MAX);
         }
+        self.count_user_rooms(id);
     }
 
     fn answer_conn(&mut self, id: ConnId, output: Output) {

@@ -87,7 +87,9 @@ impl Core {
             conn.talk = talk;
             conn.format = format;
             if is_lines {
-                self.identify_peer(id);
+                if !self.identify_peer(id) {
+                    return Step::Took(0);
+                }
                 self.await_token(id);
             }
         }

@@ -590,7 +590,7 @@ pub(crate) static TABLE: &[Setting] = &[
     Setting {
         name: "limits.exempt",
         kind: Kind::List,
-        doc: "Addresses and networks (10.0.0.0/8) to which neither [limits.conn] nor [limits.address] applies: by default this machine itself; connections of Unix sockets never are limited",
+        doc: "Addresses and networks (10.0.0.0/8) to which neither [limits.conn] nor [limits.address] applies: by default this machine itself, and always Unix sockets; [limits.user] applies to all",
         place: |values| Place::Networks(&mut values.config.limits.rates.exempt),
     },
     Setting {
@@ -628,6 +628,18 @@ pub(crate) static TABLE: &[Setting] = &[
         kind: Kind::Count(bounds(1..=1_000_000_000)),
         doc: "The same at once, after a rest",
         place: |values| Place::U64(&mut values.config.limits.rates.conn.joins.burst),
+    },
+    Setting {
+        name: "limits.conn.reads_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Looks at history, state and who is there that one connection may take a second; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.conn.reads.per_s),
+    },
+    Setting {
+        name: "limits.conn.reads_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.conn.reads.burst),
     },
     Setting {
         name: "limits.address.conns_max",
@@ -682,6 +694,90 @@ pub(crate) static TABLE: &[Setting] = &[
         kind: Kind::Count(bounds(1..=1_000_000_000)),
         doc: "The same at once, after a rest",
         place: |values| Place::U64(&mut values.config.limits.rates.address.joins.burst),
+    },
+    Setting {
+        name: "limits.address.reads_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Looks at history, state and who is there that all connections of one address may take a second; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.address.reads.per_s),
+    },
+    Setting {
+        name: "limits.address.reads_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.address.reads.burst),
+    },
+    Setting {
+        name: "limits.user.conns_max",
+        kind: Kind::Count(bounds(0..=10_000_000)),
+        doc: "Open connections of one verified user, wherever they come from; 0 is no limit",
+        place: |values| Place::U32(&mut values.config.limits.rates.user.conns_max),
+    },
+    Setting {
+        name: "limits.user.opens_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Connections a second that may begin to be one user's; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.opens.per_s),
+    },
+    Setting {
+        name: "limits.user.opens_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.opens.burst),
+    },
+    Setting {
+        name: "limits.user.rooms_max",
+        kind: Kind::Count(bounds(0..=10_000_000)),
+        doc: "Rooms that all connections of one user may be in, counted for each of them; 0 is no limit",
+        place: |values| Place::U32(&mut values.config.limits.rates.user.rooms_max),
+    },
+    Setting {
+        name: "limits.user.messages_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Messages a second that all connections of one user may say; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.messages.per_s),
+    },
+    Setting {
+        name: "limits.user.messages_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.messages.burst),
+    },
+    Setting {
+        name: "limits.user.bytes_per_s",
+        kind: Kind::Bytes(bounds(0..=1_000_000_000)),
+        doc: "Bytes of them a second; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.bytes.per_s),
+    },
+    Setting {
+        name: "limits.user.bytes_burst",
+        kind: Kind::Bytes(bounds(1..=1 << 34)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.bytes.burst),
+    },
+    Setting {
+        name: "limits.user.joins_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Rooms a second that they may join; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.joins.per_s),
+    },
+    Setting {
+        name: "limits.user.joins_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.joins.burst),
+    },
+    Setting {
+        name: "limits.user.reads_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Looks at history, state and who is there that they may take a second; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.reads.per_s),
+    },
+    Setting {
+        name: "limits.user.reads_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.reads.burst),
     },
     Setting {
         name: "socketio.ping_ms",
