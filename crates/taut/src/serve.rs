@@ -26,6 +26,8 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
     for note in &settings.notes {
         tracing::warn!("{note}");
     }
+    // Before any address is open: whoever sees one may send it.
+    let signals = Signals::new([SIGHUP]).map_err(no_signals)?;
     raise_open_files();
     let files = settings.values.config.files.is_some();
     let storage = storage::open(&settings.values)?;
@@ -62,7 +64,7 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
         reloader: server.reloader(),
         level,
     };
-    heed_signals(server.stopper(), server.reloader())?;
+    heed_signals(signals, server.stopper(), server.reloader())?;
     if let Some(requests) = server.reload_requests() {
         // A reload may wait for busy cores, and a stop must not wait for a reload.
         thread::Builder::new()
@@ -117,9 +119,10 @@ fn raise_open_files() {
 }
 
 /// The first SIGTERM or SIGINT begins the graceful shutdown, the second one ends it. SIGHUP reads the configuration again.
-fn heed_signals(stopper: Stopper, reloader: Reloader) -> Result<(), Failure> {
-    let cannot = |error| Failure::new(Code::Failure, format!("cannot listen for signals: {error}"));
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(cannot)?;
+fn heed_signals(mut signals: Signals, stopper: Stopper, reloader: Reloader) -> Result<(), Failure> {
+    for signal in [SIGTERM, SIGINT] {
+        signals.add_signal(signal).map_err(no_signals)?;
+    }
     thread::Builder::new()
         .name("taut-signals".into())
         .spawn(move || {
@@ -140,6 +143,10 @@ fn heed_signals(stopper: Stopper, reloader: Reloader) -> Result<(), Failure> {
                 stopper.stop();
             }
         })
-        .map_err(cannot)?;
+        .map_err(no_signals)?;
     Ok(())
+}
+
+fn no_signals(error: std::io::Error) -> Failure {
+    Failure::new(Code::Failure, format!("cannot listen for signals: {error}"))
 }
