@@ -27,7 +27,7 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
         tracing::warn!("{note}");
     }
     // Before any address is open: whoever sees one may send it.
-    let signals = Signals::new([SIGHUP]).map_err(no_signals)?;
+    let signals = Signals::new([SIGHUP]).map_err(|error| no_signals(&error))?;
     raise_open_files();
     let files = settings.values.config.files.is_some();
     let storage = storage::open(&settings.values)?;
@@ -121,7 +121,9 @@ fn raise_open_files() {
 /// The first SIGTERM or SIGINT begins the graceful shutdown, the second one ends it. SIGHUP reads the configuration again.
 fn heed_signals(mut signals: Signals, stopper: Stopper, reloader: Reloader) -> Result<(), Failure> {
     for signal in [SIGTERM, SIGINT] {
-        signals.add_signal(signal).map_err(no_signals)?;
+        signals
+            .add_signal(signal)
+            .map_err(|error| no_signals(&error))?;
     }
     thread::Builder::new()
         .name("taut-signals".into())
@@ -143,10 +145,10 @@ fn heed_signals(mut signals: Signals, stopper: Stopper, reloader: Reloader) -> R
                 stopper.stop();
             }
         })
-        .map_err(no_signals)?;
+        .map_err(|error| no_signals(&error))?;
     Ok(())
 }
 
-fn no_signals(error: std::io::Error) -> Failure {
+fn no_signals(error: &std::io::Error) -> Failure {
     Failure::new(Code::Failure, format!("cannot listen for signals: {error}"))
 }
