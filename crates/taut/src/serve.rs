@@ -26,8 +26,6 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
     for note in &settings.notes {
         tracing::warn!("{note}");
     }
-    // Before any address is open: whoever sees one may send it.
-    let signals = Signals::new([SIGHUP]).map_err(|error| no_signals(&error))?;
     raise_open_files();
     let files = settings.values.config.files.is_some();
     let storage = storage::open(&settings.values)?;
@@ -49,6 +47,8 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
         ..settings.values.config.clone()
     };
     let hosts = config.hosts.clone();
+    // Whoever can connect may send a signal, too: unheard, SIGHUP would end the server.
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| deaf(&error))?;
     let mut server = Server::bind_with(config, storage.store).map_err(|error| refused(&error))?;
     for note in secrecy::notes(&hosts, server.certificates()) {
         tracing::warn!("{note}");
@@ -64,7 +64,7 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
         reloader: server.reloader(),
         level,
     };
-    heed_signals(signals, server.stopper(), server.reloader())?;
+    heed(signals, server.stopper(), server.reloader())?;
     if let Some(requests) = server.reload_requests() {
         // A reload may wait for busy cores, and a stop must not wait for a reload.
         thread::Builder::new()
@@ -119,12 +119,7 @@ fn raise_open_files() {
 }
 
 /// The first SIGTERM or SIGINT begins the graceful shutdown, the second one ends it. SIGHUP reads the configuration again.
-fn heed_signals(mut signals: Signals, stopper: Stopper, reloader: Reloader) -> Result<(), Failure> {
-    for signal in [SIGTERM, SIGINT] {
-        signals
-            .add_signal(signal)
-            .map_err(|error| no_signals(&error))?;
-    }
+fn heed(mut signals: Signals, stopper: Stopper, reloader: Reloader) -> Result<(), Failure> {
     thread::Builder::new()
         .name("taut-signals".into())
         .spawn(move || {
@@ -145,10 +140,10 @@ fn heed_signals(mut signals: Signals, stopper: Stopper, reloader: Reloader) -> R
                 stopper.stop();
             }
         })
-        .map_err(|error| no_signals(&error))?;
+        .map_err(|error| deaf(&error))?;
     Ok(())
 }
 
-fn no_signals(error: &std::io::Error) -> Failure {
+fn deaf(error: &std::io::Error) -> Failure {
     Failure::new(Code::Failure, format!("cannot listen for signals: {error}"))
 }

@@ -1,10 +1,11 @@
 //! The limits in force, as values: what a reload replaces, while the accounts stay.
 
+use taut_auth::Network;
 use taut_hub::rate::Rate;
 
 use super::account::Account;
 use super::bill::Row;
-use super::{Cost, Network, RateLimits};
+use super::{Cost, RateLimits};
 
 /// The rates that Conns, addresses and users all have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

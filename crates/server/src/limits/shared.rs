@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
+use taut_auth::Network;
+
 use super::account::{Account, Place};
 use super::accounts::{ACCOUNTS_MAX, Accounts};
 use super::network::AddressKey;
 use super::rules::{Rules, Shared};
 use super::share::Share;
-use super::{Bill, Network, Over, RateLimits};
+use super::{Bill, Over, RateLimits};
 
 /// How long who has too many Conns, or is in too many rooms, is told to wait, in milliseconds: nobody knows when one of them ends.
 pub(super) const CROWDED_MS: u64 = 10_000;
