@@ -47,6 +47,8 @@ pub(crate) struct Identities {
     known: HashMap<Box<str>, Arc<Identity>>,
     /// Whose connections of `proxy://` listeners are: `None` until the proxy has said it. Others have no entry.
     clients: HashMap<ConnId, Option<IpAddr>>,
+    /// Whose the requests are that proxies hand on, as their headers say.
+    clients_of_requests: HashMap<ConnId, IpAddr>,
 }
 
 /// A Conn's identity.
@@ -101,6 +103,7 @@ impl Identities {
             judged: 0,
             known: HashMap::new(),
             clients: HashMap::new(),
+            clients_of_requests: HashMap::new(),
         }
     }
 
@@ -122,6 +125,7 @@ impl Identities {
     /// A Conn is gone.
     pub(crate) fn forget(&mut self, id: ConnId) {
         self.clients.remove(&id);
+        self.clients_of_requests.remove(&id);
         self.take_badge(id);
     }
 
@@ -146,9 +150,28 @@ impl Identities {
         self.clients.insert(id, Some(client));
     }
 
-    /// Whose a proxy has said that a Conn is.
+    /// Whose a proxy has said that a Conn is, by a header of HTTP or by the PROXY protocol.
     pub(crate) fn client(&self, id: ConnId) -> Option<IpAddr> {
+        self.client_of_request(id)
+            .or_else(|| self.client_of_conn(id))
+    }
+
+    /// The same by the PROXY protocol alone: who that is may be a proxy itself.
+    pub(crate) fn client_of_conn(&self, id: ConnId) -> Option<IpAddr> {
         self.clients.get(&id).copied().flatten()
+    }
+
+    /// The same by a header alone.
+    pub(crate) fn client_of_request(&self, id: ConnId) -> Option<IpAddr> {
+        self.clients_of_requests.get(&id).copied()
+    }
+
+    /// A proxy has said whose a request is, or nothing.
+    pub(crate) fn set_client_of_request(&mut self, id: ConnId, client: Option<IpAddr>) {
+        match client {
+            Some(client) => self.clients_of_requests.insert(id, client),
+            None => self.clients_of_requests.remove(&id),
+        };
     }
 
     /// Whether a Conn's token waits to be judged.
@@ -518,7 +541,7 @@ impl Core {
 
     /// The address at the other end: as the proxy of a `proxy://` listener says, else that of the socket, where it is one of TCP.
     pub(crate) fn peer_address(&mut self, id: ConnId) -> Option<IpAddr> {
-        if let Some(client) = self.identities.client(id) {
+        if let Some(client) = self.identities.client_of_conn(id) {
             return Some(client);
         }
         match &self.conns.find(id)?.stream {

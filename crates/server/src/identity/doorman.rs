@@ -84,6 +84,11 @@ impl Doorman {
             .clone()
     }
 
+    /// Whether any proxy may say whose its connections and requests are.
+    pub(crate) fn has_proxies(&self) -> bool {
+        !self.proxies.is_empty()
+    }
+
     /// Whether a proxy at this address may say whom it connects for.
     pub(crate) fn trusts_proxy(&self, address: IpAddr) -> bool {
         self.proxies.iter().any(|network| network.contains(address))
