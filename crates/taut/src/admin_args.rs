@@ -242,7 +242,8 @@ pub(crate) fn command() -> Command {
 }
 
 fn of_word(word: &Word) -> Command {
-    let mut command = AdminArgs::augment_args(Command::new(word.name).about(word.about));
+    // What it is about comes last: the arguments' own doc comment would stand there.
+    let mut command = AdminArgs::augment_args(Command::new(word.name)).about(word.about);
     for (name, required) in word.places {
         command = command.arg(
             Arg::new(*name)

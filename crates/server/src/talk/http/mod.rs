@@ -148,7 +148,7 @@ impl Core {
             self.answer_problem(id, &problem);
             return Step::Took(length);
         }
-        if stands_for_somebody(&action) {
+        if self.identities.asks() && stands_for_somebody(&action) {
             let shown = gate_http::shown(&request, &self.site);
             match self.identify_request(
                 id,
