@@ -423,7 +423,7 @@ pub(crate) static TABLE: &[Setting] = &[
     Setting {
         name: "auth.proxies",
         kind: Kind::List,
-        doc: "Addresses of proxies, such as 10.0.0.0/8: whose auth.proxy_header counts, and who may use proxy:// listeners",
+        doc: "Addresses of proxies, such as 10.0.0.0/8: whose X-Forwarded-For, Forwarded and auth.proxy_header count, and who may use proxy:// listeners",
         place: |values| Place::Words(&mut values.auth.proxies),
     },
     Setting {
