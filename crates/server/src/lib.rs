@@ -35,7 +35,7 @@ pub use error::{Fault, StartError};
 pub use health::Health;
 pub use hooks::{HOOKS_MAX, HookUrl, HookUrlError, OnFailure, Webhook};
 pub use identity::{RecordError, RevokeError, Revoker};
-pub use limits::{AddressRates, ConnRates, Network, NetworkError, PerSecond, RateLimits};
+pub use limits::{AddressRates, ConnRates, PerSecond, RateLimits};
 pub use listen::{
     Address, Bound, Endpoint, HostPort, Listen, ListenError, Speaks, UNIX_MODE_DEFAULT, is_loopback,
 };

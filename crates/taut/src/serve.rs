@@ -46,6 +46,8 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
         ..settings.values.config.clone()
     };
     let hosts = config.hosts.clone();
+    // Whoever can connect may send a signal, too: unheard, SIGHUP would end the server.
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| deaf(&error))?;
     let server = Server::bind_with(config, storage.store).map_err(|error| refused(&error))?;
     for note in secrecy::notes(&hosts, server.certificates()) {
         tracing::warn!("{note}");
@@ -58,7 +60,7 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
         reloader: server.reloader(),
         level,
     };
-    heed_signals(server.stopper(), reload)?;
+    heed(signals, server.stopper(), reload)?;
     if let Some(address) = server.metrics_address() {
         tracing::info!(%address, "/metrics is answered for");
     }
@@ -104,9 +106,7 @@ fn raise_open_files() {
 }
 
 /// The first SIGTERM or SIGINT begins the graceful shutdown, the second one ends it. SIGHUP reads the configuration again.
-fn heed_signals(stopper: Stopper, mut reload: Reload) -> Result<(), Failure> {
-    let cannot = |error| Failure::new(Code::Failure, format!("cannot listen for signals: {error}"));
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(cannot)?;
+fn heed(mut signals: Signals, stopper: Stopper, mut reload: Reload) -> Result<(), Failure> {
     thread::Builder::new()
         .name("taut-signals".into())
         .spawn(move || {
@@ -139,6 +139,10 @@ fn heed_signals(stopper: Stopper, mut reload: Reload) -> Result<(), Failure> {
                 stopper.stop();
             }
         })
-        .map_err(cannot)?;
+        .map_err(|error| deaf(&error))?;
     Ok(())
+}
+
+fn deaf(error: &std::io::Error) -> Failure {
+    Failure::new(Code::Failure, format!("cannot listen for signals: {error}"))
 }

@@ -56,10 +56,10 @@ impl Alert {
         }
     }
 
-    /// To be called before the rings are drained, so that nothing pushed later goes unnoticed.
-    pub(crate) fn lower(&self) {
+    /// To be called before the rings are drained, so that nothing pushed later goes unnoticed. Whether anybody has raised it since the last time.
+    pub(crate) fn lower(&self) -> bool {
         // A swap, not a store: it takes its place in one order with the pushers' swaps, so each push is either seen or wakes again.
-        self.raised.swap(false, Ordering::AcqRel);
+        self.raised.swap(false, Ordering::AcqRel)
     }
 }
 

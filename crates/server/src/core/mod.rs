@@ -251,15 +251,18 @@ impl Core {
                 Ok(()) => {}
             }
             self.look_at_clock();
-            self.alert.lower();
-            self.hear_orders();
+            let called = self.alert.lower();
             self.take_in();
-            self.take_in_tunnels();
             self.hear_links();
             self.hear_files();
             self.hear_keeper();
-            self.hear_application();
-            self.hear_revoked();
+            if called {
+                // Whoever puts something there raises the alert behind it.
+                self.hear_orders();
+                self.take_in_tunnels();
+                self.hear_application();
+                self.hear_revoked();
+            }
             self.look_around();
             self.settle_echoes();
             self.look_after_identities();
@@ -287,8 +290,13 @@ impl Core {
     /// Hands one input to the Shard and carries out what it says, so that answers keep the order of the questions. What its Conn does faster than it may is refused
     /// here, as the Shard would.
     pub(crate) fn hub(&mut self, input: Input) {
-        if let Some(refused) = self.too_fast(&input) {
+        if self.limiter.has_bills()
+            && let Some(refused) = self.too_fast(&input)
+        {
             return self.settle(refused);
+        }
+        if self.hooked.is_none() {
+            return self.hand(input);
         }
         if let Some(input) = self.ask_application(input) {
             self.hand(input);

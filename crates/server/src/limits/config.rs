@@ -2,7 +2,7 @@
 
 use taut_hub::rate::Rate;
 
-use super::Network;
+use taut_auth::Network;
 
 /// How fast something may be done. 0 a second is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -47,6 +47,11 @@ impl Limiter {
         }
     }
 
+    /// Whether any Conn has had a bill: without, there is nothing to look up.
+    pub(crate) fn has_bills(&self) -> bool {
+        !self.blocks.is_empty()
+    }
+
     /// Gives a Conn its bill.
     pub(crate) fn put(&mut self, slot: u32, bill: Option<Box<Bill>>) {
         let Some(bill) = bill else {

@@ -22,7 +22,6 @@ mod shared;
 mod turned;
 
 pub use config::{AddressRates, ConnRates, PerSecond, RateLimits};
-pub use network::{Network, NetworkError};
 
 pub(crate) use bill::Bill;
 pub(crate) use cost::{Cost, Over};

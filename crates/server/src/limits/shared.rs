@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use taut_auth::Network;
 use taut_hub::rate::Rate;
 
 use super::account::{Account, Place};
 use super::accounts::{ACCOUNTS_MAX, Accounts};
 use super::network::AddressKey;
-use super::{Bill, Network, Over, RateLimits};
+use super::{Bill, Over, RateLimits};
 
 /// How long who has too many Conns is told to wait, in milliseconds: nobody knows when one of them ends.
 const CROWDED_MS: u64 = 10_000;

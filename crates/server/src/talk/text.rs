@@ -242,7 +242,14 @@ impl Core {
         });
     }
 
-    fn go_out(&mut self, id: ConnId) {
+    /// Somebody else brings this person into a room.
+    pub(super) fn bring_text(&mut self, id: ConnId, room: &RoomName) {
+        if !self.shard.is_bound_for(id, room) {
+            self.enter(id, room.clone());
+        }
+    }
+
+    pub(super) fn go_out(&mut self, id: ConnId) {
         let Some(conn) = self.conns.find(id) else {
             return;
         };

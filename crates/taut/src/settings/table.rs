@@ -4,7 +4,8 @@
 //! Names are the keys of the file. The environment variable is the name in capitals after `TAUT_`, the flag the name with
 //! hyphens: `limits.ping_ms`, `TAUT_LIMITS_PING_MS`, `--limits-ping-ms`.
 
-use taut_server::{Config, Endpoint, FilesConfig, Listen, Network};
+use taut_auth::Network;
+use taut_server::{Config, Endpoint, FilesConfig, Listen};
 
 use super::auth::AuthValues;
 use super::value::{Kind, Value, bounds};

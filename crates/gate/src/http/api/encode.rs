@@ -1,5 +1,7 @@
 //! What the API answers, as JSON.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use taut_hub::{Durability, Grant, LagPolicy, Right, RoomFacts, RoomName, RoomPolicy};
 
@@ -40,12 +42,49 @@ pub enum Found {
 }
 
 /// To how many Conns something was done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counted {
     /// It was.
     pub done: u64,
-    /// It could not be: their door cannot, or their grant does not allow it.
-    pub refused: u64,
+    /// It could not be, and why.
+    pub refused: BTreeMap<Unmoved, u64>,
+}
+
+/// Why a Conn is not brought into a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unmoved {
+    /// Its grant does not allow it.
+    Forbidden,
+    /// Its rooms are those of its URL.
+    Door,
+    /// A session of Socket.IO that is not in that namespace.
+    Namespace,
+    /// It is in as many rooms as it may be.
+    TooManyRooms,
+    /// As many requests of it wait for an answer as may.
+    Busy,
+}
+
+impl Unmoved {
+    /// Its code on the wire.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Forbidden => "forbidden",
+            Self::Door => "door",
+            Self::Namespace => "namespace",
+            Self::TooManyRooms => "too-many-rooms-per-conn",
+            Self::Busy => "busy",
+        }
+    }
+}
+
+impl Counted {
+    /// How many it was asked for.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.done + self.refused.values().sum::<u64>()
+    }
 }
 
 /// Appends a page of rooms or Conns, with the cursor of the next one; or what was done.
@@ -58,7 +97,7 @@ pub fn encode_found(out: &mut Vec<u8>, found: &Found, next: Option<Cursor>) {
         Found::Conns(conns) => {
             json!({"conns": conns.iter().map(conn).collect::<Vec<_>>(), "cursor": cursor})
         }
-        Found::Done(counted) => json!({"done": counted.done, "refused": counted.refused}),
+        Found::Done(counted) => done(counted),
         Found::Grant(grant) => {
             out.extend_from_slice(grant.as_deref().unwrap_or(b"null\n"));
             return;
@@ -70,6 +109,17 @@ pub fn encode_found(out: &mut Vec<u8>, found: &Found, next: Option<Cursor>) {
 /// Appends the answer to something that was done once.
 pub fn encode_done(out: &mut Vec<u8>) {
     line(out, &json!({"done": 1, "refused": 0}));
+}
+
+fn done(counted: &Counted) -> Value {
+    let refused = counted.all() - counted.done;
+    let mut value = json!({"done": counted.done, "refused": refused});
+    if refused > 0 {
+        let reasons = counted.refused.iter();
+        let reasons = reasons.map(|(why, count)| (why.code().to_owned(), json!(count)));
+        value["reasons"] = Value::Object(reasons.collect());
+    }
+    value
 }
 
 fn room(room: &RoomFacts) -> Value {

@@ -15,11 +15,11 @@ use taut_hub::{ConnId, RoomName};
 use super::Action;
 
 pub use encode::{
-    ConnFacts, Counted, Found, encode_done, encode_found, encode_grant, encode_policy,
+    ConnFacts, Counted, Found, Unmoved, encode_done, encode_found, encode_grant, encode_policy,
 };
 pub use openapi::document;
 pub use read::{api, conn_of};
-pub use table::{ENDPOINTS, Endpoint, Kind, Parameter, Place};
+pub use table::{ENDPOINTS, Endpoint, Kind, Parameter, Stands};
 
 /// Entries of one page at most.
 pub const PAGE_ENTRIES_MAX: u32 = 1_000;
@@ -108,11 +108,20 @@ pub enum Deed {
     /// To end them.
     Disconnect,
     /// To bring them into a room.
-    Join(RoomName),
+    Join(Place),
     /// To take them out of one.
-    Leave(RoomName),
+    Leave(Place),
     /// To say what they may do in a room.
     Explain(RoomName),
+}
+
+/// Where Conns are brought, or are taken from.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The room.
+    pub room: RoomName,
+    /// In which namespace, of sessions of Socket.IO.
+    pub namespace: Option<Box<str>>,
 }
 
 /// What is taken back. See `taut_auth::Revocation`.

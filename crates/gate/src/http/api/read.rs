@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use taut_hub::{ConnId, Pattern, RoomName};
 use taut_wire::http::{Method, Request, target};
 
-use super::table::{Kind, Place};
-use super::{Call, Conns, Cursor, Deed, ENDPOINTS, Endpoint, PAGE_ENTRIES, Revoke, Rooms, Select};
+use super::table::{Kind, Stands};
+use super::{
+    Call, Conns, Cursor, Deed, ENDPOINTS, Endpoint, PAGE_ENTRIES, Place, Revoke, Rooms, Select,
+};
 use crate::http::parameters::parse_room;
 use crate::http::{Action, Problem, Site, route};
 
@@ -79,7 +81,7 @@ impl<'a> Given<'a> {
             let mut queries = endpoint
                 .parameters
                 .iter()
-                .filter(|known| known.place == Place::Query);
+                .filter(|known| known.stands == Stands::InQuery);
             let Some(known) = queries.find(|known| known.name == name) else {
                 return Err(unknown(endpoint, &name));
             };
@@ -119,6 +121,13 @@ impl<'a> Given<'a> {
         self.room()?.ok_or_else(missing)
     }
 
+    fn place(&self) -> Result<Place, Problem> {
+        Ok(Place {
+            room: self.the_room()?,
+            namespace: self.text("namespace").map(Into::into),
+        })
+    }
+
     fn limit(&self) -> u32 {
         let limit = self.text("limit").and_then(|text| text.parse().ok());
         limit.unwrap_or(PAGE_ENTRIES).max(1)
@@ -143,7 +152,7 @@ fn unknown(endpoint: &Endpoint, name: &str) -> Problem {
     let known: Vec<&str> = endpoint
         .parameters
         .iter()
-        .filter(|known| known.place == Place::Query)
+        .filter(|known| known.stands == Stands::InQuery)
         .map(|known| known.name)
         .collect();
     let name: String = name.chars().take(32).collect();
@@ -269,11 +278,11 @@ pub(super) fn disconnect(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result
 }
 
 pub(super) fn join(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call, Problem> {
-    done(given, Deed::Join(given.the_room()?))
+    done(given, Deed::Join(given.place()?))
 }
 
 pub(super) fn leave(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call, Problem> {
-    done(given, Deed::Leave(given.the_room()?))
+    done(given, Deed::Leave(given.place()?))
 }
 
 /// Something done to a Conn or to all of a user: to which must be said, or a forgotten parameter would reach everybody.

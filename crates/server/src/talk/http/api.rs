@@ -5,20 +5,16 @@ use std::sync::Arc;
 use taut_auth::{ApiKey, Revocation};
 use taut_gate::http::Problem;
 use taut_gate::http::api::{
-    self, ApiRequest, Call, Conns, Cursor, Deed, Found, Rooms, encode_done, encode_found,
-    encode_grant, encode_policy,
+    self, ApiRequest, Call, Conns, Cursor, Found, Rooms, encode_done, encode_found, encode_grant,
+    encode_policy,
 };
-use taut_gate::{Close, Command};
-use taut_hub::{ConnId, Grant, Input, Join, Right, RoomName, Start, Watch};
+use taut_hub::{ConnId, Grant, Input, Right, RoomName};
 use taut_wire::http::Framing;
 
 use super::super::Talk;
 use super::{Phase, is_bodyless};
 use crate::core::{Core, Flag, Survey, What, nothing_found};
 use crate::identity::{Judged, Revoker};
-
-/// What an ended Conn is told.
-const ENDED: &str = "an administrator ended this connection";
 
 /// As whom somebody asks.
 #[derive(Debug)]
@@ -185,7 +181,7 @@ impl Core {
         }
         let is_one = matches!(&survey.what, What::Conns(conns) if conns.select.conn.is_some());
         let is_nobody = match &survey.found {
-            Found::Done(counted) => counted.done + counted.refused == 0,
+            Found::Done(counted) => counted.all() == 0,
             Found::Grant(grant) => grant.is_none(),
             Found::Rooms(_) | Found::Conns(_) => false,
         };
@@ -200,76 +196,6 @@ impl Core {
     fn no_such_conn(&mut self, id: ConnId) {
         let detail = "there is no such Conn, or it is not in that room";
         self.answer_problem(id, &Problem::new(404, "not-found", detail));
-    }
-
-    /// Does to a Conn of this core what was asked, and notes what came of it.
-    pub(crate) fn do_to(&mut self, id: ConnId, deed: &Deed, found: &mut Found) {
-        match (deed, found) {
-            (Deed::List, Found::Conns(conns)) => conns.extend(self.facts_of(id)),
-            (Deed::Explain(room), Found::Grant(grant)) => {
-                let (user, rules) = self.shard.standing(id);
-                let mut body = Vec::new();
-                encode_grant(&mut body, room, user.map(|user| &**user), rules);
-                *grant = Some(body);
-            }
-            (Deed::Disconnect, Found::Done(counted)) => {
-                self.close(id, Close::Refused, Some(ENDED));
-                counted.done += 1;
-            }
-            (Deed::Join(room), Found::Done(counted)) => match self.bring_into(id, room) {
-                true => counted.done += 1,
-                false => counted.refused += 1,
-            },
-            (Deed::Leave(room), Found::Done(counted)) if self.shard.is_bound_for(id, room) => {
-                self.take_out(id, room);
-                counted.done += 1;
-            }
-            _ => {}
-        }
-    }
-
-    /// Native Conns only: the others have no way to be told of a room that they did not ask for.
-    fn bring_into(&mut self, id: ConnId, room: &RoomName) -> bool {
-        if !self.takes_commands(id) {
-            return false;
-        }
-        self.open(id);
-        if !self.shard.allows(id, room, Right::Join) {
-            return false;
-        }
-        let name = self.name_once(id);
-        let Some(conn) = self.conns.find(id) else {
-            return false;
-        };
-        let join = Join {
-            name,
-            door: conn.door(),
-            start: Start::Now,
-            presence: Watch::Nothing,
-            data: None,
-            state: false,
-        };
-        let room = room.clone();
-        self.command(id, Command::Join { room, join }, None);
-        true
-    }
-
-    fn take_out(&mut self, id: ConnId, room: &RoomName) {
-        let room = room.clone();
-        if self.takes_commands(id) {
-            return self.command(id, Command::Leave { room }, None);
-        }
-        self.hub(Input::Expel { conn: id, room });
-    }
-
-    /// Whether a Conn is native and has space for one more request under way.
-    fn takes_commands(&mut self, id: ConnId) -> bool {
-        match self.conns.find(id).map(|conn| &conn.talk) {
-            Some(Talk::Lines(session) | Talk::Datagrams(session) | Talk::Native(_, session)) => {
-                !session.is_full()
-            }
-            _ => false,
-        }
     }
 
     fn explain_grant(&mut self, id: ConnId, room: &RoomName, token: Option<&str>) {

@@ -3,6 +3,7 @@
 mod answer;
 mod api;
 mod body;
+mod deeds;
 
 use std::sync::Arc;
 
@@ -141,7 +142,7 @@ impl Core {
             self.answer_problem(id, &problem);
             return Step::Took(length);
         }
-        if stands_for_somebody(&action) {
+        if self.identities.asks() && stands_for_somebody(&action) {
             let shown = gate_http::shown(&request, &self.site);
             match self.identify_request(
                 id,

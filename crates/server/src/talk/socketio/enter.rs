@@ -19,7 +19,7 @@ use crate::core::{Asker, Core};
 use crate::session::{Pass, encode_public_id};
 
 /// The door's label.
-const DOOR: Door = Door("socketio");
+pub(super) const DOOR: Door = Door("socketio");
 
 /// A namespace whose CONNECT is not answered.
 #[derive(Debug)]
@@ -187,9 +187,10 @@ impl Core {
             return;
         };
         let way = match (&found.room, &room) {
-            (Some(_), _) => Way::Room,
+            (Some(own), Some(room)) if own == room => Way::Room,
+            (Some(_), None) => Way::Room,
             (None, None) => Way::Lobby,
-            (None, Some(_)) => Way::Joined,
+            (_, Some(_)) => Way::Joined,
         };
         let Some(entering) = &found.entering else {
             return;
