@@ -451,7 +451,9 @@ impl Core {
         if super::unix_ms() < self.identities.end_ms(&identity) {
             let due_ms = self.end_of(&identity);
             if let Some(badge) = self.identities.badges.get_mut(&id) {
-                badge.due_ms = due_ms;
+                // This may have been the alarm of who has no badge yet: then the badge's own is still there.
+                let own_ms = std::mem::replace(&mut badge.due_ms, due_ms);
+                self.identities.alarms.remove(&(own_ms, id));
                 self.identities.alarms.insert((due_ms, id));
             }
             return;

@@ -381,7 +381,7 @@ pub(crate) static TABLE: &[Setting] = &[
     Setting {
         name: "auth.life_ms_max",
         kind: Kind::Milliseconds(bounds(60_000..=10 * 365 * DAY_MS)),
-        doc: "How far off the end of a token may be; so long revocations are remembered",
+        doc: "How far the end of a token may be from now and from its iat; so long revocations are remembered",
         place: |values| Place::U64(&mut values.auth.life_ms_max),
     },
     Setting {
