@@ -1,7 +1,9 @@
 //! What the Shard says, carried out: answers in each Conn's own dialect, rooms to walk, links to feed.
 
 use taut_gate::{Close, native, text};
-use taut_hub::{CloseReason, ConnId, Output, PresenceChange, Right, RoomId, RoomName, Ticket, Watch};
+use taut_hub::{
+    CloseReason, ConnId, Output, PresenceChange, Right, RoomId, RoomName, Ticket, Watch,
+};
 use taut_wire::native::Taken;
 
 use super::flush::Due;
