@@ -25,6 +25,8 @@ type Block = [Option<Box<Bill>>; BLOCK];
 pub(crate) struct Limiter {
     limits: Arc<Limits>,
     rules: Arc<Rules>,
+    /// As the rules say it; asked at each answer, so it lies here.
+    counts_users: bool,
     blocks: Vec<Option<Box<Block>>>,
     /// The time of the turn, on the clock that all cores share.
     now_ns: u64,
@@ -34,8 +36,10 @@ pub(crate) struct Limiter {
 
 impl Limiter {
     pub(crate) fn new(limits: Arc<Limits>) -> Self {
+        let rules = limits.rules();
         Self {
-            rules: limits.rules(),
+            counts_users: rules.counts_users,
+            rules,
             limits,
             blocks: Vec::new(),
             now_ns: 0,
@@ -175,7 +179,7 @@ impl Limiter {
         user: Option<&Arc<str>>,
         is_in: bool,
     ) -> Result<(), Over> {
-        let user = user.filter(|_| self.rules.counts_users);
+        let user = user.filter(|_| self.counts_users);
         let bill = self.bill(slot);
         if bill.is_some_and(|bill| bill.turned.is_some()) {
             return Ok(());
@@ -204,7 +208,7 @@ impl Limiter {
 
     /// Whether it matters in how many rooms a Conn is.
     pub(crate) fn counts_rooms(&self, slot: u32) -> bool {
-        self.rules.counts_users && self.bill(slot).is_some_and(|bill| bill.share.is_some())
+        self.counts_users && self.bill(slot).is_some_and(|bill| bill.share.is_some())
     }
 
     /// A Conn is in so many rooms, or about to be.
@@ -223,6 +227,7 @@ impl Limiter {
             let bills = blocks.flat_map(|block| block.iter().flatten());
             bills.for_each(|bill| bill.begin_anew());
         }
+        self.counts_users = rules.counts_users;
         self.rules = rules;
         self.look_at_clock();
     }
