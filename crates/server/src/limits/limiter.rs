@@ -40,9 +40,9 @@ impl Limiter {
         }
     }
 
-    /// Takes the time, once a turn.
+    /// Takes the time, once a turn, where anybody has a bill.
     pub(crate) fn look_at_clock(&mut self) {
-        if self.limits.is_on() {
+        if self.has_bills() {
             self.now_ns = self.limits.now_ns();
         }
     }
@@ -57,6 +57,9 @@ impl Limiter {
         let Some(bill) = bill else {
             return;
         };
+        if !self.has_bills() {
+            self.now_ns = self.limits.now_ns();
+        }
         let (block, index) = (slot as usize / BLOCK, slot as usize % BLOCK);
         if self.blocks.len() <= block {
             self.blocks.resize_with(block + 1, || None);
@@ -123,8 +126,9 @@ impl Limiter {
 
     /// The same as [`Limiter::charge`] for a datagram of an address that nobody has proved.
     pub(crate) fn charge_stranger(&self, address: SocketAddr, cost: Cost) -> Result<(), Over> {
-        match self.limits.of_stranger(address, self.now_ns) {
-            Some(account) => take(&rows_of(&account, &self.limits.address, cost), self.now_ns),
+        let now_ns = self.limits.now_ns();
+        match self.limits.of_stranger(address, now_ns) {
+            Some(account) => take(&rows_of(&account, &self.limits.address, cost), now_ns),
             None => Ok(()),
         }
     }

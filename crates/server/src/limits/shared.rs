@@ -39,6 +39,7 @@ pub(crate) struct Limits {
     addresses: Accounts<AddressKey>,
     /// Where the clock begins that all of them share.
     began: Instant,
+    /// Whether anything is limited at all.
     is_on: bool,
 }
 
@@ -67,11 +68,6 @@ impl Limits {
             began: Instant::now(),
             is_on,
         })
-    }
-
-    /// Whether anything is limited at all.
-    pub(crate) fn is_on(&self) -> bool {
-        self.is_on
     }
 
     /// Nanoseconds of the clock that all threads share.
