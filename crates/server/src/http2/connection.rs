@@ -62,7 +62,7 @@ pub(super) struct Connection {
 
 /// What a look at the connection brought.
 enum News {
-    Stream(Request<RecvStream>, SendResponse<Bytes>),
+    Stream(Box<(Request<RecvStream>, SendResponse<Bytes>)>),
     /// It sends too many idle frames.
     Wild,
     Ended,
@@ -121,7 +121,7 @@ impl Connection {
             let is_told = self.is_told;
             tokio::select! {
                 news = poll_fn(|cx| Self::look(&mut self.wire, &mut self.ping_pong, &self.pulse, cx)) => match news {
-                    News::Stream(request, respond) => self.take_in(request, respond),
+                    News::Stream(stream) => self.take_in(*stream),
                     News::Wild => self.calm(),
                     News::Ended => return,
                 },
@@ -154,9 +154,7 @@ impl Connection {
             let _ = ping_pong.poll_pong(cx);
         }
         match wire.poll_accept(cx) {
-            Poll::Ready(Some(Ok((request, respond)))) => {
-                Poll::Ready(News::Stream(request, respond))
-            }
+            Poll::Ready(Some(Ok(stream))) => Poll::Ready(News::Stream(Box::new(stream))),
             Poll::Ready(Some(Err(error))) => {
                 if error
                     .reason()
@@ -173,7 +171,7 @@ impl Connection {
         }
     }
 
-    fn take_in(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+    fn take_in(&mut self, (request, mut respond): (Request<RecvStream>, SendResponse<Bytes>)) {
         let counts = &self.lanes.entrance.counts;
         counts.streams.fetch_add(1, Ordering::Relaxed);
         if self.tasks.len() >= TASKS_MAX {
