@@ -18,10 +18,9 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use super::current::Current;
-use super::tunnel::{Shaken, Tunnel};
+use super::tunnel::{Luggage, Shaken, Tunnel};
 use crate::core::{Alert, Stream};
 use crate::error::Fault;
-use crate::limits::Bill;
 use crate::stop::Stop;
 
 /// Sockets that may wait for a thread to take them in.
@@ -52,7 +51,7 @@ struct Arrival {
     socket: Stream,
     /// What it has brought.
     first: Vec<u8>,
-    bill: Option<Box<Bill>>,
+    luggage: Option<Box<Luggage>>,
 }
 
 /// Where cores hand sockets in.
@@ -157,7 +156,7 @@ impl Handshakes {
     }
 
     /// Hands a socket in with what it has brought. Where too many wait it is closed.
-    pub(crate) fn hand_in(&self, socket: Stream, first: Vec<u8>, bill: Option<Box<Bill>>) {
+    pub(crate) fn hand_in(&self, socket: Stream, first: Vec<u8>, luggage: Option<Box<Luggage>>) {
         let Some(inbox) = self.inboxes.iter().min_by_key(|inbox| inbox.load.all()) else {
             return;
         };
@@ -177,7 +176,7 @@ impl Handshakes {
         let arrival = Arrival {
             socket,
             first,
-            bill,
+            luggage,
         };
         if inbox.arrivals.send(arrival).is_ok() {
             inbox.alert.raise();
@@ -236,7 +235,7 @@ impl Shaker {
             let Arrival {
                 socket,
                 first,
-                bill,
+                luggage,
             } = arrival;
             self.load.waiting.fetch_sub(1, Ordering::Relaxed);
             if self.shakes.len() >= SHAKES_MAX {
@@ -251,7 +250,7 @@ impl Shaker {
                     continue;
                 }
             };
-            tunnel.bill = bill;
+            tunnel.luggage = luggage;
             self.begun += 1;
             let slot = self.shakes.insert(Shake {
                 tunnel,
