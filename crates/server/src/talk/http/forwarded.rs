@@ -41,11 +41,11 @@ impl Core {
     }
 
     fn is_from_proxy(&mut self, id: ConnId) -> bool {
-        let doorman = std::sync::Arc::clone(&self.identities.doorman);
-        doorman.has_proxies()
+        // Nobody asks for an address where no proxy is listed.
+        self.identities.doorman.has_proxies()
             && self
                 .peer_address(id)
-                .is_some_and(|address| doorman.trusts_proxy(address))
+                .is_some_and(|address| self.identities.doorman.trusts_proxy(address))
     }
 
     fn client_among(&self, hops: &Hops) -> Option<Hop> {
