@@ -488,6 +488,12 @@ impl Core {
         }
     }
 
+    /// Whose a Conn is: the client that a proxy names, else where it comes from.
+    pub(crate) fn client_address(&mut self, id: ConnId) -> Option<std::net::IpAddr> {
+        let client = self.identities.client(id);
+        client.or_else(|| self.address_of(id).map(|address| address.ip()))
+    }
+
     /// Registers a Conn for what it waits for.
     pub(crate) fn register(
         &mut self,
