@@ -39,8 +39,8 @@ const SEND_BYTES_MAX: usize = 32 << 10;
 const RESETS_WAITING_MAX: usize = 20;
 /// Streams that we have reset for mistakes of the client; more end the connection.
 const ERRORS_MAX: usize = 128;
-/// How long a connection that has said GOAWAY may take to end.
-const LAST: Duration = Duration::from_secs(5);
+/// How long a connection that has said GOAWAY and has no streams any more may take to end.
+const LAST: Duration = Duration::from_secs(2);
 
 /// See the [module](self).
 pub(super) struct Connection {
@@ -132,6 +132,7 @@ impl Connection {
                 },
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {
                     self.rests_since = Instant::now();
+                    self.end_at_last();
                 }
                 () = sleep_until(due) => {
                     if self.is_over() {
@@ -142,8 +143,16 @@ impl Connection {
                     // Its streams end as the cores end their Conns; until when is the front's to say.
                     self.is_told = true;
                     self.wire.graceful_shutdown();
+                    self.end_at_last();
                 }
             }
+        }
+    }
+
+    /// Waits no longer for a client that was told to go and has nothing left to wait for.
+    fn end_at_last(&mut self) {
+        if self.is_told && self.tasks.is_empty() {
+            self.ends.get_or_insert_with(|| Instant::now() + LAST);
         }
     }
 
