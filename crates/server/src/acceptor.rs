@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
@@ -63,6 +63,8 @@ pub(crate) struct Acceptor {
     pub(crate) intakes: Vec<Intake>,
     pub(crate) guard: Guard,
     pub(crate) limits: Arc<Limits>,
+    /// A reload changes it.
+    pub(crate) requires_tls: Arc<AtomicBool>,
     /// For those who are turned away and told so.
     pub(crate) seats: Seats,
     pub(crate) acceptance: Arc<Acceptance>,
@@ -130,7 +132,10 @@ impl Acceptor {
             return Some(true);
         }
         match self.listeners[index].listener.accept() {
-            Ok((stream, address)) => self.hand_over(stream, address, self.listeners[index].speaks),
+            Ok((stream, address)) => {
+                let speaks = self.speaks(index);
+                self.hand_over(stream, address, speaks);
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(false),
             Err(error) if is_out_of_files(&error) => {
                 if !self.turn_away(index, &error) {
@@ -143,6 +148,20 @@ impl Acceptor {
             }
         }
         None
+    }
+
+    /// What is spoken at a listener, where TLS may be required of all that take anything.
+    fn speaks(&self, index: usize) -> Speaks {
+        let acceptable = &self.listeners[index];
+        let speaks = acceptable.speaks;
+        if !self.requires_tls.load(Ordering::Relaxed) {
+            return speaks;
+        }
+        match (&acceptable.listener, speaks) {
+            (Listener::Tcp(_), Speaks::Anything) => Speaks::Tls,
+            (Listener::Tcp(_), Speaks::Proxied) => Speaks::ProxiedTls,
+            (_, speaks) => speaks,
+        }
     }
 
     fn hand_over(&mut self, stream: Stream, address: Option<SocketAddr>, speaks: Speaks) {

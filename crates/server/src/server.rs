@@ -1,7 +1,7 @@
 //! Starting: every address bound, every thread made, before the first connection is taken.
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -29,7 +29,7 @@ use crate::limits::{Guard, Limiter, Limits as SharedLimits, Memory, Seats};
 use crate::listen::{self, Address, Bound};
 use crate::metrics::{self, Acceptance, Gatherer, Over, Scrapes, Teller};
 use crate::orders::Orders;
-use crate::reload::Reloader;
+use crate::reload::{ReloadLine, ReloadRequests, Reloader};
 use crate::session::{Lives, Seal, Sessions};
 use crate::stop::{Stop, Stopper};
 use crate::tls::{
@@ -59,6 +59,8 @@ pub struct Server {
     /// What answers for `/metrics`, and where.
     scrapes: Option<(Scrapes, SocketAddr)>,
     reloader: Reloader,
+    /// Who asks for a reload, until somebody takes it.
+    requests: Option<ReloadRequests>,
     doorman: Arc<Doorman>,
     /// What shakes hands and looks after certificates, when there are any.
     secrecy: Option<Secrecy>,
@@ -91,6 +93,7 @@ impl Server {
         };
         let sockets = listen::bind_all(&config)?;
         let bound = sockets.bound;
+        let requires_tls = Arc::new(AtomicBool::new(config.tls.required));
         let site = Arc::new(Site {
             loopback_only: bound.iter().all(|bound| bound.address.is_local()),
             hosts: config.hosts,
@@ -131,13 +134,23 @@ impl Server {
         let serves_files = files.is_some();
         let conns_max = conns_max(config.limits.conns_max, serves_files);
         let limits = SharedLimits::new(&config.limits.rates);
-        let memory_bytes_max = config.limits.rates.memory_bytes_max;
+        let memory_bytes_max = Memory::most(config.limits.rates.memory_bytes_max);
+        let memory_bytes_max = Arc::new(AtomicU64::new(memory_bytes_max));
+        let (line, requests) = ReloadLine::open();
         let (orders, lines) = Orders::open(&alerts[..count]);
-        let reloader = Reloader {
+        let mut reloader = Reloader {
             orders,
             site: Arc::clone(&site),
             serves_files,
             conns_max: Arc::new(AtomicUsize::new(sockets_max(conns_max))),
+            memory_bytes_max: Arc::clone(&memory_bytes_max),
+            rates: Arc::clone(&limits),
+            doorman: Arc::clone(&doorman),
+            renewal: None,
+            requires_tls: Arc::clone(&requires_tls),
+            bound: bound.clone().into(),
+            stopper: Stopper(Arc::clone(&stop)),
+            line: line.clone(),
             datagram_bytes_max: config.limits.datagram_bytes_max,
             outcomes: Arc::default(),
         };
@@ -163,6 +176,7 @@ impl Server {
             doorman: Arc::clone(&doorman),
             seal: Arc::new(seal(config.seal_key)?),
             lives: Arc::new(Lives::new(random()?)),
+            reloads: line,
         };
         let (mut cores, intakes, poll) = make_cores(&shared, polls, &alerts[..count])?;
         for (core, line) in cores.iter_mut().zip(lines) {
@@ -239,6 +253,7 @@ impl Server {
             }
             None => None,
         };
+        reloader.renewal = secrecy.as_ref().map(|secrecy| secrecy.watch.renewal());
         let mut everybody = alerts;
         everybody.extend(secrecy.iter().flat_map(|secrecy| secrecy.alerts.clone()));
         stop.wakes(everybody);
@@ -257,6 +272,7 @@ impl Server {
             intakes,
             guard: Guard::new(Arc::clone(&reloader.conns_max), memory, Arc::clone(&health)),
             limits,
+            requires_tls,
             seats,
             acceptance,
             stop: Arc::clone(&stop),
@@ -273,6 +289,7 @@ impl Server {
             health,
             scrapes,
             reloader,
+            requests: Some(requests),
             doorman,
             secrecy,
             stop,
@@ -313,6 +330,12 @@ impl Server {
         self.reloader.clone()
     }
 
+    /// Who asks for the configuration to be read again, through the server API and [`Reloader::request`]: for whoever has it. Only the first call has it.
+    #[must_use]
+    pub fn reload_requests(&mut self) -> Option<ReloadRequests> {
+        self.requests.take()
+    }
+
     /// Takes back what was granted, from any thread.
     #[must_use]
     pub fn revoker(&self) -> Revoker {
@@ -337,6 +360,8 @@ impl Server {
     /// A [`Fault`] when a thread failed; the others are ended too.
     pub fn run(self) -> Result<(), Fault> {
         let stopper = self.stopper();
+        // Where nobody has taken it, nobody reloads.
+        drop(self.requests);
         let mut readers = Vec::new();
         let closing = self.desk.map(CloseWithMe);
         for number in 0..closing.as_ref().map_or(0, |_| READERS) {
@@ -397,17 +422,9 @@ impl Server {
             };
             looking = Some((bell, spawn("tls-watch".to_owned(), &stopper, run)?));
         }
-        let _ending = self
-            .doorman
-            .fetches()
-            .then(|| EndFetching(Arc::clone(&self.doorman)));
-        if self.doorman.fetches() {
-            let doorman = Arc::clone(&self.doorman);
-            // Nobody waits for its end: resolving a name may take any time.
-            spawn("keys".to_owned(), &stopper, move || {
-                doorman.fetch_keys();
-                Ok(())
-            })?;
+        let _ending = EndFetching(Arc::clone(&self.doorman));
+        if self.doorman.needs_thread() {
+            fetch_keys(&self.doorman, &stopper)?;
         }
         let acceptor = self.acceptor;
         threads.push(spawn("acceptor".to_owned(), &stopper, move || {
@@ -473,6 +490,16 @@ fn join(threads: Vec<Thread>) -> Result<(), Fault> {
         outcome = outcome.and(ended);
     }
     outcome
+}
+
+/// Starts the thread that fetches keys. Nobody waits for its end: resolving a name may take any time.
+pub(crate) fn fetch_keys(doorman: &Arc<Doorman>, stopper: &Stopper) -> Result<(), Fault> {
+    let doorman = Arc::clone(doorman);
+    let run = move || {
+        doorman.fetch_keys();
+        Ok(())
+    };
+    spawn("keys".to_owned(), stopper, run).map(drop)
 }
 
 /// Ends the thread that fetches keys when the server ends, also by a fault.
@@ -730,6 +757,7 @@ struct Shared {
     doorman: Arc<Doorman>,
     seal: Arc<Seal>,
     lives: Arc<Lives>,
+    reloads: ReloadLine,
 }
 
 /// Makes the cores; gives back the poll that is the acceptor's.
@@ -793,6 +821,7 @@ fn make_cores(
             ),
             application: shared.application.clone(),
             doorman: Arc::clone(&shared.doorman),
+            reloads: shared.reloads.clone(),
         }));
     }
     Ok((cores, intakes, acceptors))

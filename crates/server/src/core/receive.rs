@@ -54,7 +54,8 @@ impl Core {
             (false, false) => self.limits.untouched_ms_max,
         };
         self.set_alarm(id.slot, patience_ms);
-        if speaks == Speaks::Proxied && !self.is_behind_proxy(id) {
+        let is_proxied = matches!(speaks, Speaks::Proxied | Speaks::ProxiedTls);
+        if is_proxied && !self.is_behind_proxy(id) {
             self.remove(id.slot, Farewell::Vanished);
             return None;
         }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
@@ -80,9 +81,13 @@ impl Connection {
             mut tunnel,
             counted,
         } = arrival;
-        let bill = tunnel.bill.take();
+        let luggage = tunnel.luggage.take();
+        let (bill, client) = luggage.map_or((None, None), |l| (l.bill, l.client));
         let origin = Origin {
-            address: tunnel.address(),
+            // As the proxy says, where one stands in front.
+            address: client
+                .map(|client| SocketAddr::new(client, 0))
+                .or_else(|| tunnel.address()),
             certificate: tunnel.peer().cloned(),
         };
         let (wire, pulse) = match Wire::new(tunnel, buffers) {
