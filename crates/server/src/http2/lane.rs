@@ -116,7 +116,8 @@ impl Lanes {
     /// Whether one more Conn may come in; who is turned away and told so has a bill, too.
     fn admit(&self) -> Result<Option<Box<Bill>>, NoLane> {
         let why = if self.entrance.has_room() {
-            match self.entrance.limits.admit(self.origin.address) {
+            let client = self.origin.client.map(|client| (client, 0).into());
+            match self.entrance.limits.admit(client.or(self.origin.address)) {
                 Ok(bill) => return Ok(bill),
                 Err(over) => Why::Over(over),
             }
