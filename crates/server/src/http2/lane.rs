@@ -24,7 +24,7 @@ const RESTING_MAX: usize = 4;
 /// How long. Shorter than a core keeps a connection between two requests, or both would end it at the same time.
 const REST: Duration = Duration::from_secs(10);
 /// Bytes that may be under way in each direction, as the kernel counts them: the window of a stream is not to be doubled by what waits here.
-const SOCKET_BYTES: usize = 64 << 10;
+const SOCKET_BYTES: usize = 32 << 10;
 
 /// See the [module](self).
 #[derive(Debug)]
