@@ -31,7 +31,7 @@ pub struct Demands {
     pub audiences: Vec<String>,
     /// How far clocks may differ, in seconds.
     pub leeway_s: u64,
-    /// The longest that a token may still be valid, in seconds: so long revocations are remembered.
+    /// The longest that a token may be valid, from now and from its `iat`, in seconds: so long revocations are remembered.
     pub life_s_max: u64,
     /// Which claim names the user.
     pub user_claim: String,
@@ -221,6 +221,14 @@ impl Verifier {
             return Err(wrong("exp", text));
         }
         let issued_s = date(claims, "iat")?.unwrap_or(0);
+        // Or it would be taken towards its end, when what was revoked in the beginning is forgotten.
+        if issued_s > 0 && expires_s.saturating_sub(issued_s) > life_s_max {
+            let text = format!(
+                "is too far from `iat`; a token lives at most {} seconds",
+                demands.life_s_max
+            );
+            return Err(wrong("exp", text));
+        }
         let from_s = date(claims, "nbf")?.unwrap_or(0).max(issued_s);
         if from_s > now_s.saturating_add(demands.leeway_s) {
             return Err(AuthError::NotYet { from_s });

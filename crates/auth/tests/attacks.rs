@@ -444,6 +444,19 @@ fn time_is_kept_to_the_second_and_the_leeway() {
     }
 }
 
+/// A token of a hundred days is refused today. It must not be taken in its last month, when a revocation of today is forgotten.
+#[test]
+fn a_token_that_lives_longer_than_revocations_is_never_taken() {
+    let issued_s = NOW_S - 90 * 86_400;
+    let long = claims(json!({"iat": issued_s, "exp": NOW_S + 86_400}));
+    assert!(matches!(
+        judge(&verifier(), &mint(&long)),
+        Err(AuthError::Claim { claim: "exp", .. })
+    ));
+    let just = claims(json!({"iat": NOW_S - 30 * 86_400, "exp": NOW_S + 86_400}));
+    assert!(judge(&verifier(), &mint(&just)).is_ok());
+}
+
 #[test]
 fn a_token_for_somebody_else_or_from_somebody_else_is_refused() {
     let mut verifier = verifier();

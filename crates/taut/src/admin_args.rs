@@ -81,7 +81,7 @@ const AS: (&str, &str) = ("as", "The display name instead of `server`");
 const WORDS: &[Word] = &[
     Word {
         name: "rooms",
-        about: "List rooms",
+        about: "List rooms: those in memory, then those that only the disk has",
         method: "GET",
         path: "/api/rooms",
         places: &[("match", false)],

@@ -265,6 +265,8 @@ pub(crate) enum Flag {
     Throttled,
     /// Its units wait until the application has been asked about a message of it.
     Hooked,
+    /// Its clear text is taken only since a proxy says that the client used TLS, with each request.
+    Vouched,
 }
 
 impl Flags {

@@ -38,6 +38,8 @@ pub(crate) struct Identities {
     asks: bool,
     /// How far clocks may differ.
     leeway_s: u64,
+    /// Whether any proxy may say whose its connections and requests are; else none is looked for, which every request would pay.
+    pub(crate) has_proxies: bool,
     badges: HashMap<ConnId, Badge>,
     /// When badges end, and until when who has none must have got one.
     alarms: BTreeSet<(u64, ConnId)>,
@@ -48,6 +50,8 @@ pub(crate) struct Identities {
     known: HashMap<Box<str>, Arc<Identity>>,
     /// Whose connections of `proxy://` listeners are: `None` until the proxy has said it. Others have no entry.
     clients: HashMap<ConnId, Option<IpAddr>>,
+    /// Whose the requests are that proxies hand on, as their headers say.
+    clients_of_requests: HashMap<ConnId, IpAddr>,
 }
 
 /// A Conn's identity.
@@ -91,6 +95,7 @@ impl Identities {
         let mut identities = Self {
             asks: false,
             leeway_s: 0,
+            has_proxies: false,
             revision: doorman.revision(),
             revocations: doorman.revocations(),
             doorman,
@@ -100,6 +105,7 @@ impl Identities {
             judged: 0,
             known: HashMap::new(),
             clients: HashMap::new(),
+            clients_of_requests: HashMap::new(),
         };
         identities.follow();
         identities
@@ -110,6 +116,7 @@ impl Identities {
         let auth = self.doorman.auth();
         self.asks = auth.as_ref().is_some_and(|auth| auth.is_restricted);
         self.leeway_s = auth.map_or(0, |auth| auth.verifier.demands.leeway_s);
+        self.has_proxies = self.doorman.has_proxies();
     }
 
     /// Whether anybody is asked who they are.
@@ -132,6 +139,9 @@ impl Identities {
         // An empty table hashes what it is asked to take out.
         if !self.clients.is_empty() {
             self.clients.remove(&id);
+        }
+        if !self.clients_of_requests.is_empty() {
+            self.clients_of_requests.remove(&id);
         }
         self.take_badge(id);
     }
@@ -160,9 +170,28 @@ impl Identities {
         self.clients.insert(id, Some(client));
     }
 
-    /// Whose a proxy has said that a Conn is.
+    /// Whose a proxy has said that a Conn is, by a header of HTTP or by the PROXY protocol.
     pub(crate) fn client(&self, id: ConnId) -> Option<IpAddr> {
+        self.client_of_request(id)
+            .or_else(|| self.client_of_conn(id))
+    }
+
+    /// The same by the PROXY protocol alone: who that is may be a proxy itself.
+    pub(crate) fn client_of_conn(&self, id: ConnId) -> Option<IpAddr> {
         self.clients.get(&id).copied().flatten()
+    }
+
+    /// The same by a header alone.
+    pub(crate) fn client_of_request(&self, id: ConnId) -> Option<IpAddr> {
+        self.clients_of_requests.get(&id).copied()
+    }
+
+    /// A proxy has said whose a request is, or nothing.
+    pub(crate) fn set_client_of_request(&mut self, id: ConnId, client: Option<IpAddr>) {
+        match client {
+            Some(client) => self.clients_of_requests.insert(id, client),
+            None => self.clients_of_requests.remove(&id),
+        };
     }
 
     /// Whether a Conn's token waits to be judged.
@@ -422,7 +451,9 @@ impl Core {
         if super::unix_ms() < self.identities.end_ms(&identity) {
             let due_ms = self.end_of(&identity);
             if let Some(badge) = self.identities.badges.get_mut(&id) {
-                badge.due_ms = due_ms;
+                // This may have been the alarm of who has no badge yet: then the badge's own is still there.
+                let own_ms = std::mem::replace(&mut badge.due_ms, due_ms);
+                self.identities.alarms.remove(&(own_ms, id));
                 self.identities.alarms.insert((due_ms, id));
             }
             return;
@@ -570,7 +601,7 @@ impl Core {
 
     /// The address at the other end: as the proxy of a `proxy://` listener says, else that of the socket, where it is one of TCP.
     pub(crate) fn peer_address(&mut self, id: ConnId) -> Option<IpAddr> {
-        if let Some(client) = self.identities.client(id) {
+        if let Some(client) = self.identities.client_of_conn(id) {
             return Some(client);
         }
         match &self.conns.find(id)?.stream {

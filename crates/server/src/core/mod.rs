@@ -34,7 +34,7 @@ use rtrb::Consumer;
 use taut_auth::Auth;
 use taut_gate::http::{Responder, Site};
 use taut_gate::{Close, Encoder};
-use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard};
+use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard, StoreAnswer};
 use taut_wire::ws;
 
 pub(crate) use again::Again;
@@ -45,7 +45,7 @@ pub(crate) use hooked::Hooked;
 pub(crate) use identity::{Asker, Identities};
 pub(crate) use link::{Alert, Links, Parcel};
 pub(crate) use settle::ticket_of;
-pub(crate) use survey::{Survey, Surveys, What, nothing_found};
+pub(crate) use survey::{Kept, Survey, Surveys, What, nothing_found};
 pub(crate) use tunnels::Tunnels;
 pub(crate) use wheel::Wheel;
 
@@ -459,7 +459,10 @@ impl Core {
             .as_ref()
             .and_then(|safe| safe.answers.try_recv().ok())
         {
-            self.hub(Input::Stored { answer });
+            match answer {
+                StoreAnswer::Listed { id, result } => self.rooms_listed(id, result),
+                answer => self.hub(Input::Stored { answer }),
+            }
         }
     }
 

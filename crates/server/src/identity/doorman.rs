@@ -134,6 +134,11 @@ impl Doorman {
         stays
     }
 
+    /// Whether any proxy may say whose its connections and requests are.
+    pub(crate) fn has_proxies(&self) -> bool {
+        !self.rules().proxies.is_empty()
+    }
+
     /// Whether a proxy at this address may say whom it connects for.
     pub(crate) fn trusts_proxy(&self, address: IpAddr) -> bool {
         let rules = self.rules();

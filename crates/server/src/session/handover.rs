@@ -23,6 +23,8 @@ pub(crate) struct Handover {
     output: Option<Box<Waiting>>,
     /// Whose it is, as a proxy says.
     client: Option<IpAddr>,
+    /// Its requests must have come to their proxy by TLS.
+    is_vouched: bool,
 }
 
 impl Core {
@@ -33,13 +35,14 @@ impl Core {
         let Some(mut conn) = self.conns.remove(id.slot) else {
             return;
         };
+        let is_vouched = conn.flags.has(Flag::Vouched);
         if conn.flags.has(Flag::Opened) {
             self.hub(taut_hub::Input::Close {
                 conn: id,
                 farewell: Farewell::Said,
             });
         }
-        let client = self.identities.client(id);
+        let client = self.identities.client_of_conn(id);
         self.identities.forget(id);
         self.uncount();
         let mut tunnel = match conn.stream {
@@ -61,6 +64,7 @@ impl Core {
             input: data.to_vec(),
             output: conn.output.take(),
             client,
+            is_vouched,
         };
         self.links.send(to, Parcel::Socket(Box::new(handover)));
     }
@@ -89,6 +93,7 @@ impl Core {
             // It was counted where it came in.
             conn.door_at = DoorAt::HTTP;
             conn.flags.set(Flag::Touched, true);
+            conn.flags.set(Flag::Vouched, handover.is_vouched);
             conn.flags.set(Flag::WatchesWrites, blocked);
         }
         let interest = if blocked {

@@ -2,8 +2,10 @@
 
 use taut_gate::{Close, Format};
 use taut_hub::{ConnId, Farewell};
+use taut_wire::http;
 use taut_wire::sniff::{self, Sniffed};
 
+use super::http::HEAD;
 use super::{Step, Talk};
 use crate::core::{Core, Flag};
 
@@ -24,10 +26,23 @@ impl Core {
             return self.proxy_header(id, data);
         }
         let sniffed = sniff::sniff(data, ended);
-        let is_secret = self
+        let mut is_secret = self
             .conns
             .find(id)
             .is_some_and(|conn| matches!(conn.talk, Talk::Secret));
+        let may_be_vouched = is_secret && sniffed == Sniffed::Http && self.identities.has_proxies;
+        if may_be_vouched {
+            match http::parse_request(data, &HEAD) {
+                Ok(None) if !ended => return Step::More,
+                Ok(Some((request, _))) if self.came_by_tls(id, &request.headers) => {
+                    is_secret = false;
+                    if let Some(conn) = self.conns.find(id) {
+                        conn.flags.set(Flag::Vouched, true);
+                    }
+                }
+                _ => {}
+            }
+        }
         if is_secret && !matches!(sniffed, Sniffed::More | Sniffed::Tls) {
             return self.refuse_clear_text(id, data, ended, sniffed);
         }

@@ -381,7 +381,7 @@ pub(crate) static TABLE: &[Setting] = &[
     Setting {
         name: "auth.life_ms_max",
         kind: Kind::Milliseconds(bounds(60_000..=10 * 365 * DAY_MS)),
-        doc: "How far off the end of a token may be; so long revocations are remembered",
+        doc: "How far the end of a token may be from now and from its iat; so long revocations are remembered",
         place: |values| Place::U64(&mut values.auth.life_ms_max),
     },
     Setting {
@@ -423,7 +423,7 @@ pub(crate) static TABLE: &[Setting] = &[
     Setting {
         name: "auth.proxies",
         kind: Kind::List,
-        doc: "Addresses of proxies, such as 10.0.0.0/8: whose auth.proxy_header counts, and who may use proxy:// listeners",
+        doc: "Addresses of proxies, such as 10.0.0.0/8: whose X-Forwarded-For, Forwarded and auth.proxy_header count, and who may use proxy:// listeners",
         place: |values| Place::Words(&mut values.auth.proxies),
     },
     Setting {

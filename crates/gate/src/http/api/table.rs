@@ -191,7 +191,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         method: "GET",
         path: "/api/rooms",
         id: "listRooms",
-        summary: "List rooms that are in memory, with their counts.",
+        summary: "List rooms with their counts: those in memory, then those that the store has besides, by their names.",
         parameters: &[&MATCH, &PAGE, &CURSOR],
         body: false,
         answer: "Rooms",

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use taut_auth::{ApiKey, Revocation};
 use taut_gate::http::Problem;
 use taut_gate::http::api::{
-    self, ApiRequest, Call, Conns, Cursor, Found, Rooms, encode_done, encode_found, encode_grant,
-    encode_policy, encode_reloaded,
+    self, ApiRequest, Call, Conns, Cursor, Found, Rooms, RoomsCursor, encode_done, encode_found,
+    encode_grant, encode_policy, encode_reloaded,
 };
 use taut_hub::{ConnId, Grant, Input, Right, RoomName};
 use taut_wire::http::Framing;
 
 use super::super::Talk;
 use super::{Phase, is_bodyless};
-use crate::core::{Core, Flag, Survey, What, nothing_found};
+use crate::core::{Core, Flag, Kept, Survey, What, nothing_found};
 use crate::identity::{Judged, Revoker};
 use crate::reload::ReloadRequest;
 
@@ -58,7 +58,12 @@ impl Core {
                 limit,
             }) => {
                 let found = Found::Rooms(Vec::new());
-                self.survey_for(id, What::Rooms(pattern), cursor, limit, found);
+                let (at, after) = match cursor {
+                    RoomsCursor::Memory(cursor) => (cursor, None),
+                    RoomsCursor::Store(after) => (Cursor::END, after),
+                };
+                let what = What::Rooms(Box::new((pattern, Kept::After(after))));
+                self.survey_for(id, what, at, limit, found);
             }
             Call::Conns(conns) => self.survey_conns(id, conns),
             Call::Policy(room) => {
@@ -210,8 +215,13 @@ impl Core {
         if is_one && is_nobody {
             return self.no_such_conn(id);
         }
+        if let Some(error) = &survey.failure {
+            let problem = Problem::new(503, "unavailable", error.to_string());
+            return self.answer_problem(id, &problem);
+        }
         let mut body = Vec::new();
-        encode_found(&mut body, &survey.found, survey.next(self.cores));
+        let next = survey.next(self.cores, self.safe.is_some());
+        encode_found(&mut body, &survey.found, next.as_deref());
         self.say_json(id, &body);
     }
 

@@ -4,6 +4,7 @@ mod answer;
 mod api;
 mod body;
 mod deeds;
+mod forwarded;
 
 use std::sync::Arc;
 
@@ -141,6 +142,11 @@ impl Core {
             talk.reply = reply;
         }
         if let Some(problem) = self.turned_problem(id, &action) {
+            self.answer_problem(id, &problem);
+            return Step::Took(length);
+        }
+        if let Err(problem) = self.hear_proxy(id, &request.headers) {
+            self.last_request(id);
             self.answer_problem(id, &problem);
             return Step::Took(length);
         }
