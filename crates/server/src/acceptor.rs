@@ -16,8 +16,10 @@ use std::time::Duration;
 use mio::{Events, Interest, Poll, Token};
 use rtrb::Producer;
 
-use crate::core::{Alert, Stream};
+use crate::core::{Alert, Origin, Stream};
 use crate::error::Fault;
+#[cfg(feature = "http2")]
+use crate::http2::Fronts;
 use crate::limits::{Bill, Guard, LOOK_LATEST, Limits, Seats, Why};
 use crate::listen::{Acceptable, Listener, Speaks};
 use crate::metrics::Acceptance;
@@ -40,6 +42,8 @@ pub(crate) struct Newcomer {
     pub(crate) speaks: Speaks,
     /// What it holds of the limits.
     pub(crate) bill: Option<Box<Bill>>,
+    /// Whose it is, where its socket does not tell.
+    pub(crate) origin: Option<Arc<Origin>>,
 }
 
 /// The acceptor's end of one core.
@@ -67,6 +71,9 @@ pub(crate) struct Acceptor {
     pub(crate) stop: Arc<Stop>,
     /// Connections there count as well.
     pub(crate) handshakes: Option<Arc<Handshakes>>,
+    /// So do connections of HTTP/2, and their ends of lanes.
+    #[cfg(feature = "http2")]
+    pub(crate) fronts: Option<Arc<Fronts>>,
     pub(crate) spare: Option<File>,
     pub(crate) refused: u64,
 }
@@ -188,6 +195,7 @@ impl Acceptor {
                 stream,
                 speaks,
                 bill,
+                origin: None,
             };
             if intake.ring.push(newcomer).is_err() {
                 intake.conns.fetch_sub(1, Ordering::Relaxed);
@@ -199,6 +207,12 @@ impl Acceptor {
     /// How many Conns there are, or are about to be.
     fn conns(&self) -> usize {
         let shaking = self.handshakes.as_ref().map_or(0, |all| all.count());
+        #[cfg(feature = "http2")]
+        let shaking = shaking
+            + self
+                .fronts
+                .as_ref()
+                .map_or(0, |fronts| fronts.counts.sockets());
         shaking + self.intakes.iter().map(Intake::count).sum::<usize>()
     }
 

@@ -14,6 +14,8 @@ mod error;
 mod files;
 mod health;
 mod hooks;
+#[cfg(feature = "http2")]
+mod http2;
 mod identity;
 mod keeper;
 mod library;

@@ -21,6 +21,8 @@ use crate::error::{Fault, StartError};
 use crate::files::{Desk, READERS};
 use crate::health::Health;
 use crate::hooks::{Hooks, Webhook};
+#[cfg(feature = "http2")]
+use crate::http2::{Clocks, Entrance, Front, Fronts};
 use crate::identity::{Doorman, Record, Revoker};
 use crate::keeper::Keeper;
 use crate::limits::{Guard, Limiter, Limits as SharedLimits, Memory, Seats};
@@ -217,10 +219,34 @@ impl Server {
             )?),
             None => None,
         };
+        let seats = Seats::new(reserved_files(open_files_max()) / FILES_PER_SEAT);
         let secrecy = match papers {
-            Some(papers) => Some(Secrecy::open(
-                papers, config.tls, &stop, &mut cores, &intakes,
-            )?),
+            Some(papers) => {
+                let destinations = destinations(&mut cores, &intakes);
+                #[cfg(feature = "http2")]
+                let fronts = Fronts::open(
+                    tls::threads_for(cores.len()),
+                    &Entrance {
+                        destinations: destinations.clone(),
+                        limits: Arc::clone(&limits),
+                        seats: seats.clone(),
+                        conns_max: Arc::clone(&reloader.conns_max),
+                        health: Arc::clone(&health),
+                        counts: Arc::default(),
+                        clocks: Clocks::new(&shared.limits),
+                    },
+                    &stop,
+                );
+                Some(Secrecy::open(
+                    papers,
+                    config.tls,
+                    &stop,
+                    &mut cores,
+                    destinations,
+                    #[cfg(feature = "http2")]
+                    fronts,
+                )?)
+            }
             None => None,
         };
         reloader.renewal = secrecy.as_ref().map(|secrecy| secrecy.watch.renewal());
@@ -235,13 +261,15 @@ impl Server {
         }
         let acceptor = Acceptor {
             handshakes: secrecy.as_ref().map(|s| Arc::clone(&s.handshakes)),
+            #[cfg(feature = "http2")]
+            fronts: secrecy.as_ref().map(|s| Arc::clone(&s.fronts.0)),
             poll,
             listeners: sockets.listeners,
             intakes,
             guard: Guard::new(Arc::clone(&reloader.conns_max), memory, Arc::clone(&health)),
             limits,
             requires_tls,
-            seats: Seats::new(reserved_files(open_files_max()) / FILES_PER_SEAT),
+            seats,
             acceptance,
             stop: Arc::clone(&stop),
             spare: acceptor::open_spare(),
@@ -376,6 +404,11 @@ impl Server {
             for (number, shaker) in secrecy.shakers.into_iter().enumerate() {
                 let name = format!("tls-{number}");
                 threads.push(spawn(name, &stopper, move || shaker.run())?);
+            }
+            #[cfg(feature = "http2")]
+            for (number, front) in secrecy.fronts.1.into_iter().enumerate() {
+                let name = format!("http2-{number}");
+                threads.push(spawn(name, &stopper, move || front.run())?);
             }
             let watch = secrecy.watch;
             let bell = RingBell(watch.bell());
@@ -601,6 +634,8 @@ struct Secrecy {
     alerts: Vec<Arc<Alert>>,
     watch: Watch,
     facts: Vec<CertificateFacts>,
+    #[cfg(feature = "http2")]
+    fronts: (Arc<Fronts>, Vec<Front>),
 }
 
 /// Certificates as read, and how their files looked before that.
@@ -633,7 +668,8 @@ impl Secrecy {
         config: TlsConfig,
         stop: &Arc<Stop>,
         cores: &mut [Core],
-        intakes: &[Intake],
+        destinations: Vec<Destination>,
+        #[cfg(feature = "http2")] fronts: (Arc<Fronts>, Vec<Front>),
     ) -> Result<Self, StartError> {
         let mut polls = Vec::new();
         for _ in 0..tls::threads_for(cores.len()) {
@@ -643,18 +679,11 @@ impl Secrecy {
                 .map_err(|source| system("a thread cannot be made wakeable", source))?;
             polls.push((poll, Alert::new(waker)));
         }
-        let alerts = polls.iter().map(|(_, alert)| Arc::clone(alert)).collect();
+        #[cfg_attr(not(feature = "http2"), expect(unused_mut))]
+        let mut alerts: Vec<_> = polls.iter().map(|(_, alert)| Arc::clone(alert)).collect();
+        #[cfg(feature = "http2")]
+        alerts.extend(fronts.1.iter().map(Front::alert));
         let handshake_ms_max = cores.first().map_or(0, |core| core.limits.handshake_ms_max);
-        let mut destinations = Vec::new();
-        for (core, intake) in cores.iter_mut().zip(intakes) {
-            let (tunnels, secured) = std::sync::mpsc::channel();
-            core.secured = Some(secured);
-            destinations.push(Destination {
-                tunnels,
-                alert: Arc::clone(&intake.alert),
-                conns: Arc::clone(&intake.conns),
-            });
-        }
         let current = Arc::new(Current::new(read.papers.config));
         let (handshakes, shakers) = Handshakes::open(tls::Parts {
             polls,
@@ -662,6 +691,8 @@ impl Secrecy {
             destinations,
             stop: Arc::clone(stop),
             handshake_ms_max,
+            #[cfg(feature = "http2")]
+            fronts: Arc::clone(&fronts.0),
         });
         for core in cores {
             core.handshakes = Some(Arc::clone(&handshakes));
@@ -672,8 +703,25 @@ impl Secrecy {
             alerts,
             watch: Watch::new(config, read.watch, current, read.tickets),
             facts: read.papers.facts,
+            #[cfg(feature = "http2")]
+            fronts,
         })
     }
+}
+
+/// Where the cores take in what comes of TLS.
+fn destinations(cores: &mut [Core], intakes: &[Intake]) -> Vec<Destination> {
+    let mut destinations = Vec::new();
+    for (core, intake) in cores.iter_mut().zip(intakes) {
+        let (secured, taken_in) = std::sync::mpsc::channel();
+        core.secured = Some(taken_in);
+        destinations.push(Destination {
+            secured,
+            alert: Arc::clone(&intake.alert),
+            conns: Arc::clone(&intake.conns),
+        });
+    }
+    destinations
 }
 
 /// Stops the server when its thread ends, also by a panic.

@@ -14,7 +14,9 @@ use crate::load::load;
 use crate::log::Level;
 use crate::settings::auth::RoleRule;
 use crate::settings::rooms::{self, Rule};
-use crate::settings::table::{Setting, TABLE, Values};
+use crate::settings::setting::Setting;
+use crate::settings::table::TABLE;
+use crate::settings::values::Values;
 use crate::settings::webhooks::Hook;
 use crate::settings::{Settings, value::quoted};
 

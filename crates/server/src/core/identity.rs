@@ -7,7 +7,7 @@
 //! - A Conn stays the same user as long as it lives; only HTTP requests stand each for itself.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use taut_auth::{AuthError, Identity, Proof, Verifier};
@@ -52,6 +52,8 @@ pub(crate) struct Identities {
     clients: HashMap<ConnId, Option<IpAddr>>,
     /// Whose the requests are that proxies hand on, as their headers say.
     clients_of_requests: HashMap<ConnId, IpAddr>,
+    /// Whose Conns are that a front hands in for streams of HTTP/2. Others have no entry.
+    origins: HashMap<ConnId, Arc<Origin>>,
 }
 
 /// A Conn's identity.
@@ -73,6 +75,16 @@ struct Waiting {
     is_surplus: bool,
     /// What the doorman knew when it was looked at last.
     revision: u64,
+}
+
+/// At the other end of a connection that is not the Conn's own socket: what all streams of one HTTP/2 connection have in common.
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "http2"), expect(dead_code))]
+pub(crate) struct Origin {
+    /// Its address; `None` for a Unix socket.
+    pub(crate) address: Option<SocketAddr>,
+    /// Whom its certificate names, where it showed one that the configured authorities vouch for.
+    pub(crate) certificate: Option<Arc<str>>,
 }
 
 /// Whom to answer.
@@ -105,6 +117,7 @@ impl Identities {
             judged: 0,
             known: HashMap::new(),
             clients: HashMap::new(),
+            origins: HashMap::new(),
             clients_of_requests: HashMap::new(),
         };
         identities.follow();
@@ -142,6 +155,9 @@ impl Identities {
         }
         if !self.clients_of_requests.is_empty() {
             self.clients_of_requests.remove(&id);
+        }
+        if !self.origins.is_empty() {
+            self.origins.remove(&id);
         }
         self.take_badge(id);
     }
@@ -192,6 +208,16 @@ impl Identities {
             Some(client) => self.clients_of_requests.insert(id, client),
             None => self.clients_of_requests.remove(&id),
         };
+    }
+
+    /// Notes whose a Conn is whose socket does not tell.
+    pub(crate) fn set_origin(&mut self, id: ConnId, origin: Arc<Origin>) {
+        self.origins.insert(id, origin);
+    }
+
+    /// Whose a Conn is that a front handed in.
+    pub(crate) fn origin(&self, id: ConnId) -> Option<&Arc<Origin>> {
+        self.origins.get(&id)
     }
 
     /// Whether a Conn's token waits to be judged.
@@ -603,6 +629,9 @@ impl Core {
     pub(crate) fn peer_address(&mut self, id: ConnId) -> Option<IpAddr> {
         if let Some(client) = self.identities.client_of_conn(id) {
             return Some(client);
+        }
+        if let Some(origin) = self.identities.origin(id) {
+            return Some(origin.address?.ip());
         }
         match &self.conns.find(id)?.stream {
             Stream::Tcp(stream) => Some(stream.peer_addr().ok()?.ip()),

@@ -42,11 +42,11 @@ pub(crate) use conn::{Conn, Conns, Flag, Name, Output as Waiting, Stream, Wrote,
 pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
 pub(crate) use hooked::Hooked;
-pub(crate) use identity::{Asker, Identities};
+pub(crate) use identity::{Asker, Identities, Origin};
 pub(crate) use link::{Alert, Links, Parcel};
 pub(crate) use settle::ticket_of;
 pub(crate) use survey::{Kept, Survey, Surveys, What, nothing_found};
-pub(crate) use tunnels::Tunnels;
+pub(crate) use tunnels::{Secured, Tunnels};
 pub(crate) use wheel::Wheel;
 
 use crate::acceptor::Newcomer;
@@ -64,7 +64,7 @@ use crate::reload::{Answered, ReloadLine};
 use crate::session::Sessions;
 use crate::stop::Stop;
 use crate::talk::Proofs;
-use crate::tls::{Handshakes, Tunnel};
+use crate::tls::Handshakes;
 use latest::LatestWindows;
 use window::Windows;
 
@@ -129,7 +129,7 @@ pub(crate) struct Core {
     pub(crate) counts: Counts,
     /// Where TLS handshakes are shaken, when there is a certificate; and what comes of them.
     pub(crate) handshakes: Option<Arc<Handshakes>>,
-    pub(crate) secured: Option<Receiver<Box<Tunnel>>>,
+    pub(crate) secured: Option<Receiver<Secured>>,
     pub(crate) tunnels: Tunnels,
     /// Guests named so far; numbers their names.
     pub(crate) guests: u64,
@@ -472,7 +472,8 @@ impl Core {
             Stream::Tcp(stream) => stream.peer_addr().ok(),
             Stream::Tunnel(key) => self.tunnels.peer_address(*key),
             Stream::Datagrams(key) => self.datagrams.address(*key),
-            Stream::Unix(_) | Stream::Nobody => None,
+            Stream::Unix(_) => self.identities.origin(id)?.address,
+            Stream::Nobody => None,
         }
     }
 

@@ -3,7 +3,7 @@
 //! [`Handshakes`] are shaken beside the cores; what comes of one is a [`Tunnel`], which goes to a core and is a Conn's stream there
 //! ([`core::Tunnels`](crate::core)). [`Papers`] is what handshakes go by, [`Watch`] reads it again when its files change.
 //!
-//! Absent on purpose: early data (0-RTT), since it can be replayed; renegotiation, which rustls does not have; TLS below 1.2; HTTP/2 in ALPN.
+//! Absent on purpose: early data (0-RTT), since it can be replayed; renegotiation, which rustls does not have; TLS below 1.2.
 
 mod config;
 mod current;
