@@ -1,6 +1,7 @@
 """Clients behind an HTTP proxy: `X-Forwarded-For`, `X-Forwarded-Proto` and `Forwarded` count from listed proxies, request by request, and from nobody else."""
 
 import json
+import socket
 import ssl
 import urllib.request
 
@@ -8,6 +9,7 @@ import pytest
 from websockets.sync.client import connect as websocket
 
 from peers import EventStream, Raw, read_head, request_bytes
+from taut import free_port
 from test_api import make_key
 from test_limits import From, ask, wait_s
 from test_tls import certificates, pair  # noqa: F401
@@ -154,3 +156,30 @@ def test_elsewhere_nobody_says_so(start, room, certificates):  # noqa: F811
     raw.send(request_bytes(server, "POST", f"/r/{room}", [CLIENT, ("X-Forwarded-Proto", "https")], "x"))
     assert read_head(raw).status == 403
     raw.close()
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_tls_follows_the_header_of_the_proxy_protocol(start, room, certificates, required):  # noqa: F811
+    proxied = free_port()
+    server = start(config(), ["--listen", f"proxy://127.0.0.1:{proxied}", *pair(certificates), *(["--tls-required"] if required else [])])
+    trusting = ssl.create_default_context(cafile=certificates.ca)
+
+    def come(header):
+        raw = socket.create_connection(("127.0.0.1", proxied), 10)
+        raw.sendall(header)
+        return raw
+
+    raw = come(b"PROXY TCP4 203.0.113.9 127.0.0.1 1 2\r\n")
+    with websocket(f"wss://localhost:{proxied}/r/{room}", sock=raw, ssl=trusting, server_hostname="localhost", additional_headers=[OTHER]):
+        asked = urllib.request.Request(f"https://localhost:{server.port}/api/conns?room={room}", headers={"Authorization": f"Bearer {KEY}"})
+        conns = json.load(urllib.request.urlopen(asked, timeout=10, context=trusting))["conns"]
+        # The client is no proxy, whatever it writes.
+        assert [conn["address"] for conn in conns] == ["203.0.113.9"]
+    raw = come(b"PROXY TCP4 203.0.113.9 127.0.0.1 1 2\r\nGET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    answer = b""
+    while more := raw.recv(65536):
+        answer += more
+    assert answer.split(b" ")[1] == (b"307" if required else b"200"), answer
+    # Without the header there is no way in.
+    with pytest.raises((ssl.SSLError, OSError)):
+        trusting.wrap_socket(come(b""), server_hostname="localhost")

@@ -323,8 +323,7 @@ impl Core {
         let Some(address) = select.address else {
             return true;
         };
-        let client = self.identities.client(id);
-        let found = client.or_else(|| self.address_of(id).map(|found| found.ip()));
+        let found = self.client_address(id);
         found.is_some_and(|found| found.to_canonical() == address.to_canonical())
     }
 

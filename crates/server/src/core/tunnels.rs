@@ -12,7 +12,7 @@ use taut_hub::{ConnId, Slots};
 use super::{Core, READ_BYTES, Stream};
 use crate::acceptor::Newcomer;
 use crate::listen::Speaks;
-use crate::tls::{Buffers, Tunnel};
+use crate::tls::{Buffers, Luggage, Tunnel};
 
 /// Tunnels taken in during one turn.
 const TUNNELS_PER_TURN: usize = 256;
@@ -140,7 +140,8 @@ impl Core {
                     continue;
                 }
             };
-            let bill = tunnel.bill.take();
+            let luggage = tunnel.luggage.take();
+            let (bill, client) = luggage.map_or((None, None), |l| (l.bill, l.client));
             let stream = Stream::Tunnel(self.tunnels.insert(tunnel));
             let speaks = Speaks::Anything;
             // What came with the last bytes of the handshake is told by no event.
@@ -150,6 +151,9 @@ impl Core {
                 bill,
                 origin: None,
             }) {
+                if let Some(client) = client {
+                    self.identities.set_client(id, client);
+                }
                 self.ready_again(id.slot);
                 if let Some(name) = self.certificate_name(id).cloned() {
                     tell!(self, id, DEBUG, %name, "a client showed a certificate");
@@ -173,15 +177,17 @@ impl Core {
             return false;
         }
         let bill = self.limiter.take(id.slot);
+        let client = self.identities.client_of_conn(id);
         let Some(mut conn) = self.conns.remove(id.slot) else {
             return true;
         };
+        self.identities.forget(id);
         self.uncount();
         if let Err(error) = conn.stream.forget(self.poll.registry()) {
             tell_often!(WARN, %error, "a connection could not be handed to a handshake and is closed");
             return true;
         }
-        handshakes.hand_in(conn.stream, data.to_vec(), bill);
+        handshakes.hand_in(conn.stream, data.to_vec(), Luggage::pack(bill, client));
         true
     }
 

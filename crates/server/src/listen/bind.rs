@@ -119,6 +119,7 @@ fn secrecy(listen: &Listen, tls: &TlsConfig, by_default: bool) -> Result<Option<
         (Endpoint::Unix { .. }, speaks) => Ok(Some(speaks)),
         (_, speaks) if !tls.required => Ok(Some(speaks)),
         (Endpoint::Tcp(_), Speaks::Anything | Speaks::Tls) => Ok(Some(Speaks::Tls)),
+        (Endpoint::Tcp(_), Speaks::Proxied) => Ok(Some(Speaks::ProxiedTls)),
         (Endpoint::Udp(_), _) if by_default => Ok(None),
         _ => Err(TlsError::ClearText {
             address: listen.to_string(),

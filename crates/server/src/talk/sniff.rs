@@ -59,14 +59,6 @@ impl Core {
                 self.become_text(id);
                 return Step::Took(0);
             }
-            // Behind the handshake nobody would know any more whose the connection is.
-            Sniffed::Tls if self.identities.client(id).is_some() => {
-                return self.no_door(
-                    id,
-                    &sniff::tls_refusal(),
-                    "TLS behind the PROXY protocol: let the proxy speak TLS, or use a listener without proxy://",
-                );
-            }
             Sniffed::Tls if self.begin_tls(id, data) => return Step::Took(data.len()),
             Sniffed::Tls => {
                 return self.no_door(

@@ -18,12 +18,11 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use super::current::Current;
-use super::tunnel::{Shaken, Tunnel};
+use super::tunnel::{Luggage, Shaken, Tunnel};
 use crate::core::{Alert, Secured, Stream};
 use crate::error::Fault;
 #[cfg(feature = "http2")]
 use crate::http2::Fronts;
-use crate::limits::Bill;
 use crate::stop::Stop;
 
 /// Sockets that may wait for a thread to take them in.
@@ -54,7 +53,7 @@ struct Arrival {
     socket: Stream,
     /// What it has brought.
     first: Vec<u8>,
-    bill: Option<Box<Bill>>,
+    luggage: Option<Box<Luggage>>,
 }
 
 /// Where cores hand sockets in.
@@ -173,7 +172,7 @@ impl Handshakes {
     }
 
     /// Hands a socket in with what it has brought. Where too many wait it is closed.
-    pub(crate) fn hand_in(&self, socket: Stream, first: Vec<u8>, bill: Option<Box<Bill>>) {
+    pub(crate) fn hand_in(&self, socket: Stream, first: Vec<u8>, luggage: Option<Box<Luggage>>) {
         let Some(inbox) = self.inboxes.iter().min_by_key(|inbox| inbox.load.all()) else {
             return;
         };
@@ -193,7 +192,7 @@ impl Handshakes {
         let arrival = Arrival {
             socket,
             first,
-            bill,
+            luggage,
         };
         if inbox.arrivals.send(arrival).is_ok() {
             inbox.alert.raise();
@@ -252,7 +251,7 @@ impl Shaker {
             let Arrival {
                 socket,
                 first,
-                bill,
+                luggage,
             } = arrival;
             self.load.waiting.fetch_sub(1, Ordering::Relaxed);
             if self.shakes.len() >= SHAKES_MAX {
@@ -267,7 +266,7 @@ impl Shaker {
                     continue;
                 }
             };
-            tunnel.bill = bill;
+            tunnel.luggage = luggage;
             self.begun += 1;
             let slot = self.shakes.insert(Shake {
                 tunnel,

@@ -23,7 +23,7 @@ pub(crate) use handshake::{ALERT, Destination, Handshakes, Parts, Shaker, thread
 pub use paper::CertificateFacts;
 pub(crate) use papers::{Papers, tickets};
 pub use self_signed::SelfSigned;
-pub(crate) use tunnel::{Buffers, Tunnel};
+pub(crate) use tunnel::{Buffers, Luggage, Tunnel};
 pub(crate) use watch::{Bell, Look, Renewal, Watch, looks, paths, unix_s, warn_of_end};
 
 impl TlsConfig {

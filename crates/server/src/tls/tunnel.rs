@@ -5,7 +5,7 @@
 //! What was received ends by the peer's close_notify; an end without it is an error, since anybody on the way could have cut the rest off (RFC 8446 §6.1).
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -41,8 +41,25 @@ pub(crate) struct Tunnel {
     /// We have said it.
     is_finished: bool,
     peer: Option<Arc<str>>,
-    /// What its Conn holds of the limits, while it is none.
+    /// What goes with it while it is no Conn.
+    pub(crate) luggage: Option<Box<Luggage>>,
+}
+
+/// What a connection has beside its socket, while its handshake is under way.
+#[derive(Debug)]
+pub(crate) struct Luggage {
+    /// What it holds of the limits.
     pub(crate) bill: Option<Box<Bill>>,
+    /// Whose it is, as a proxy says.
+    pub(crate) client: Option<IpAddr>,
+}
+
+impl Luggage {
+    /// Takes no place where there is nothing.
+    pub(crate) fn pack(bill: Option<Box<Bill>>, client: Option<IpAddr>) -> Option<Box<Self>> {
+        let is_any = bill.is_some() || client.is_some();
+        is_any.then(|| Box::new(Self { bill, client }))
+    }
 }
 
 /// The buffers that all tunnels of a thread share; empty until the first one comes.
@@ -96,7 +113,7 @@ impl Tunnel {
             is_ended: false,
             is_finished: false,
             peer: None,
-            bill: None,
+            luggage: None,
         })
     }
 
