@@ -260,7 +260,8 @@ impl Limiter {
         } else if let Some(address) = address.filter(|_| bill.place.is_none())
             && bill.turned.is_none()
         {
-            bill.place = self.limits.place_of(address, self.now_ns);
+            // The turn's time may be old: nobody had a bill.
+            bill.place = self.limits.place_of(address, self.limits.now_ns());
         }
         self.put(slot, Some(bill).filter(|bill| !bill.is_empty()));
     }
