@@ -82,6 +82,8 @@ struct Waiting {
 pub(crate) struct Origin {
     /// Its address; `None` for a Unix socket.
     pub(crate) address: Option<SocketAddr>,
+    /// Whose it is, where that is a proxy's and the PROXY protocol says so.
+    pub(crate) client: Option<IpAddr>,
     /// Whom its certificate names, where it showed one that the configured authorities vouch for.
     pub(crate) certificate: Option<Arc<str>>,
 }

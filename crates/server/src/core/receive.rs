@@ -39,6 +39,9 @@ impl Core {
         let id = self.conns.insert(stream, talk, self.now.mono_ms);
         self.limiter.put(id.slot, bill);
         if let Some(origin) = origin {
+            if let Some(client) = origin.client {
+                self.identities.set_client(id, client);
+            }
             self.identities.set_origin(id, origin);
         }
         if let Err(error) = self.register(id.slot, Interest::READABLE, false) {
