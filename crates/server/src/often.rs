@@ -67,6 +67,10 @@ impl Core {
                 let key = *key;
                 (door.0, self.tunnels.peer_address(key))
             }
+            Some((door, Stream::Unix(_))) if self.identities.origin(id).is_some() => {
+                let origin = self.identities.origin(id);
+                (door.0, origin.and_then(|origin| origin.address))
+            }
             Some((door, Stream::Unix(_))) => {
                 return Who {
                     conn: taut_gate::conn_id(self.id, id).to_string(),

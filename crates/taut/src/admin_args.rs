@@ -226,6 +226,14 @@ const WORDS: &[Word] = &[
             ),
         ],
     },
+    Word {
+        name: "reload",
+        about: "Read the configuration again, as SIGHUP does, and say what changed",
+        method: "POST",
+        path: "/api/reload",
+        places: &[],
+        options: &[],
+    },
 ];
 
 /// The words as the command line has them.

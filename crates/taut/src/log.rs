@@ -11,7 +11,7 @@ use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::format;
 
 use crate::failure::{Code, Failure};
-use crate::settings::table::Log;
+use crate::settings::values::Log;
 
 /// Changes what is logged while the server runs.
 pub(crate) struct Level(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send>);

@@ -4,6 +4,7 @@
 //! handles each input; (4) deadlines; (5) hand the keeper what is to be kept, flush every dirty room and Conn once; (6) wake the other cores that got something.
 //! Data flows one way: sockets → `receive` → [`talk`](crate::talk) → Shard → `settle` → `flush` → sockets.
 
+mod again;
 mod conn;
 mod datagram;
 mod deadline;
@@ -36,15 +37,16 @@ use taut_gate::{Close, Encoder};
 use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard, StoreAnswer};
 use taut_wire::ws;
 
+pub(crate) use again::Again;
 pub(crate) use conn::{Conn, Conns, Flag, Name, Output as Waiting, Stream, Wrote, wrapped};
 pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use drain::Drain;
 pub(crate) use hooked::Hooked;
-pub(crate) use identity::{Asker, Identities};
+pub(crate) use identity::{Asker, Identities, Origin};
 pub(crate) use link::{Alert, Links, Parcel};
 pub(crate) use settle::ticket_of;
 pub(crate) use survey::{Kept, Survey, Surveys, What, nothing_found};
-pub(crate) use tunnels::Tunnels;
+pub(crate) use tunnels::{Secured, Tunnels};
 pub(crate) use wheel::Wheel;
 
 use crate::acceptor::Newcomer;
@@ -58,10 +60,11 @@ use crate::keeper::Safe;
 use crate::limits::Limiter;
 use crate::metrics::Counts;
 use crate::orders::Order;
+use crate::reload::{Answered, ReloadLine};
 use crate::session::Sessions;
 use crate::stop::Stop;
 use crate::talk::Proofs;
-use crate::tls::{Handshakes, Tunnel};
+use crate::tls::Handshakes;
 use latest::LatestWindows;
 use window::Windows;
 
@@ -117,11 +120,16 @@ pub(crate) struct Core {
     pub(crate) safe: Option<Safe>,
     /// What other threads ask of this core.
     pub(crate) orders: Option<Receiver<Order>>,
+    /// Who is looked at again since the configuration has changed.
+    pub(crate) again: Option<Again>,
+    /// The way to whoever reads the configuration again, and what came of it.
+    pub(crate) reloads: ReloadLine,
+    pub(crate) reloaded: (Sender<Answered>, Receiver<Answered>),
     /// What it has done, for who asks.
     pub(crate) counts: Counts,
     /// Where TLS handshakes are shaken, when there is a certificate; and what comes of them.
     pub(crate) handshakes: Option<Arc<Handshakes>>,
-    pub(crate) secured: Option<Receiver<Box<Tunnel>>>,
+    pub(crate) secured: Option<Receiver<Secured>>,
     pub(crate) tunnels: Tunnels,
     /// Guests named so far; numbers their names.
     pub(crate) guests: u64,
@@ -172,6 +180,7 @@ pub(crate) struct Parts {
     pub(crate) sessions: Sessions,
     pub(crate) application: Option<Arc<dyn Application>>,
     pub(crate) doorman: Arc<Doorman>,
+    pub(crate) reloads: ReloadLine,
 }
 
 impl Core {
@@ -201,6 +210,9 @@ impl Core {
             hooked: None,
             safe: None,
             orders: None,
+            again: None,
+            reloads: parts.reloads,
+            reloaded: channel(),
             counts: Counts::default(),
             handshakes: None,
             secured: None,
@@ -262,10 +274,12 @@ impl Core {
                 self.take_in_tunnels();
                 self.hear_application();
                 self.hear_revoked();
+                self.hear_reloaded();
             }
             self.look_around();
             self.settle_echoes();
             self.look_after_identities();
+            self.go_on_again();
             self.receive_ready();
             for event in &events {
                 if event.token() != ALERT {
@@ -343,7 +357,9 @@ impl Core {
     fn timeout(&self) -> Option<Duration> {
         let congested = self.is_congested();
         let unread = !self.ready.is_empty() || self.datagrams.is_ready();
-        if !self.dirty.is_empty() || !self.dirty_rooms.is_empty() || (unread && !congested) {
+        let is_busy =
+            !self.dirty.is_empty() || !self.dirty_rooms.is_empty() || self.again.is_some();
+        if is_busy || (unread && !congested) {
             return Some(Duration::ZERO);
         }
         if congested || !self.owed.is_empty() || self.links.has_backlog() || self.drain.is_some() {
@@ -456,7 +472,8 @@ impl Core {
             Stream::Tcp(stream) => stream.peer_addr().ok(),
             Stream::Tunnel(key) => self.tunnels.peer_address(*key),
             Stream::Datagrams(key) => self.datagrams.address(*key),
-            Stream::Unix(_) | Stream::Nobody => None,
+            Stream::Unix(_) => self.identities.origin(id)?.address,
+            Stream::Nobody => None,
         }
     }
 

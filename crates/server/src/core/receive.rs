@@ -27,11 +27,19 @@ impl Core {
             stream,
             speaks,
             bill,
+            origin,
         } = newcomer;
         let turned = bill.as_ref().is_some_and(|bill| bill.turned.is_some());
-        let talk = Talk::begin(speaks);
+        let talk = match &origin {
+            // A front speaks HTTP, and what a client has put into its requests must not be taken for anything else.
+            Some(_) => Talk::Http(Box::default()),
+            None => Talk::begin(speaks),
+        };
         let id = self.conns.insert(stream, talk, self.now.mono_ms);
         self.limiter.put(id.slot, bill);
+        if let Some(origin) = origin {
+            self.identities.set_origin(id, origin);
+        }
         if let Err(error) = self.register(id.slot, Interest::READABLE, false) {
             tell!(self, id, WARN, %error, "a connection could not be watched and is closed");
             self.remove(id.slot, Farewell::Vanished);

@@ -17,6 +17,16 @@ use crate::tls::{Buffers, Luggage, Tunnel};
 /// Tunnels taken in during one turn.
 const TUNNELS_PER_TURN: usize = 256;
 
+/// What comes of TLS.
+#[derive(Debug)]
+pub(crate) enum Secured {
+    /// A connection whose handshake is done.
+    Tunnel(Box<Tunnel>),
+    /// A stream of an HTTP/2 connection that a front serves.
+    #[cfg_attr(not(feature = "http2"), expect(dead_code))]
+    Stream(Newcomer),
+}
+
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub(crate) struct Tunnels {
@@ -104,10 +114,7 @@ impl Tunnels {
 
     /// The address that a tunnel's socket has on its other side.
     pub(crate) fn peer_address(&mut self, key: u32) -> Option<SocketAddr> {
-        match self.slots.at_mut(key)?.socket() {
-            Stream::Tcp(stream) => stream.peer_addr().ok(),
-            _ => None,
-        }
+        self.slots.at_mut(key)?.address()
     }
 
     fn at(&self, key: u32) -> Option<&Tunnel> {
@@ -116,16 +123,23 @@ impl Tunnels {
 }
 
 impl Core {
-    /// Takes in the tunnels whose handshakes are done.
+    /// Takes in the tunnels whose handshakes are done, and the streams of HTTP/2.
     pub(super) fn take_in_tunnels(&mut self) {
         for _ in 0..TUNNELS_PER_TURN {
-            let Some(mut tunnel) = self.secured.as_ref().and_then(|s| s.try_recv().ok()) else {
+            let Some(secured) = self.secured.as_ref().and_then(|s| s.try_recv().ok()) else {
                 return;
             };
             if self.is_draining() {
                 self.uncount();
                 continue;
             }
+            let mut tunnel = match secured {
+                Secured::Tunnel(tunnel) => tunnel,
+                Secured::Stream(newcomer) => {
+                    let _ = self.welcome(newcomer);
+                    continue;
+                }
+            };
             let luggage = tunnel.luggage.take();
             let (bill, client) = luggage.map_or((None, None), |l| (l.bill, l.client));
             let stream = Stream::Tunnel(self.tunnels.insert(tunnel));
@@ -135,6 +149,7 @@ impl Core {
                 stream,
                 speaks,
                 bill,
+                origin: None,
             }) {
                 if let Some(client) = client {
                     self.identities.set_client(id, client);
@@ -178,9 +193,10 @@ impl Core {
 
     /// Whom the certificate of a Conn's peer names, where it showed one that the configured authorities vouch for.
     pub(crate) fn certificate_name(&mut self, id: ConnId) -> Option<&Arc<str>> {
-        let Stream::Tunnel(key) = self.conns.find(id)?.stream else {
-            return None;
-        };
-        self.tunnels.at(key)?.peer()
+        match self.conns.find(id)?.stream {
+            Stream::Tunnel(key) => self.tunnels.at(key)?.peer(),
+            Stream::Unix(_) => self.identities.origin(id)?.certificate.as_ref(),
+            _ => None,
+        }
     }
 }

@@ -1,9 +1,10 @@
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use mio::Interest;
 use taut_hub::{ConnId, Farewell};
 
-use crate::core::{Core, Flag, Parcel, Stream, Waiting};
+use crate::core::{Core, Flag, Origin, Parcel, Stream, Waiting};
 use crate::limits::Bill;
 use crate::metrics::DoorAt;
 use crate::talk::Talk;
@@ -25,6 +26,8 @@ pub(crate) struct Handover {
     client: Option<IpAddr>,
     /// Its requests must have come to their proxy by TLS.
     is_vouched: bool,
+    /// The same of a stream of HTTP/2.
+    origin: Option<Arc<Origin>>,
 }
 
 impl Core {
@@ -43,6 +46,7 @@ impl Core {
             });
         }
         let client = self.identities.client_of_conn(id);
+        let origin = self.identities.origin(id).cloned();
         self.identities.forget(id);
         self.uncount();
         let mut tunnel = match conn.stream {
@@ -65,6 +69,7 @@ impl Core {
             output: conn.output.take(),
             client,
             is_vouched,
+            origin,
         };
         self.links.send(to, Parcel::Socket(Box::new(handover)));
     }
@@ -84,6 +89,9 @@ impl Core {
             .insert(stream, Talk::Http(Box::default()), self.now.mono_ms);
         if let Some(client) = handover.client {
             self.identities.set_client(id, client);
+        }
+        if let Some(origin) = handover.origin {
+            self.identities.set_origin(id, origin);
         }
         self.limiter.put(id.slot, handover.bill);
         let blocked = handover.output.is_some();

@@ -30,8 +30,7 @@ impl Core {
             .conns
             .find(id)
             .is_some_and(|conn| matches!(conn.talk, Talk::Secret));
-        let may_be_vouched =
-            is_secret && sniffed == Sniffed::Http && self.identities.doorman.has_proxies();
+        let may_be_vouched = is_secret && sniffed == Sniffed::Http && self.identities.has_proxies;
         if may_be_vouched {
             match http::parse_request(data, &HEAD) {
                 Ok(None) if !ended => return Step::More,
@@ -95,7 +94,9 @@ impl Core {
             conn.talk = talk;
             conn.format = format;
             if is_lines {
-                self.identify_peer(id);
+                if !self.identify_peer(id) {
+                    return Step::Took(0);
+                }
                 self.await_token(id);
             }
         }

@@ -19,8 +19,10 @@ use slab::Slab;
 
 use super::current::Current;
 use super::tunnel::{Luggage, Shaken, Tunnel};
-use crate::core::{Alert, Stream};
+use crate::core::{Alert, Secured, Stream};
 use crate::error::Fault;
+#[cfg(feature = "http2")]
+use crate::http2::Fronts;
 use crate::stop::Stop;
 
 /// Sockets that may wait for a thread to take them in.
@@ -80,7 +82,7 @@ struct Load {
 /// A core, as a thread of handshakes sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Destination {
-    pub(crate) tunnels: Sender<Box<Tunnel>>,
+    pub(crate) secured: Sender<Secured>,
     pub(crate) alert: Arc<Alert>,
     pub(crate) conns: Arc<AtomicUsize>,
 }
@@ -95,6 +97,8 @@ pub(crate) struct Shaker {
     destinations: Vec<Destination>,
     stop: Arc<Stop>,
     patience: Duration,
+    #[cfg(feature = "http2")]
+    fronts: Arc<Fronts>,
     shakes: Slab<Shake>,
     /// Slot and number of each handshake in the order of their beginning; some have ended.
     ages: VecDeque<(usize, u64)>,
@@ -118,6 +122,16 @@ pub(crate) struct Parts {
     pub(crate) destinations: Vec<Destination>,
     pub(crate) stop: Arc<Stop>,
     pub(crate) handshake_ms_max: u64,
+    #[cfg(feature = "http2")]
+    pub(crate) fronts: Arc<Fronts>,
+}
+
+impl Destination {
+    /// The core with the fewest Conns.
+    pub(crate) fn fewest(all: &[Self]) -> Option<&Self> {
+        all.iter()
+            .min_by_key(|core| core.conns.load(Ordering::Relaxed))
+    }
 }
 
 impl Handshakes {
@@ -142,6 +156,8 @@ impl Handshakes {
                 destinations: parts.destinations.clone(),
                 stop: Arc::clone(&parts.stop),
                 patience: Duration::from_millis(parts.handshake_ms_max),
+                #[cfg(feature = "http2")]
+                fronts: Arc::clone(&parts.fronts),
                 shakes: Slab::new(),
                 ages: VecDeque::new(),
                 begun: 0,
@@ -291,7 +307,7 @@ impl Shaker {
         }
     }
 
-    /// Hands a tunnel to the core with the fewest Conns.
+    /// Hands a tunnel to the core with the fewest Conns, or to a front where it speaks HTTP/2.
     fn hand_on(&mut self, slot: usize) {
         let Some(mut shake) = self.drop_shake(slot) else {
             return;
@@ -300,14 +316,15 @@ impl Shaker {
             tell_often!(WARN, %error, "a connection could not be handed to a core and is closed");
             return;
         }
-        let fewest = self
-            .destinations
-            .iter()
-            .min_by_key(|core| core.conns.load(Ordering::Relaxed));
-        if let Some(core) = fewest {
+        let tunnel = Box::new(shake.tunnel);
+        #[cfg(feature = "http2")]
+        if tunnel.speaks_http2() {
+            return self.fronts.hand_in(tunnel);
+        }
+        if let Some(core) = Destination::fewest(&self.destinations) {
             core.conns.fetch_add(1, Ordering::Relaxed);
             // A core that has ended takes nobody in any more.
-            if core.tunnels.send(Box::new(shake.tunnel)).is_ok() {
+            if core.secured.send(Secured::Tunnel(tunnel)).is_ok() {
                 core.alert.raise();
             }
         }

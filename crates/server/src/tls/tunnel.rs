@@ -5,7 +5,7 @@
 //! What was received ends by the peer's close_notify; an end without it is an error, since anybody on the way could have cut the rest off (RFC 8446 §6.1).
 
 use std::io::{self, Read, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -125,6 +125,26 @@ impl Tunnel {
     /// Whom the peer's certificate names, when it showed one and the configured authorities vouch for it.
     pub(crate) fn peer(&self) -> Option<&Arc<str>> {
         self.peer.as_ref()
+    }
+
+    /// The address at the other end, where that is one of TCP.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether the peer has agreed on HTTP/2.
+    #[cfg(feature = "http2")]
+    pub(crate) fn speaks_http2(&self) -> bool {
+        self.session.alpn_protocol() == Some(crate::http2::ALPN)
+    }
+
+    /// Whether clear text waits that no news of the socket will tell of.
+    #[cfg(feature = "http2")]
+    pub(crate) fn has_early(&self) -> bool {
+        !self.early.is_empty()
     }
 
     /// Goes on with the handshake until it waits, is done or has failed. `received` counts what came, and `bytes_max` bounds it.

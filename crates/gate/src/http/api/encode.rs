@@ -108,6 +108,11 @@ pub fn encode_done(out: &mut Vec<u8>) {
     line(out, &json!({"done": 1, "refused": 0}));
 }
 
+/// What has changed in the configuration in force, and what waits for a restart.
+pub fn encode_reloaded(out: &mut Vec<u8>, changed: &[String], waiting: &[String]) {
+    line(out, &json!({"changed": changed, "waiting": waiting}));
+}
+
 fn done(counted: &Counted) -> Value {
     let refused = counted.all() - counted.done;
     let mut value = json!({"done": counted.done, "refused": refused});

@@ -16,6 +16,7 @@ use super::Action;
 
 pub use encode::{
     ConnFacts, Counted, Found, Unmoved, encode_done, encode_found, encode_grant, encode_policy,
+    encode_reloaded,
 };
 pub use openapi::document;
 pub use read::{api, conn_of};
@@ -57,6 +58,8 @@ pub enum Call {
     },
     /// To take back what users or tokens may do.
     Revoke(Revoke),
+    /// To read the configuration again.
+    Reload,
     /// The document of the API.
     Document,
 }

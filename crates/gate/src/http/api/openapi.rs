@@ -127,6 +127,7 @@ fn schemas() -> Value {
             "conns": list(json!({"$ref": "#/components/schemas/Conn"})), "cursor": perhaps(),
         })),
         "Done": object(&["done", "refused"], json!({"done": whole(), "refused": whole(), "reasons": {"type": "object", "additionalProperties": whole()}})),
+        "Reloaded": object(&["changed", "waiting"], json!({"changed": list(text()), "waiting": list(text())})),
         "Policy": object(&["room", "policy"], json!({"room": text(), "policy": {"type": "object"}})),
         "Grant": object(&["room", "rights"], json!({"room": text(), "user": perhaps(), "rights": {
             "type": "object",

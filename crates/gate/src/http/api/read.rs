@@ -314,6 +314,10 @@ fn done(given: &Given<'_>, deed: Deed) -> Result<Call, Problem> {
     })))
 }
 
+pub(super) fn reload(_: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call, Problem> {
+    Ok(Call::Reload)
+}
+
 pub(super) fn revoke(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call, Problem> {
     let asked = [
         given.text("user").map(|user| Ok(Revoke::User(user.into()))),

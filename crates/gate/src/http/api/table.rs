@@ -288,6 +288,16 @@ pub const ENDPOINTS: &[Endpoint] = &[
         read: read::revoke,
     },
     Endpoint {
+        method: "POST",
+        path: "/api/reload",
+        id: "reload",
+        summary: "Read the configuration again, as SIGHUP does: the same files, flags and environment. What changed, and what waits for a restart; with a mistake in it nothing changes.",
+        parameters: &[],
+        body: false,
+        answer: "Reloaded",
+        read: read::reload,
+    },
+    Endpoint {
         method: "GET",
         path: "/api/policy",
         id: "readPolicy",

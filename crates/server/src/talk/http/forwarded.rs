@@ -41,8 +41,7 @@ impl Core {
     }
 
     fn is_from_proxy(&mut self, id: ConnId) -> bool {
-        // Nobody asks for an address where no proxy is listed.
-        self.identities.doorman.has_proxies()
+        self.identities.has_proxies
             && self
                 .peer_address(id)
                 .is_some_and(|address| self.identities.doorman.trusts_proxy(address))

@@ -46,6 +46,8 @@ pub(crate) struct HttpTalk {
     served: bool,
     /// It may do everything, until the request to the API under way is answered.
     is_lifted: bool,
+    /// That request came with a key of the API: no rate holds for it.
+    has_key: bool,
     /// The request under way has waited for a key that did not come.
     pub(crate) is_impatient: bool,
 }
@@ -305,7 +307,7 @@ impl Core {
 
     fn upgrade(&mut self, id: ConnId, socket: gate_http::Socket) {
         if socket.room.is_some()
-            && let Some(over) = self.limiter.wait(id.slot, Cost::JOIN)
+            && let Some(over) = self.limiter.wait(id.slot, Cost::Join)
         {
             return self.answer_problem(id, &gate_http::refused(&over.refusal()));
         }
