@@ -153,10 +153,13 @@ impl Acceptor {
     /// What is spoken at a listener, where TLS may be required of all that take anything.
     fn speaks(&self, index: usize) -> Speaks {
         let acceptable = &self.listeners[index];
-        match (&acceptable.listener, acceptable.speaks) {
-            (Listener::Tcp(_), Speaks::Anything) if self.requires_tls.load(Ordering::Relaxed) => {
-                Speaks::Tls
-            }
+        let speaks = acceptable.speaks;
+        if !self.requires_tls.load(Ordering::Relaxed) {
+            return speaks;
+        }
+        match (&acceptable.listener, speaks) {
+            (Listener::Tcp(_), Speaks::Anything) => Speaks::Tls,
+            (Listener::Tcp(_), Speaks::Proxied) => Speaks::ProxiedTls,
             (_, speaks) => speaks,
         }
     }

@@ -94,7 +94,7 @@ impl Reloader {
     #[must_use]
     pub fn may_require_tls(&self) -> bool {
         let is_clear = |bound: &Bound| match bound.address {
-            Address::Tcp(_) => !matches!(bound.speaks, Speaks::Anything | Speaks::Tls),
+            Address::Tcp(_) => matches!(bound.speaks, Speaks::Text),
             Address::Udp(_) => true,
             Address::Unix(_) => false,
         };

@@ -199,6 +199,8 @@ impl Server {
         });
         share_out(&mut cores, sockets.datagrams)?;
         let acceptance = Arc::new(Acceptance::default());
+        #[cfg(feature = "http2")]
+        let http2 = Arc::<crate::http2::Counts>::default();
         let gatherer = Gatherer {
             orders: reloader.orders.clone(),
             acceptance: Arc::clone(&acceptance),
@@ -206,6 +208,8 @@ impl Server {
             health: Arc::clone(&health),
             stop: Arc::clone(&stop),
             keeper: kept.as_ref().map(|(keeper, _)| Arc::clone(keeper)),
+            #[cfg(feature = "http2")]
+            http2: Arc::clone(&http2),
             store_dir: config.store_dir,
             last: Mutex::default(),
         };
@@ -232,7 +236,7 @@ impl Server {
                         seats: seats.clone(),
                         conns_max: Arc::clone(&reloader.conns_max),
                         health: Arc::clone(&health),
-                        counts: Arc::default(),
+                        counts: Arc::clone(&http2),
                         clocks: Clocks::new(&shared.limits),
                     },
                     &stop,

@@ -77,6 +77,9 @@ const EVENTS_PER_TURN: usize = 1_024;
 /// Link messages one turn handles, so that a busy neighbour does not starve the sockets.
 const LINKS_PER_TURN: usize = 8_192;
 
+/// Nanoseconds of a millisecond.
+const NS_PER_MS: u64 = 1_000_000;
+
 /// The reason of a close that nobody was told of: the peer had gone.
 const VANISHED: &str = "vanished";
 
@@ -137,6 +140,8 @@ pub(crate) struct Core {
     started_unix_ms: u64,
     /// When this turn began, in nanoseconds since the core did.
     turn_ns: u64,
+    /// The same of when its messages were out; 0 where there were none.
+    flushed_ns: u64,
     outputs: Vec<Output>,
     read_buffer: Vec<u8>,
     /// Conns that have more to read than a turn's bound let through, or were paused and may go on.
@@ -232,6 +237,7 @@ impl Core {
             started: Instant::now(),
             started_unix_ms: unix_ms(),
             turn_ns: 0,
+            flushed_ns: 0,
             outputs: Vec::new(),
             read_buffer: vec![0; READ_BYTES],
             ready: Vec::new(),
@@ -318,6 +324,7 @@ impl Core {
     }
 
     /// The same for what has been looked at already.
+    #[inline]
     fn hand(&mut self, input: Input) {
         match &input {
             Input::Publish { conn, .. } => self.count_said(*conn, 1),
@@ -366,7 +373,11 @@ impl Core {
             // Another core has to make room first; nothing tells us when it has.
             return Some(Duration::from_millis(1));
         }
-        let now_ms = self.elapsed_ms();
+        // Who has just flushed has just looked at the clock.
+        let now_ms = match self.flushed_ns {
+            0 => self.elapsed_ms(),
+            now_ns => now_ns / NS_PER_MS,
+        };
         let hub_now_ms = self.started_unix_ms + now_ms;
         let shard = self
             .shard
@@ -401,14 +412,14 @@ impl Core {
     fn look_at_clock(&mut self) {
         self.turn_ns = self.elapsed_ns();
         self.now = Now {
-            mono_ms: self.turn_ns / 1_000_000,
+            mono_ms: self.turn_ns / NS_PER_MS,
             unix_ms: unix_ms(),
         };
         self.limiter.look_at_clock();
     }
 
     fn elapsed_ms(&self) -> u64 {
-        self.elapsed_ns() / 1_000_000
+        self.elapsed_ns() / NS_PER_MS
     }
 
     fn elapsed_ns(&self) -> u64 {

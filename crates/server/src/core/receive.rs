@@ -30,6 +30,7 @@ impl Core {
             origin,
         } = newcomer;
         let turned = bill.as_ref().is_some_and(|bill| bill.turned.is_some());
+        let is_stream = origin.is_some();
         let talk = match &origin {
             // A front speaks HTTP, and what a client has put into its requests must not be taken for anything else.
             Some(_) => Talk::Http(Box::default()),
@@ -46,10 +47,11 @@ impl Core {
             return None;
         }
         self.note_door(id);
-        let patience_ms = if turned {
-            TURNED_MS
-        } else {
-            self.limits.untouched_ms_max
+        let patience_ms = match (turned, is_stream) {
+            (true, _) => TURNED_MS,
+            // Its request has begun.
+            (false, true) => self.limits.handshake_ms_max,
+            (false, false) => self.limits.untouched_ms_max,
         };
         self.set_alarm(id.slot, patience_ms);
         let is_proxied = matches!(speaks, Speaks::Proxied | Speaks::ProxiedTls);

@@ -39,8 +39,8 @@ const SEND_BYTES_MAX: usize = 32 << 10;
 const RESETS_WAITING_MAX: usize = 20;
 /// Streams that we have reset for mistakes of the client; more end the connection.
 const ERRORS_MAX: usize = 128;
-/// How long a connection that has said GOAWAY may take to end.
-const LAST: Duration = Duration::from_secs(5);
+/// How long a connection that has said GOAWAY and has no streams any more may take to end.
+const LAST: Duration = Duration::from_secs(2);
 
 /// See the [module](self).
 pub(super) struct Connection {
@@ -63,7 +63,7 @@ pub(super) struct Connection {
 
 /// What a look at the connection brought.
 enum News {
-    Stream(Request<RecvStream>, SendResponse<Bytes>),
+    Stream(Box<(Request<RecvStream>, SendResponse<Bytes>)>),
     /// It sends too many idle frames.
     Wild,
     Ended,
@@ -83,9 +83,11 @@ impl Connection {
         } = arrival;
         let luggage = tunnel.luggage.take();
         let (bill, client) = luggage.map_or((None, None), |l| (l.bill, l.client));
-        let client = client.map(|client| SocketAddr::new(client, 0));
         let origin = Origin {
-            address: client.or_else(|| tunnel.address()),
+            // As the proxy says, where one stands in front.
+            address: client
+                .map(|client| SocketAddr::new(client, 0))
+                .or_else(|| tunnel.address()),
             certificate: tunnel.peer().cloned(),
         };
         let (wire, pulse) = match Wire::new(tunnel, buffers) {
@@ -124,12 +126,13 @@ impl Connection {
             let is_told = self.is_told;
             tokio::select! {
                 news = poll_fn(|cx| Self::look(&mut self.wire, &mut self.ping_pong, &self.pulse, cx)) => match news {
-                    News::Stream(request, respond) => self.take_in(request, respond),
+                    News::Stream(stream) => self.take_in(*stream),
                     News::Wild => self.calm(),
                     News::Ended => return,
                 },
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {
                     self.rests_since = Instant::now();
+                    self.end_at_last();
                 }
                 () = sleep_until(due) => {
                     if self.is_over() {
@@ -140,8 +143,16 @@ impl Connection {
                     // Its streams end as the cores end their Conns; until when is the front's to say.
                     self.is_told = true;
                     self.wire.graceful_shutdown();
+                    self.end_at_last();
                 }
             }
+        }
+    }
+
+    /// Waits no longer for a client that was told to go and has nothing left to wait for.
+    fn end_at_last(&mut self) {
+        if self.is_told && self.tasks.is_empty() {
+            self.ends.get_or_insert_with(|| Instant::now() + LAST);
         }
     }
 
@@ -157,9 +168,7 @@ impl Connection {
             let _ = ping_pong.poll_pong(cx);
         }
         match wire.poll_accept(cx) {
-            Poll::Ready(Some(Ok((request, respond)))) => {
-                Poll::Ready(News::Stream(request, respond))
-            }
+            Poll::Ready(Some(Ok(stream))) => Poll::Ready(News::Stream(Box::new(stream))),
             Poll::Ready(Some(Err(error))) => {
                 if error
                     .reason()
@@ -176,7 +185,7 @@ impl Connection {
         }
     }
 
-    fn take_in(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+    fn take_in(&mut self, (request, mut respond): (Request<RecvStream>, SendResponse<Bytes>)) {
         let counts = &self.lanes.entrance.counts;
         counts.streams.fetch_add(1, Ordering::Relaxed);
         if self.tasks.len() >= TASKS_MAX {

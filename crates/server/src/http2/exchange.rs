@@ -5,6 +5,7 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -28,6 +29,9 @@ const HEAD: Limits = Limits {
     headers_max: wire::HEADERS_MAX,
     target_bytes_max: 0,
 };
+
+/// How long the rest of a request is taken whose answer is out, as on a connection of HTTP/1.1.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Why a stream ends before its answer is whole.
 #[derive(Debug)]
@@ -80,9 +84,13 @@ pub(super) async fn exchange(
             return answer.reset(Reason::REFUSED_STREAM);
         }
     };
-    match carry(&lane, translated, body, &mut answer).await {
+    match carry(&lane, translated, &mut body, &mut answer).await {
         Ok(true) => lanes.give_back(lane),
-        Ok(false) | Err(Broken::Unwanted) => {}
+        Ok(false) => {
+            drop(lane);
+            body.let_go().await;
+        }
+        Err(Broken::Unwanted) => {}
         // It was closed between two requests, as a core does that shuts down: this one was never read.
         Err(Broken::Lane { is_mute: true }) if lane.is_old => answer.reset(Reason::REFUSED_STREAM),
         Err(Broken::Lane { .. }) => answer.reset(Reason::INTERNAL_ERROR),
@@ -93,7 +101,7 @@ pub(super) async fn exchange(
 async fn carry(
     lane: &Lane,
     request: Translated,
-    mut body: Body,
+    body: &mut Body,
     answer: &mut Answer,
 ) -> Result<bool, Broken> {
     let method = if request.is_head {
@@ -102,7 +110,7 @@ async fn carry(
         Method::Get
     };
     let mut is_sent = false;
-    let mut up = pin!(send(&lane.socket, &request, &mut body));
+    let mut up = pin!(send(&lane.socket, &request, body));
     let mut down = pin!(receive(&lane.socket, &method, answer));
     loop {
         tokio::select! {
@@ -294,6 +302,17 @@ impl Body {
             }
         }
         Ok(None)
+    }
+
+    /// Takes what still comes of a request that is answered already, for a moment: some clients lose an answer that is followed by a reset.
+    async fn let_go(&mut self) {
+        let rest = async {
+            while let Ok(Some(part)) = self.next().await {
+                self.release(part.len());
+            }
+        };
+        // Whoever goes on sending is reset.
+        let _ = timeout(LINGER, rest).await;
     }
 
     /// So much of it is done with: the client may send more.

@@ -20,8 +20,8 @@ pub(super) fn translate(answer: &wire::Response<'_>) -> Option<Response<()>> {
     let mut head = Response::new(());
     *head.status_mut() = StatusCode::from_u16(answer.status).ok()?;
     for (name, value) in answer.headers.iter() {
-        let is_of_connection = |other: &&str| name.eq_ignore_ascii_case(other);
-        if OF_CONNECTIONS.iter().any(|other| is_of_connection(&other)) {
+        let is_same = |other: &&str| name.eq_ignore_ascii_case(other);
+        if OF_CONNECTIONS.iter().any(is_same) {
             continue;
         }
         if let (Ok(name), Ok(value)) = (

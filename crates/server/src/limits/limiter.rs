@@ -47,9 +47,9 @@ impl Limiter {
         }
     }
 
-    /// Takes the time, once a turn.
+    /// Takes the time, once a turn, where anybody has a bill or may get one.
     pub(crate) fn look_at_clock(&mut self) {
-        if self.rules.is_on() {
+        if self.has_bills() || self.counts_users {
             self.now_ns = self.limits.now_ns();
         }
     }
@@ -64,6 +64,9 @@ impl Limiter {
         let Some(bill) = bill else {
             return;
         };
+        if !self.has_bills() {
+            self.now_ns = self.limits.now_ns();
+        }
         let (block, index) = (slot as usize / BLOCK, slot as usize % BLOCK);
         if self.blocks.len() <= block {
             self.blocks.resize_with(block + 1, || None);
@@ -162,7 +165,7 @@ impl Limiter {
 
     /// The same as [`Limiter::charge`] for a datagram of an address that nobody has proved.
     pub(crate) fn charge_stranger(&self, address: SocketAddr, cost: Cost) -> Result<(), Over> {
-        let (rules, now_ns) = (&self.rules, self.now_ns);
+        let (rules, now_ns) = (&self.rules, self.limits.now_ns());
         match self.limits.of_stranger(rules, address, now_ns) {
             Some(account) => take(
                 &rules.address.rates.rows(&account, cost, &OF_ADDRESS),

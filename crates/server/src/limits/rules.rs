@@ -112,11 +112,6 @@ impl Rules {
             exempt: config.exempt.clone(),
         }
     }
-
-    /// Whether anything is limited at all.
-    pub(super) fn is_on(&self) -> bool {
-        self.counts_addresses || self.counts_users
-    }
 }
 
 impl Rates {
