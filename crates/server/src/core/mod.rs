@@ -16,6 +16,7 @@ mod hooked;
 mod identity;
 mod latest;
 mod link;
+mod listing;
 mod receive;
 mod settle;
 mod survey;
@@ -44,8 +45,9 @@ pub(crate) use drain::Drain;
 pub(crate) use hooked::Hooked;
 pub(crate) use identity::{Asker, Identities, Origin};
 pub(crate) use link::{Alert, Links, Parcel};
+pub(crate) use listing::Kept;
 pub(crate) use settle::ticket_of;
-pub(crate) use survey::{Kept, Survey, Surveys, What, nothing_found};
+pub(crate) use survey::{Survey, Surveys, What, nothing_found};
 pub(crate) use tunnels::{Secured, Tunnels};
 pub(crate) use wheel::Wheel;
 

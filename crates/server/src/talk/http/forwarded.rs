@@ -79,5 +79,5 @@ fn unclear(unclear: Unclear) -> Problem {
         }
         Unclear::Malformed => "Forwarded is not as RFC 7239 has it",
     };
-    Problem::new(400, "bad-header", detail)
+    Problem::new(400, "bad-request", detail)
 }
