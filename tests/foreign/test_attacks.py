@@ -214,7 +214,7 @@ def test_json_of_a_hundred_thousand_levels_is_refused_at_every_door(server, room
     assert request(server, "POST", f"/r/{room}", [("Content-Type", "application/json")], nested(100_000)).status == 413
     wire = closing.add(Wire(server))
     wire.raw.send(frame(1, f"40/r/{room},".encode())).send(frame(1, f'42/r/{room},["x",{nested(100_000)}]'.encode()))
-    wire.raw.until(b"nests deeper")
+    wire.raw.until(b"deeper than")
     session = Polling(server)
     session.enter(f"/r/{room},")
     session.post(f'42/r/{room},["x",{nested(100_000)}]')
