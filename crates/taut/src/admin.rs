@@ -214,6 +214,11 @@ fn print(args: &AdminArgs, body: &[u8]) -> Result<Option<String>, Failure> {
 
 /// The list that an answer is about as rows, anything else as `name  value`.
 fn table(out: &mut Vec<u8>, value: &Value) {
+    if let (Some(changed), Some(waiting)) =
+        (value["changed"].as_array(), value["waiting"].as_array())
+    {
+        return reloaded(out, changed, waiting);
+    }
     let lists = ["rooms", "conns", "messages", "members", "state"];
     let list = lists.iter().find_map(|name| value[*name].as_array());
     if let Some(list) = list {
@@ -244,6 +249,21 @@ fn table(out: &mut Vec<u8>, value: &Value) {
         .map(|(name, value)| vec![shown(name), cell(value)])
         .collect();
     columns(out, &lines);
+}
+
+/// What came of a reload, a line each.
+fn reloaded(out: &mut Vec<u8>, changed: &[Value], waiting: &[Value]) {
+    let lines = |what: &str, list: &[Value]| -> Vec<Vec<String>> {
+        list.iter()
+            .map(|text| vec![what.to_owned(), cell(text)])
+            .collect()
+    };
+    let mut all = lines("reloaded", changed);
+    all.extend(lines("needs a restart", waiting));
+    if all.is_empty() {
+        all.push(vec!["nothing is different".to_owned()]);
+    }
+    columns(out, &all);
 }
 
 /// Every name that a row has, those first by which one tells rows apart. Not every row has all.

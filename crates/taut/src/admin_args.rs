@@ -81,7 +81,7 @@ const AS: (&str, &str) = ("as", "The display name instead of `server`");
 const WORDS: &[Word] = &[
     Word {
         name: "rooms",
-        about: "List rooms",
+        about: "List rooms: those in memory, then those that only the disk has",
         method: "GET",
         path: "/api/rooms",
         places: &[("match", false)],
@@ -225,6 +225,14 @@ const WORDS: &[Word] = &[
                 "All issued before this second of Unix time",
             ),
         ],
+    },
+    Word {
+        name: "reload",
+        about: "Read the configuration again, as SIGHUP does, and say what changed",
+        method: "POST",
+        path: "/api/reload",
+        places: &[],
+        options: &[],
     },
 ];
 

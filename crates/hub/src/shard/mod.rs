@@ -201,6 +201,7 @@ impl Shard {
             Input::Link { from, message } => self.hear(from, message, out),
             Input::Stored { answer } => self.stored(answer, out),
             Input::Policies { policies, limits } => self.follow(policies, limits, out),
+            Input::Anonymous { grant } => self.standings.set_anonymous(grant),
             Input::Tick => self.tick(out),
         }
     }
@@ -249,11 +250,17 @@ impl Shard {
         self.rooms_of(conn).contains(name)
     }
 
+    /// How many rooms a Conn is in, or has asked to be in and waits for the answer.
+    pub fn bound_for(&mut self, conn: ConnId) -> usize {
+        self.conns
+            .find(conn)
+            .map_or(0, |entry| entry.memberships().len() + entry.joining().len())
+    }
+
     /// Whether a Conn is in as many rooms as it may be, with those that it waits for.
     pub fn is_in_enough(&mut self, conn: ConnId) -> bool {
         let rooms_max = self.limits.rooms_per_conn_max as usize;
-        let entry = self.conns.find(conn);
-        entry.is_some_and(|entry| entry.memberships().len() + entry.joining().len() >= rooms_max)
+        self.bound_for(conn) >= rooms_max
     }
 
     /// Whether a Conn may ask who is present in a room, if it is in it.

@@ -62,7 +62,9 @@ impl Core {
             conn.format = Format::Text;
         }
         self.set_alarm_off(id.slot);
-        self.identify_peer(id);
+        if !self.identify_peer(id) {
+            return;
+        }
         self.await_token(id);
         if self.may_enter(id, &RoomName::lobby()) {
             self.enter(id, RoomName::lobby());

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use taut_hub::{Durability, Grant, LagPolicy, Right, RoomFacts, RoomName, RoomPolicy};
 
-use super::Cursor;
-
 /// A Conn, as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnFacts {
@@ -88,8 +86,7 @@ impl Counted {
 }
 
 /// Appends a page of rooms or Conns, with the cursor of the next one; or what was done.
-pub fn encode_found(out: &mut Vec<u8>, found: &Found, next: Option<Cursor>) {
-    let cursor = next.map(|cursor| cursor.to_string());
+pub fn encode_found(out: &mut Vec<u8>, found: &Found, cursor: Option<&str>) {
     let value = match found {
         Found::Rooms(rooms) => {
             json!({"rooms": rooms.iter().map(room).collect::<Vec<_>>(), "cursor": cursor})
@@ -109,6 +106,11 @@ pub fn encode_found(out: &mut Vec<u8>, found: &Found, next: Option<Cursor>) {
 /// Appends the answer to something that was done once.
 pub fn encode_done(out: &mut Vec<u8>) {
     line(out, &json!({"done": 1, "refused": 0}));
+}
+
+/// What has changed in the configuration in force, and what waits for a restart.
+pub fn encode_reloaded(out: &mut Vec<u8>, changed: &[String], waiting: &[String]) {
+    line(out, &json!({"changed": changed, "waiting": waiting}));
 }
 
 fn done(counted: &Counted) -> Value {
@@ -131,6 +133,7 @@ fn room(room: &RoomFacts) -> Value {
         "messages": room.messages,
         "bytes": room.bytes,
         "durable": room.durable,
+        "in_memory": room.in_memory,
     })
 }
 

@@ -115,7 +115,7 @@ fn schemas() -> Value {
         "State": {"description": "The keys of a room that are set; of one key the message that set it.", "type": "object"},
         "Roster": object(&["room", "count"], json!({"room": text(), "count": whole(), "conns": whole(), "members": {"type": "array"}})),
         "Room": object(&["room", "users", "conns", "at"], json!({
-            "room": text(), "users": whole(), "conns": whole(), "at": text(), "messages": whole(), "bytes": whole(), "durable": {"type": "boolean"},
+            "room": text(), "users": whole(), "conns": whole(), "at": text(), "messages": whole(), "bytes": whole(), "durable": {"type": "boolean"}, "in_memory": {"type": "boolean"},
         })),
         "Rooms": object(&["rooms", "cursor"], json!({
             "rooms": list(json!({"$ref": "#/components/schemas/Room"})), "cursor": perhaps(),
@@ -127,6 +127,7 @@ fn schemas() -> Value {
             "conns": list(json!({"$ref": "#/components/schemas/Conn"})), "cursor": perhaps(),
         })),
         "Done": object(&["done", "refused"], json!({"done": whole(), "refused": whole(), "reasons": {"type": "object", "additionalProperties": whole()}})),
+        "Reloaded": object(&["changed", "waiting"], json!({"changed": list(text()), "waiting": list(text())})),
         "Policy": object(&["room", "policy"], json!({"room": text(), "policy": {"type": "object"}})),
         "Grant": object(&["room", "rights"], json!({"room": text(), "user": perhaps(), "rights": {
             "type": "object",

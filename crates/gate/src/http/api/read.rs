@@ -7,7 +7,8 @@ use taut_wire::http::{Method, Request, target};
 
 use super::table::{Kind, Stands};
 use super::{
-    Call, Conns, Cursor, Deed, ENDPOINTS, Endpoint, PAGE_ENTRIES, Place, Revoke, Rooms, Select,
+    Call, Conns, Cursor, Deed, ENDPOINTS, Endpoint, PAGE_ENTRIES, Place, Revoke, Rooms,
+    RoomsCursor, Select,
 };
 use crate::http::parameters::parse_room;
 use crate::http::{Action, Problem, Site, route};
@@ -134,11 +135,16 @@ impl<'a> Given<'a> {
     }
 
     fn cursor(&self) -> Result<Cursor, Problem> {
-        let Some(text) = self.text("cursor") else {
-            return Ok(Cursor::default());
-        };
-        let wrong = || bad_query("?cursor= is no cursor of this server; begin without one".into());
-        Cursor::parse(text).ok_or_else(wrong)
+        let cursor = self
+            .text("cursor")
+            .map_or(Some(Cursor::default()), Cursor::parse);
+        cursor.ok_or_else(no_cursor)
+    }
+
+    fn rooms_cursor(&self) -> Result<RoomsCursor, Problem> {
+        let begin = RoomsCursor::Memory(Cursor::default());
+        let cursor = self.text("cursor").map_or(Some(begin), RoomsCursor::parse);
+        cursor.ok_or_else(no_cursor)
     }
 
     fn conn(&self) -> Result<Option<(u16, ConnId)>, Problem> {
@@ -146,6 +152,10 @@ impl<'a> Given<'a> {
         let conn = self.text("conn");
         conn.map(|text| conn_of(text).ok_or_else(wrong)).transpose()
     }
+}
+
+fn no_cursor() -> Problem {
+    bad_query("?cursor= is no cursor of this server; begin without one".to_owned())
 }
 
 fn unknown(endpoint: &Endpoint, name: &str) -> Problem {
@@ -248,7 +258,7 @@ pub(super) fn rooms(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call
     let pattern = given.text("match").unwrap_or("**");
     Ok(Call::Rooms(Rooms {
         pattern: Pattern::parse(pattern).map_err(|error| bad_query(error.to_string()))?,
-        cursor: given.cursor()?,
+        cursor: given.rooms_cursor()?,
         limit: given.limit(),
     }))
 }
@@ -302,6 +312,10 @@ fn done(given: &Given<'_>, deed: Deed) -> Result<Call, Problem> {
         cursor: Cursor::default(),
         limit: u32::MAX,
     })))
+}
+
+pub(super) fn reload(_: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call, Problem> {
+    Ok(Call::Reload)
 }
 
 pub(super) fn revoke(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call, Problem> {

@@ -215,6 +215,10 @@ impl Core {
             }
         }
         self.note_door(session);
+        if session != id {
+            let client = self.identities.client(id);
+            self.identities.set_client_of_request(session, client);
+        }
         if session != id
             && let Some(identity) = self.identities.of(id).cloned()
         {

@@ -30,14 +30,14 @@ impl Core {
                 let room = view.name.as_str();
                 match view.way {
                     Way::Lobby => Format::SocketIoLobby,
-                    Way::Joined => Format::SocketIoJoined,
+                    Way::Joined if &*view.namespace == "/" => Format::SocketIoJoined,
                     Way::Room if view.namespace.strip_prefix('/') == Some(room) => {
                         Format::SocketIoRoom
                     }
                     Way::Room if view.namespace.strip_prefix("/r/") == Some(room) => {
                         Format::SocketIoUrl
                     }
-                    Way::Room => Format::SocketIo,
+                    Way::Joined | Way::Room => Format::SocketIo,
                 }
             }
             _ => Format::SocketIo,

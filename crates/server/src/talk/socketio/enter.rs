@@ -346,7 +346,7 @@ impl Core {
     }
 
     /// `connect_error`, with what the hub said.
-    pub(super) fn refuse_entering(&mut self, id: ConnId, namespace: &str, refusal: &Refusal) {
+    pub(crate) fn refuse_entering(&mut self, id: ConnId, namespace: &str, refusal: &Refusal) {
         let mut data = Vec::new();
         native::encode_refused(&mut data, None, refusal);
         self.say_refused(id, namespace, &refusal.to_string(), &data);

@@ -43,6 +43,10 @@ impl Core {
             }
             (own, Some(offset)) => {
                 let Offset(stands) = Offset::decode(offset)?;
+                if own.is_some() && !stands.iter().any(|stand| stand.room.is_none()) {
+                    // A namespace that is a room is always in it.
+                    return None;
+                }
                 let stands = stands.into_iter().map(|Stand { room, at }| match room {
                     None => Some((own.cloned(), later(at)?)),
                     room => Some((room, Start::After(at))),
