@@ -146,6 +146,8 @@ pub(crate) struct Core {
     flushed_ns: u64,
     outputs: Vec<Output>,
     read_buffer: Vec<u8>,
+    /// Units that the Conn being read may still bring in this turn.
+    units_left: u32,
     /// Conns that have more to read than a turn's bound let through, or were paused and may go on.
     ready: Vec<u32>,
     /// Sockets whose end waits until they have heard themselves.
@@ -242,6 +244,7 @@ impl Core {
             flushed_ns: 0,
             outputs: Vec::new(),
             read_buffer: vec![0; READ_BYTES],
+            units_left: 0,
             ready: Vec::new(),
             echoing: Vec::new(),
             dirty: Vec::new(),
