@@ -16,7 +16,7 @@ use taut_hub::{Epoch, Grant, Policies, Shard, ShardSettings, Store};
 use crate::acceptor::{self, Acceptor, INTAKE_SOCKETS, Intake};
 use crate::application::Application;
 use crate::config::{Config, FilesConfig, Limits};
-use crate::core::{self, Alert, Core, Hooked, Links, Parts, unix_ms};
+use crate::core::{self, Alert, Core, Doorstep, Hooked, Links, Parts, unix_ms};
 use crate::error::{Fault, StartError};
 use crate::files::{Desk, READERS};
 use crate::health::Health;
@@ -479,6 +479,7 @@ fn open_hooks(
         system("webhooks cannot speak TLS", source)
     })?;
     for (core, counter) in cores.iter_mut().zip(counters) {
+        core.identities.doorstep = Doorstep::of(&counter);
         core.hooked = Some(Hooked::new(counter));
     }
     Ok(Some(hooks))

@@ -6,6 +6,7 @@
 //! - What a Conn says behind a token that waits is not read before the token is judged.
 //! - A Conn stays the same user as long as it lives; only HTTP requests stand each for itself.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,9 +15,10 @@ use taut_auth::{AuthError, Identity, Verifier};
 use taut_gate::http::Problem;
 use taut_gate::socketio::Auth;
 use taut_gate::{Close, display_name, native, text};
-use taut_hub::{ConnId, Input, Right, RoomName};
+use taut_hub::{ConnId, Grant, Input, Right, RoomName};
 use taut_wire::http::Headers;
 
+use super::doorstep::Doorstep;
 use super::{Core, Flag, Stream};
 use crate::identity::{Doorman, Judged};
 use crate::talk::Talk;
@@ -45,6 +47,8 @@ pub(crate) struct Identities {
     revision: u64,
     revocations: u64,
     known: HashMap<Box<str>, Arc<Identity>>,
+    /// Where the application is asked about newcomers.
+    pub(crate) doorstep: Option<Box<Doorstep>>,
     /// Whose connections of `proxy://` listeners are: `None` until the proxy has said it. Others have no entry.
     clients: HashMap<ConnId, Option<IpAddr>>,
 }
@@ -79,8 +83,10 @@ pub(crate) enum Asker {
     Native(Option<Box<str>>),
     /// `/auth`.
     Text,
-    /// A CONNECT of Socket.IO: the namespace and what it brought.
-    Enter(Box<str>, Box<Auth>),
+    /// Nobody: it has just come, and may have brought a datagram.
+    Newcomer(Option<Box<[u8]>>),
+    /// A CONNECT of Socket.IO: the namespace and what it brought; where the application is asked, also as it came.
+    Enter(Box<str>, Box<Auth>, Box<str>),
     /// `emit("auth", …)`: the namespace and the acknowledgement.
     Verb(Arc<str>, Option<u64>),
 }
@@ -100,6 +106,7 @@ impl Identities {
             waiting: Vec::new(),
             judged: 0,
             known: HashMap::new(),
+            doorstep: None,
             clients: HashMap::new(),
         }
     }
@@ -122,6 +129,9 @@ impl Identities {
     /// A Conn is gone.
     pub(crate) fn forget(&mut self, id: ConnId) {
         self.clients.remove(&id);
+        if let Some(doorstep) = &mut self.doorstep {
+            doorstep.forget(id);
+        }
         self.take_badge(id);
     }
 
@@ -151,9 +161,11 @@ impl Identities {
         self.clients.get(&id).copied().flatten()
     }
 
-    /// Whether a Conn's token waits to be judged.
+    /// Whether it is not known yet whether a Conn is let in: its token waits to be judged, or the application is asked.
     pub(crate) fn awaits(&self, id: ConnId) -> bool {
+        let asked = self.doorstep.as_deref();
         self.waiting.iter().any(|waiting| waiting.conn == id)
+            || asked.is_some_and(|doorstep| doorstep.awaits(id))
     }
 
     /// Milliseconds until something is to be done.
@@ -164,7 +176,8 @@ impl Identities {
         if self.waiting.iter().any(|waiting| waiting.is_surplus) {
             return Some(0);
         }
-        let first = alarm.into_iter().chain(waiting).min()?;
+        let asked = self.doorstep.as_deref().and_then(Doorstep::next_ms);
+        let first = alarm.into_iter().chain(waiting).chain(asked).min()?;
         Some(first.saturating_sub(now_ms))
     }
 
@@ -221,6 +234,9 @@ impl Core {
                 }
             }
         }
+        if self.has_doorstep() {
+            self.end_questions();
+        }
         let revocations = self.identities.doorman.revocations();
         if revocations != self.identities.revocations {
             self.identities.revocations = revocations;
@@ -236,6 +252,10 @@ impl Core {
 
     /// A Conn shows a token by a message of its own; it is judged at once, or as soon as it can be.
     pub(crate) fn show_token(&mut self, id: ConnId, token: Box<str>, asker: Asker) {
+        if !self.identities.asks {
+            // It means something to the application alone.
+            return self.ask_for_entry(id, asker, Some(&token), None);
+        }
         let until_ms = self.now.mono_ms + FETCH_MS_MAX;
         self.judge_waiting(Waiting {
             conn: id,
@@ -265,9 +285,12 @@ impl Core {
         }
         match self.identities.judge(&waiting.token, patient) {
             Judged::Later => self.wait_with(waiting),
+            Judged::In(identity) if self.has_doorstep() => {
+                self.ask_for_entry(id, waiting.asker, Some(&waiting.token), Some(identity));
+            }
             Judged::In(identity) => {
                 self.resume_input(id.slot);
-                let outcome = self.renew(id, identity);
+                let outcome = self.renew(id, identity).map(Some);
                 self.answer_asker(id, waiting.asker, outcome);
             }
             Judged::No(error) => {
@@ -292,14 +315,20 @@ impl Core {
     }
 
     /// Gives a Conn that lives on a new identity, which must be the same user's.
-    fn renew(&mut self, id: ConnId, identity: Arc<Identity>) -> Result<Arc<Identity>, Told> {
+    pub(super) fn renew(
+        &mut self,
+        id: ConnId,
+        identity: Arc<Identity>,
+    ) -> Result<Arc<Identity>, Told> {
         if let Some(before) = self.identities.of(id)
+            && before.user.is_some()
             && before.user != identity.user
         {
             tracing::info!(conn = %taut_gate::conn_id(self.id, id), "refused a token of another user on a connection that has one");
             return Err((
                 "unauthorized",
-                "the token is another user's; a connection stays the same user, so open a new one",
+                "the token is another user's; a connection stays the same user, so open a new one"
+                    .into(),
             ));
         }
         self.admit(id, Arc::clone(&identity));
@@ -341,13 +370,15 @@ impl Core {
             return;
         }
         self.identities.take_badge(id);
-        if let Some(auth) = self.identities.doorman.auth() {
-            self.hub(Input::Granted {
-                conn: id,
-                user: None,
-                grant: Arc::clone(&auth.anonymous),
-            });
-        }
+        let auth = self.identities.doorman.auth();
+        self.hub(Input::Granted {
+            conn: id,
+            user: None,
+            grant: auth.map_or_else(
+                || Arc::new(Grant::open()),
+                |auth| Arc::clone(&auth.anonymous),
+            ),
+        });
     }
 
     /// Who may do nothing without a token has to show one soon.
@@ -364,7 +395,7 @@ impl Core {
 
     /// Whether a Conn may be in the lobby.
     pub(crate) fn may_enter(&self, id: ConnId, room: &RoomName) -> bool {
-        !self.identities.asks || self.shard.allows(id, room, Right::Join)
+        self.shard.allows(id, room, Right::Join)
     }
 
     fn identity_alarm(&mut self, id: ConnId) {
@@ -427,42 +458,51 @@ impl Core {
     /// Logs why a token is not taken, and says what the peer may know.
     fn told(&self, id: ConnId, error: &AuthError) -> Told {
         tracing::info!(conn = %taut_gate::conn_id(self.id, id), %error, "refused a token");
-        (error.code(), error.said())
+        (error.code(), error.said().into())
     }
 
-    fn answer_asker(&mut self, id: ConnId, asker: Asker, outcome: Result<Arc<Identity>, Told>) {
+    pub(super) fn answer_asker(
+        &mut self,
+        id: ConnId,
+        asker: Asker,
+        outcome: Result<Option<Arc<Identity>>, Told>,
+    ) {
         match (asker, outcome) {
             (Asker::Request, _) => {}
+            (Asker::Newcomer(first), Ok(_)) => self.come_in(id, first),
+            (Asker::Newcomer(_), Err((_, said))) => self.close(id, Close::Refused, Some(&said)),
             (Asker::Native(reference), Ok(identity)) => self.say_native(id, |out| {
-                let user = identity.user.as_deref();
-                native::encode_authed(out, reference.as_deref(), user, identity.expires_s);
+                let (user, expires_s) = facts(identity.as_deref());
+                native::encode_authed(out, reference.as_deref(), user, expires_s);
             }),
             (Asker::Native(reference), Err((code, said))) => {
                 self.say_native(id, |out| {
-                    native::encode_error(out, code, reference.as_deref(), said);
+                    native::encode_error(out, code, reference.as_deref(), &said);
                 });
             }
             (Asker::Text, Ok(identity)) => {
-                self.say_text(id, |out| text::encode_authed(out, identity.user.as_deref()));
+                self.say_text(id, |out| {
+                    text::encode_authed(out, facts(identity.as_deref()).0);
+                });
                 self.enter_if_nowhere(id);
             }
             (Asker::Text, Err((_, said))) => {
-                self.say_text(id, |out| text::encode_error(out, said));
+                self.say_text(id, |out| text::encode_error(out, &said));
             }
-            (Asker::Enter(namespace, auth), Ok(_)) => self.enter_known(id, &namespace, *auth),
-            (Asker::Enter(namespace, _), Err((code, said))) => {
-                self.refuse_namespace(id, &namespace, code, code, said);
+            (Asker::Enter(namespace, auth, _), Ok(_)) => self.enter_known(id, &namespace, *auth),
+            (Asker::Enter(namespace, ..), Err((code, said))) => {
+                self.refuse_namespace(id, &namespace, code, code, &said);
             }
             (Asker::Verb(namespace, ack), outcome) => {
                 let mut unit = Vec::new();
                 match outcome {
                     Ok(identity) => {
-                        let user = identity.user.as_deref();
-                        native::encode_authed(&mut unit, None, user, identity.expires_s);
+                        let (user, expires_s) = facts(identity.as_deref());
+                        native::encode_authed(&mut unit, None, user, expires_s);
                         self.say_ack(id, &namespace, ack, &unit);
                     }
                     Err((code, said)) => {
-                        native::encode_error(&mut unit, code, None, said);
+                        native::encode_error(&mut unit, code, None, &said);
                         self.say_refusal(id, &namespace, ack, &unit);
                     }
                 }
@@ -555,7 +595,7 @@ impl Core {
                 }
                 Err(error) => {
                     let (code, said) = self.told(id, &error);
-                    Some(Some(invalid(code, said)))
+                    Some(Some(invalid(code, &said)))
                 }
             };
         };
@@ -570,7 +610,7 @@ impl Core {
             }
             Judged::No(error) => {
                 let (code, said) = self.told(id, &error);
-                Some(Some(invalid(code, said)))
+                Some(Some(invalid(code, &said)))
             }
             Judged::Later => {
                 let until_ms = self.now.mono_ms + FETCH_MS_MAX;
@@ -589,7 +629,19 @@ impl Core {
 }
 
 /// The word and the sentence of a refusal.
-type Told = (&'static str, &'static str);
+type Told = (&'static str, Cow<'static, str>);
+
+/// The user that somebody is told to be, and until when, in seconds of Unix time; 0 for ever.
+fn facts(identity: Option<&Identity>) -> (Option<&str>, u64) {
+    let ends_s = identity.map_or(0, |identity| match identity.expires_s {
+        u64::MAX => 0,
+        ends_s => ends_s,
+    });
+    (
+        identity.and_then(|identity| identity.user.as_deref()),
+        ends_s,
+    )
+}
 
 /// A 401 for a token that is not taken (RFC 6750 §3.1).
 fn invalid(code: &'static str, said: &str) -> Problem {

@@ -89,6 +89,7 @@ impl Core {
             if is_lines {
                 self.identify_peer(id);
                 self.await_token(id);
+                self.knock(id, None);
             }
         }
         Step::Took(0)

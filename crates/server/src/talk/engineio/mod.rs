@@ -215,10 +215,11 @@ impl Core {
             }
         }
         self.note_door(session);
-        if session != id
-            && let Some(identity) = self.identities.of(id).cloned()
-        {
-            self.admit(session, identity);
+        if session != id {
+            if let Some(identity) = self.identities.of(id).cloned() {
+                self.admit(session, identity);
+            }
+            self.move_head(id, session);
         }
         self.await_token(session);
         self.say_open(session, secret);
