@@ -25,6 +25,7 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(Some((request, length))) = whole {
         check(&request, &input[..length]);
         let _ = http::accepts(&request, &["text/html", "text/event-stream"]);
+        let _ = http::Hops::read(&request.headers).map(|hops| hops.client(|_| true));
         let _ = target::decode_path(request.path);
         target::query_pairs(request.query.unwrap_or_default()).for_each(drop);
     }

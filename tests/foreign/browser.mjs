@@ -1,12 +1,9 @@
 // Headless Chromium on the room's page, talking with nc. `node browser.mjs PORT [FOLDER]`; screenshots go to the folder.
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 import { assert, http, main, nc, port, post, relay, scenario, within } from "./scenarios.mjs";
 
 const folder = process.argv[3];
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 
 async function visit(path, { base = http, context = browser.newContext() } = {}) {
   const page = await (await context).newPage(), errors = [];

@@ -1,10 +1,7 @@
 // Headless Chromium on a page that the server under test serves: `node socketio_page.mjs URL…` prints what each page leaves in `globalThis.result`, a line of JSON each.
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 for (const url of process.argv.slice(2)) {
   const page = await browser.newPage(), errors = [];
   page.on("pageerror", (error) => errors.push(String(error)));

@@ -9,7 +9,7 @@ import pytest
 import websockets.sync.client
 
 from peers import Native, Raw, request, request_bytes
-from taut import BINARY, Server
+from taut import BINARY, Server, free_port
 
 
 def make_key():
@@ -240,4 +240,55 @@ def test_a_token_that_grants_admin_acts_in_its_rooms_only_and_revoked_ones_end(t
     assert api.ask("POST", "revoke", user="ana")["done"] == 1
     assert native.unit()["bye"] == "revoked"
     request(api.server, "POST", "/api/publish?room=team/1", headers, "x").assert_problem(401)
+    assert api.server.stop() == 0
+
+
+def listed(api, **query):
+    """All rooms of a list, page by page."""
+    found, cursor = [], None
+    while True:
+        page = api.ask("GET", "rooms", **query, **({"cursor": cursor} if cursor else {}))
+        assert len(page["rooms"]) <= query.get("limit", 100)
+        found += page["rooms"]
+        cursor = page["cursor"]
+        if cursor is None:
+            return found
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_rooms_that_only_the_disk_has_are_listed_behind_those_in_memory_by_their_names(tmp_path, cores):
+    port = free_port()
+
+    def again():
+        one = Api.__new__(Api)
+        one.key, digest = make_key()
+        config = f'cores = {cores}\n[auth]\napi_keys = ["{digest}"]\n'
+        one.server = Server(tmp_path, config, ["--data", str(tmp_path / "data")], port=port)
+        return one
+
+    api = again()
+    names = [f"a/{number:02}" for number in range(25)] + ["a/b/c", "b"]
+    for count, name in enumerate(names):
+        for _ in range(count % 3 + 1):
+            api.ask("POST", "publish", (), "x", room=name)
+    heads = {name: api.ask("GET", "history", room=name)["at"] for name in names}
+    assert api.server.stop() == 0
+    api = again()
+    rooms = listed(api, limit=7)
+    assert [room["room"] for room in rooms] == sorted(names)
+    assert {room["room"]: room["at"] for room in rooms} == heads
+    assert all(room["durable"] and not room["in_memory"] and room["conns"] == 0 for room in rooms)
+    assert [room["messages"] for room in rooms if room["room"] in ("a/00", "a/01", "a/02")] == [1, 2, 3]
+    # Two of them are used, and one is new.
+    for name in ("a/03", "b", "c"):
+        api.ask("POST", "publish", (), "x", room=name)
+    for limit in (1, 2, 7, 1000):
+        rooms = listed(api, limit=limit)
+        assert sorted(room["room"] for room in rooms) == sorted([*names, "c"])
+        assert sorted(room["room"] for room in rooms if room["in_memory"]) == ["a/03", "b", "c"]
+    assert [room["room"] for room in listed(api, match="a/*/c", limit=3)] == ["a/b/c"]
+    assert listed(api, match="none/**") == []
+    said = api.admin("rooms", "a/*", "--all", "--limit", "4")
+    assert all(name in said for name in names[:25]) and "a/b/c" not in said
+    api.raw("GET", "rooms", cursor="store:a//b").assert_problem(400)
     assert api.server.stop() == 0

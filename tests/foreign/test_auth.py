@@ -399,3 +399,15 @@ def test_no_token_is_in_any_output(start, room):
     for made in (good, bad):
         assert made not in said and made.split(".")[2] not in said
     assert SECRET not in said
+
+
+def test_the_room_s_page_asks_for_a_token(start):
+    guarded = start(f'{CONFIG}\n[roles.guest]\n"heard/**" = "join"\n'.replace("leeway_ms = 0", 'leeway_ms = 0\nanonymous = ["guest"]'))
+    pictures = taut.BINARY.parents[1] / "test-logs"
+    pictures.mkdir(exist_ok=True)
+    script = os.path.join(HERE, "browser_auth.mjs")
+    done = subprocess.run(["node", script, str(guarded.port), str(pictures), SECRET], cwd=HERE, capture_output=True, text=True, timeout=240, check=False)
+    verdicts = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert len(verdicts) == 4, done.stdout[-1000:] + done.stderr[-3000:]
+    assert all(verdict["ok"] for verdict in verdicts), verdicts
+    assert "eyJ" not in guarded.said()

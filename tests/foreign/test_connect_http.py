@@ -80,3 +80,39 @@ def test_a_password_in_the_url_is_basic_authorization(closing):
     code, _, said = run("connect", "-v", f"http://ana:hush@127.0.0.1:{server.port}/x")
     assert code == 0 and "uthorization: Basic YW5hOmh1c2g=" in heads[0], heads
     assert "hush" not in said and "YW5hOmh1c2g=" not in said
+
+
+def test_a_token_goes_where_the_protocol_has_a_place_for_it(closing, tmp_path):
+    heads = []
+
+    def talk(connection):
+        heads.append(http_head(connection))
+        connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    file = tmp_path / "token"
+    file.write_text("a.b-c.d_e\n")
+    for scheme in ("http", "ws"):
+        server = closing.add(Serving(talk))
+        for words in (["--token", "a.b-c.d_e"], ["--token-file", str(file)]):
+            heads.clear()
+            code, out, said = run("connect", "-v", *words, f"{scheme}://127.0.0.1:{server.port}/")
+            assert code == 4, said
+            assert "authorization: bearer a.b-c.d_e" in heads[0].lower().split("\r\n"), heads
+            assert "a.b-c.d_e" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "url", "why"),
+    [
+        (["--token", "t"], "tcp://127.0.0.1:1", "/auth TOKEN"),
+        (["--token", "t"], "udp://127.0.0.1:1", '{"auth":"TOKEN"}'),
+        (["--token", "t"], "tls://127.0.0.1:1", "/auth TOKEN"),
+        (["--token", "two words"], "http://127.0.0.1:1", "one word"),
+        (["--token", "t", "-H", "Authorization: Basic eDp5"], "http://127.0.0.1:1", "twice"),
+        (["--token", "t", "--token-file", "f"], "http://127.0.0.1:1", "cannot be used with"),
+        (["--token-file", "/nowhere/token"], "http://127.0.0.1:1", "/nowhere/token"),
+    ],
+)
+def test_a_token_that_cannot_be_shown_is_refused_before_anything_is_sent(words, url, why):
+    code, out, said = run("connect", *words, url)
+    assert code == 2 and why in said, (code, said)

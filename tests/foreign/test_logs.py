@@ -111,7 +111,7 @@ def test_no_secret_is_in_the_log_at_any_level(start, room):
     native.unit()
     native.close()
     person = Raw(server).send(f"/auth {secret}\n")
-    person.until(b"/auth")
+    person.until(b"asks nobody")
     person.close()
     until_said(server, "closed")
     assert secret not in server.said()

@@ -1,6 +1,7 @@
 """nginx from Debian in front of `taut serve`: WebSockets, events and requests go through."""
 
 import json
+import socket
 
 import httpx
 import pytest
@@ -9,6 +10,7 @@ from websockets.sync.client import connect
 from nginx import Nginx
 from peers import post
 from socketio_clients import TRANSPORTS, Agent, JsClient
+from test_api import make_key
 
 
 @pytest.fixture
@@ -40,6 +42,17 @@ def test_an_event_stream_through_nginx_comes_at_once(server, nginx, room):
         next(line for line in lines if line.startswith("id"))
         post(server, room, "live")
         assert next(line for line in lines if line.startswith("data")) == "data: live"
+
+
+@pytest.mark.parametrize("proxies", ["127.0.0.1", "10.0.0.0/8"])
+def test_nginx_names_the_client_and_no_client_another(start, closing, tmp_path, room, proxies):
+    key, digest = make_key()
+    server = start(f'[auth]\nproxies = ["{proxies}"]\napi_keys = ["{digest}"]\n')
+    nginx = closing.add(Nginx(tmp_path, proxy_to=server.port))
+    near = socket.create_connection(("127.0.0.1", nginx.port), 10, source_address=("127.0.0.2", 0))
+    with connect(f"ws://127.0.0.1:{nginx.port}/to-room/{room}", sock=near, proxy=None, additional_headers={"X-Forwarded-For": "6.6.6.6"}):
+        conns = httpx.get(f"{server.http}/api/conns", params={"room": room}, headers={"Authorization": f"Bearer {key}"}, trust_env=False).json()["conns"]
+        assert [conn["address"].split(":")[0] for conn in conns] == ["127.0.0.2" if proxies == "127.0.0.1" else "127.0.0.1"]
 
 
 @pytest.fixture(scope="module")

@@ -242,8 +242,11 @@ def test_a_self_signed_certificate_is_kept_and_says_how_to_trust_it(start, tmp_p
     prints = []
     for _ in range(2):
         server = start(arguments=["--tls-self-signed", "--data", str(data)], port=port)
-        shown = re.search("SHA-256 is ([0-9A-F:]{95})", server.said())
-        assert shown, server.said()
+        # It listens before it says so.
+        deadline = time.monotonic() + 10
+        while not (shown := re.search("SHA-256 is ([0-9A-F:]{95})", server.said())):
+            assert time.monotonic() < deadline, server.said()
+            time.sleep(0.02)
         prints.append(shown[1])
         certificate = data / "self-signed.crt"
         told = subprocess.run(["curl", "-sS", "--max-time", "10", "--noproxy", "*", "--cacert", str(certificate), f"https://localhost:{port}/r/lobby?who"], capture_output=True, check=True)

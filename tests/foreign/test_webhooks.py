@@ -430,7 +430,7 @@ def test_a_namespace_of_socket_io_is_let_in_as_by_a_middleware(guarded, applicat
 
 
 def test_npm_clients_are_told_by_connect_error(guarded, closing):
-    agent = closing.add(Agent())
+    agent = closing.add(Agent("node", "latest"))
     refused = closing.add(JsClient(agent, guarded.http, auth={"ticket": "wrong"}))
     error = refused.refused()
     assert "log in first" in json.dumps(error) and "/login" in json.dumps(error), error

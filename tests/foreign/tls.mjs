@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 
 const [port, authority] = process.argv.slice(2), base = `https://localhost:${port}`;
 const ca = readFileSync(authority);
@@ -27,10 +27,7 @@ const stranger = io(`${base}/r/sockets`, { transports: ["websocket"], forceNew: 
 await once(stranger, "connect_error");
 stranger.close();
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--ignore-certificate-errors", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch("--ignore-certificate-errors");
 const context = await browser.newContext({ ignoreHTTPSErrors: true });
 const pages = [];
 for (let number = 0; number < 2; number++) {

@@ -21,12 +21,37 @@ const MODULUS_BYTES_MAX: usize = 1_024;
 pub struct Key {
     id: Option<String>,
     algorithm: Algorithm,
+    mark: KeyMark,
     material: Material,
 }
 
 enum Material {
     Secret(Box<hmac::Key>),
     Public(ParsedPublicKey),
+}
+
+/// Which key somebody's token was signed with: a digest of the key, which tells nothing of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct KeyMark([u8; 16]);
+
+impl KeyMark {
+    fn of(algorithm: Algorithm, material: &[u8]) -> Self {
+        let mut digest = digest::Context::new(&digest::SHA256);
+        digest.update(algorithm.to_string().as_bytes());
+        digest.update(&[0]);
+        digest.update(material);
+        let mut mark = [0; 16];
+        for (byte, of_digest) in mark.iter_mut().zip(digest.finish().as_ref()) {
+            *byte = *of_digest;
+        }
+        Self(mark)
+    }
+}
+
+impl fmt::Debug for KeyMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyMark")
+    }
 }
 
 /// Why a key cannot be used. Never holds any of it.
@@ -71,6 +96,7 @@ impl Key {
         Ok(Self {
             id,
             algorithm,
+            mark: KeyMark::of(algorithm, secret),
             material,
         })
     }
@@ -105,6 +131,7 @@ impl Key {
         Ok(Self {
             id,
             algorithm,
+            mark: KeyMark::of(algorithm, bytes),
             material: Material::Public(public),
         })
     }
@@ -129,6 +156,12 @@ impl Key {
             aws_lc_rs::encoding::AsDer::as_der(&components)
                 .map_err(|_| KeyError::Unreadable("its numbers are no RSA key"))?;
         Self::public(algorithm, id, der.as_ref())
+    }
+
+    /// By what it is known again when it is read anew, whatever tokens call it.
+    #[must_use]
+    pub fn mark(&self) -> KeyMark {
+        self.mark
     }
 
     /// The name that tokens call it by.

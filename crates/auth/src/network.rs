@@ -1,7 +1,7 @@
 //! Addresses that are trusted, and what is believed of a proxy there.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub struct Network {
 
 /// A text that is no range of addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no range of addresses; write for example 10.0.0.0/8, 192.0.2.7 or fd00::/8")]
+#[error("`{0}` is not allowed; use an address or a network, for example 192.0.2.7 or 10.0.0.0/8")]
 pub struct NotANetwork(String);
 
 /// A proxy that says who somebody is.
@@ -31,6 +31,16 @@ pub struct ProxyTrust {
 }
 
 impl Network {
+    /// The addresses of one's own machine.
+    #[must_use]
+    pub fn loopback() -> Vec<Self> {
+        let one = |address: IpAddr, prefix| Self { address, prefix };
+        vec![
+            one(Ipv4Addr::new(127, 0, 0, 0).into(), 8),
+            one(Ipv6Addr::LOCALHOST.into(), 128),
+        ]
+    }
+
     /// Whether an address is in it. An IPv4 address in the clothes of IPv6 is itself.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -83,7 +93,10 @@ impl FromStr for Network {
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
+        match (self.address, self.prefix) {
+            (IpAddr::V4(_), 32) | (IpAddr::V6(_), 128) => write!(f, "{}", self.address),
+            (address, prefix) => write!(f, "{address}/{prefix}"),
+        }
     }
 }
 
@@ -120,5 +133,17 @@ mod tests {
         ] {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_again() {
+        for text in ["10.0.0.0/8", "127.0.0.1", "::1", "2001:db8::/32"] {
+            assert_eq!(text.parse::<Network>().unwrap().to_string(), text);
+        }
+        assert!(
+            Network::loopback()
+                .iter()
+                .any(|own| own.contains(Ipv6Addr::LOCALHOST.into()))
+        );
     }
 }

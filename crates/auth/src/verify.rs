@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use taut_hub::Grant;
 
 use crate::error::AuthError;
-use crate::key::Key;
+use crate::key::{Key, KeyMark};
 use crate::revoke::Revocations;
 use crate::roles::Roles;
 use crate::token::{Token, shorten};
@@ -31,7 +31,7 @@ pub struct Demands {
     pub audiences: Vec<String>,
     /// How far clocks may differ, in seconds.
     pub leeway_s: u64,
-    /// The longest that a token may still be valid, in seconds: so long revocations are remembered.
+    /// The longest that a token may be valid, from now and from its `iat`, in seconds: so long revocations are remembered.
     pub life_s_max: u64,
     /// Which claim names the user.
     pub user_claim: String,
@@ -67,6 +67,44 @@ pub struct Identity {
     pub expires_s: u64,
     /// What it may do.
     pub grant: Arc<Grant>,
+    /// By what it is known, so that it can be judged again by other settings.
+    pub proof: Proof,
+}
+
+/// By what somebody is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A token: the key that signed it, and what it claims.
+    Token {
+        /// The key.
+        key: KeyMark,
+        /// Whether that came from a key set, and not from the configuration.
+        is_fetched: bool,
+        /// The claims.
+        claims: Claims,
+    },
+    /// A certificate.
+    Certificate,
+    /// A proxy's word.
+    Proxy,
+    /// Something that is not asked again.
+    Other,
+}
+
+/// What a token claims, as one JSON text. It does not show itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Claims(Arc<str>);
+
+impl Claims {
+    fn of(claims: &Map<String, Value>) -> Self {
+        Self(serde_json::to_string(claims).unwrap_or_default().into())
+    }
+}
+
+impl std::fmt::Debug for Claims {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Claims")
+    }
 }
 
 /// Everything that tokens are judged by.
@@ -93,15 +131,44 @@ impl Verifier {
         now_s: u64,
     ) -> Result<Identity, AuthError> {
         let token = Token::parse(token)?;
-        self.check_signature(&token, fetched)?;
-        let identity = self.identity(&token.claims, now_s)?;
+        let key = self.check_signature(&token, fetched)?;
+        let identity = Identity {
+            proof: Proof::Token {
+                key,
+                is_fetched: !self.has_key(key),
+                claims: Claims::of(&token.claims),
+            },
+            ..self.identity(&token.claims, now_s)?
+        };
         match revoked.of(&identity) {
             Some(why) => Err(AuthError::Revoked(why)),
             None => Ok(identity),
         }
     }
 
-    fn check_signature(&self, token: &Token<'_>, fetched: &[&[Key]]) -> Result<(), AuthError> {
+    /// Whether a key is one of the configuration's.
+    #[must_use]
+    pub fn has_key(&self, key: KeyMark) -> bool {
+        self.keys.iter().any(|known| known.mark() == key)
+    }
+
+    /// Judges the claims of a token again that was good before, by whatever has changed since. Whether its key still counts is the caller's to know.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it now.
+    pub fn judge_again(&self, before: &Identity, now_s: u64) -> Result<Identity, AuthError> {
+        let Proof::Token { claims, .. } = &before.proof else {
+            return Ok(before.clone());
+        };
+        let parsed: Map<String, Value> = serde_json::from_str(&claims.0)
+            .map_err(|_| AuthError::Malformed("its claims are no JSON object"))?;
+        Ok(Identity {
+            proof: before.proof.clone(),
+            ..self.identity(&parsed, now_s)?
+        })
+    }
+
+    fn check_signature(&self, token: &Token<'_>, fetched: &[&[Key]]) -> Result<KeyMark, AuthError> {
         let wanted = token.key_id.as_deref();
         let keys = || {
             let fetched = fetched.iter().flat_map(|keys| keys.iter());
@@ -116,7 +183,7 @@ impl Verifier {
         let mut tried = false;
         for key in named.take(TRIES_MAX) {
             if key.verifies(token.signed(), token.signature()) {
-                return Ok(());
+                return Ok(key.mark());
             }
             tried = true;
         }
@@ -154,6 +221,14 @@ impl Verifier {
             return Err(wrong("exp", text));
         }
         let issued_s = date(claims, "iat")?.unwrap_or(0);
+        // Or it would be taken towards its end, when what was revoked in the beginning is forgotten.
+        if issued_s > 0 && expires_s.saturating_sub(issued_s) > life_s_max {
+            let text = format!(
+                "is too far from `iat`; a token lives at most {} seconds",
+                demands.life_s_max
+            );
+            return Err(wrong("exp", text));
+        }
         let from_s = date(claims, "nbf")?.unwrap_or(0).max(issued_s);
         if from_s > now_s.saturating_add(demands.leeway_s) {
             return Err(AuthError::NotYet { from_s });
@@ -170,6 +245,7 @@ impl Verifier {
             issued_s,
             expires_s,
             grant: Arc::new(self.roles.grant_of_claims(claims, &demands.roles)?),
+            proof: Proof::Other,
         })
     }
 
@@ -210,6 +286,7 @@ impl Verifier {
             issued_s: 0,
             expires_s: u64::MAX,
             grant: Arc::clone(grant),
+            proof: Proof::Other,
         })
     }
 

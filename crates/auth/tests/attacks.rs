@@ -10,8 +10,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use taut_auth::{
-    Algorithm, AuthError, Demands, Family, Jwks, JwksTimes, Key, KeyError, KeySet, Revocation,
-    Revocations, Roles, SigningKey, Token, Verifier, read_rule,
+    Algorithm, AuthError, Demands, Family, Jwks, JwksTimes, Key, KeyError, KeySet, Proof,
+    Revocation, Revocations, Roles, SigningKey, Token, Verifier, read_rule,
 };
 use taut_hub::{Right, RoomName};
 
@@ -99,6 +99,69 @@ fn pair(algorithm: Algorithm) -> (String, String) {
         }
     };
     (pem("PRIVATE KEY", &private), pem("PUBLIC KEY", &public))
+}
+
+#[test]
+fn what_was_good_is_judged_again_by_other_settings() {
+    let shown = mint(&claims(json!({"taut": {"roles": ["editor"]}})));
+    let before = judge(&verifier(), &shown).unwrap();
+    let Proof::Token {
+        key, is_fetched, ..
+    } = before.proof
+    else {
+        panic!("{:?}", before.proof);
+    };
+    assert!(!is_fetched && verifier().has_key(key));
+    assert_eq!(verifier().judge_again(&before, NOW_S), Ok(before.clone()));
+    // Nothing of it shows in a log.
+    assert!(!format!("{before:?}").contains("\"sub\""));
+    // Another key is another one, and the same key is the same when it is read again.
+    let other = Key::secret(Algorithm::Hs256, None, &[SECRET, b"!"].concat()).unwrap();
+    assert!(other.mark() != key);
+    let longer = Key::secret(Algorithm::Hs384, None, SECRET).unwrap();
+    assert!(longer.mark() != key, "for another algorithm");
+    // A role with other rights, and none of that name.
+    let mut less = verifier();
+    less.roles = Roles::default();
+    assert!(less.judge_again(&before, NOW_S).is_err());
+    less.roles.add(
+        "editor",
+        [read_rule("docs/**", "join", "role editor").unwrap()],
+    );
+    let room = RoomName::parse("docs/a").unwrap();
+    let now = less.judge_again(&before, NOW_S).unwrap();
+    assert!(now.grant.allows(&room, Right::Join, Some("ana")));
+    assert!(!now.grant.allows(&room, Right::Publish, Some("ana")));
+    assert_eq!(
+        (now.user, now.expires_s),
+        (before.user.clone(), before.expires_s)
+    );
+    // Whoever must have made it, for whom, and until when it holds.
+    let demands = [
+        Demands {
+            issuers: vec!["elsewhere".into()],
+            ..Demands::default()
+        },
+        Demands {
+            audiences: vec!["us".into()],
+            ..Demands::default()
+        },
+        Demands {
+            life_s_max: 60,
+            ..Demands::default()
+        },
+    ];
+    for demands in demands {
+        let strict = Verifier {
+            demands,
+            ..verifier()
+        };
+        assert!(strict.judge_again(&before, NOW_S).is_err());
+    }
+    assert!(matches!(
+        verifier().judge_again(&before, NOW_S + 6_000),
+        Err(AuthError::Expired { .. })
+    ));
 }
 
 #[test]
@@ -379,6 +442,19 @@ fn time_is_kept_to_the_second_and_the_leeway() {
             "{exp}"
         );
     }
+}
+
+/// A token of a hundred days is refused today. It must not be taken in its last month, when a revocation of today is forgotten.
+#[test]
+fn a_token_that_lives_longer_than_revocations_is_never_taken() {
+    let issued_s = NOW_S - 90 * 86_400;
+    let long = claims(json!({"iat": issued_s, "exp": NOW_S + 86_400}));
+    assert!(matches!(
+        judge(&verifier(), &mint(&long)),
+        Err(AuthError::Claim { claim: "exp", .. })
+    ));
+    let just = claims(json!({"iat": NOW_S - 30 * 86_400, "exp": NOW_S + 86_400}));
+    assert!(judge(&verifier(), &mint(&just)).is_ok());
 }
 
 #[test]

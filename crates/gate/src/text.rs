@@ -90,6 +90,16 @@ pub fn encode_expelled(out: &mut Vec<u8>, room: &RoomName) {
     encode_error(out, &format!("{room}: {EXPELLED}"));
 }
 
+/// Somebody else has taken one out of a room.
+pub fn encode_taken_out(out: &mut Vec<u8>, room: &RoomName) {
+    line(out, |out| {
+        text::encode_notice(
+            out,
+            &format!("you were taken out of {room}; /join to go elsewhere"),
+        );
+    });
+}
+
 /// A new name.
 pub fn encode_renamed(out: &mut Vec<u8>, name: &str) {
     line(out, |out| {

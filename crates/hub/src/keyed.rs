@@ -26,3 +26,24 @@ impl Keyed {
         u16::try_from(hash % u64::from(count)).unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names that meet under one key are strangers under another, so a set of colliding names that somebody has computed is of no use.
+    #[test]
+    fn names_that_meet_under_one_key_are_apart_under_another() {
+        let places = |seed: u64, name: &String| Keyed(seed).place(name, 1_024);
+        let met: Vec<String> = (0..200_000)
+            .map(|number| format!("room/{number}"))
+            .filter(|name| places(7, name) == 0)
+            .collect();
+        assert!(met.len() > 100, "{}", met.len());
+        for seed in [8, 9, u64::MAX] {
+            let still = met.iter().filter(|name| places(seed, name) == 0).count();
+            assert!(still < 10, "{still} of {} meet under {seed} too", met.len());
+        }
+        assert!(met.iter().all(|name| places(7, name) == 0));
+    }
+}

@@ -52,6 +52,6 @@ pub use shard::{
 };
 pub use slots::Slots;
 pub use store::{
-    Append, Expired, Kept, KeptId, Store, StoreAnswer, StoreError, StoreReader, StoreRequest,
-    Stretch, Tail,
+    Append, Expired, Kept, KeptId, RoomList, Store, StoreAnswer, StoreError, StoreReader,
+    StoreRequest, Stretch, Tail,
 };

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-/// Stands between name and user. No name has it, so no name can look like a name with a user.
-const BETWEEN: char = '\u{1f}';
+/// Stands before the name of who is verified, and between name and user. No name begins with it, so no guest can look verified, and the first byte
+/// of the string says which of the two it is.
+const MARK: char = '\u{1f}';
 
 /// The server's stamp of who speaks: a display name, which anybody may choose, and the verified user, which nobody can.
 ///
 /// Both lie in one string, so a message of an open server, where nobody is verified, is no larger for it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Sender(Arc<str>);
 
 impl Sender {
@@ -16,8 +17,8 @@ impl Sender {
     #[must_use]
     pub fn named(name: impl Into<Arc<str>>) -> Self {
         let name = name.into();
-        if name.contains(BETWEEN) {
-            return Self(name.replace(BETWEEN, "\u{fffd}").into());
+        if name.starts_with(MARK) {
+            return Self(name.replace(MARK, "\u{fffd}").into());
         }
         Self(name)
     }
@@ -26,9 +27,12 @@ impl Sender {
     #[must_use]
     pub fn verified(&self, user: Option<&str>) -> Self {
         match user {
-            None if self.user().is_none() => self.clone(),
+            None if self.is_guest() => self.clone(),
             None => Self(self.name().into()),
-            Some(user) => Self(format!("{}{BETWEEN}{user}", self.name()).into()),
+            Some(user) => {
+                let name = self.name().replace(MARK, "\u{fffd}");
+                Self(format!("{MARK}{name}{MARK}{user}").into())
+            }
         }
     }
 
@@ -38,33 +42,49 @@ impl Sender {
         Self(text.into())
     }
 
-    /// Both in one, as they are kept: the name, and where there is a user, U+001F and the user.
+    /// Both in one, as they are kept: the name; of who is verified U+001F, the name, U+001F, the user.
     #[must_use]
     pub fn as_kept(&self) -> &Arc<str> {
         &self.0
     }
 
+    /// Whether nothing is proved of it: then [`Sender::as_kept`] is the name.
+    #[must_use]
+    pub fn is_guest(&self) -> bool {
+        self.0.as_bytes().first() != Some(&(MARK as u8))
+    }
+
     /// The display name.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.0
-            .split_once(BETWEEN)
-            .map_or(&*self.0, |(name, _)| name)
+        match self.is_guest() {
+            true => &self.0,
+            false => self.parts().0,
+        }
     }
 
     /// The verified user, where there is one.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
-        self.0.split_once(BETWEEN).map(|(_, user)| user)
+        match self.is_guest() {
+            true => None,
+            false => Some(self.parts().1),
+        }
     }
 
-    /// Whose idempotency ids these are: the user's under whatever name, else the name's.
+    /// Whose idempotency ids these are: the user's under whatever name, behind U+001F; else the name's.
     #[must_use]
     pub fn owner(&self) -> Arc<str> {
-        match self.0.find(BETWEEN) {
-            None => Arc::clone(&self.0),
-            Some(at) => Arc::from(&self.0[at..]),
+        match self.is_guest() {
+            true => Arc::clone(&self.0),
+            false => format!("{MARK}{}", self.parts().1).into(),
         }
+    }
+
+    /// Name and user of who is verified.
+    fn parts(&self) -> (&str, &str) {
+        let both = self.0.strip_prefix(MARK).unwrap_or_default();
+        both.split_once(MARK).unwrap_or((both, ""))
     }
 }
 
@@ -86,12 +106,20 @@ mod tests {
 
     #[test]
     fn a_name_cannot_bring_a_user_along() {
-        let forged = Sender::named("ana\u{1f}root");
-        assert_eq!(forged.user(), None);
+        for forged in ["ana\u{1f}root", "\u{1f}ana\u{1f}root", "\u{1f}", ""] {
+            let forged = Sender::named(forged);
+            assert_eq!(forged.user(), None);
+            assert_eq!(Sender::kept(Arc::clone(forged.as_kept())).user(), None);
+            let verified = forged.verified(Some("u1"));
+            assert_eq!(verified.user(), Some("u1"));
+            assert_eq!(verified.verified(None).user(), None);
+            assert_eq!(Sender::from(verified.name()).user(), None);
+        }
         let guest = Sender::named("ana");
         let ana = guest.verified(Some("u1"));
         assert_eq!((ana.name(), ana.user()), ("ana", Some("u1")));
         assert_eq!(ana.verified(Some("u2")).user(), Some("u2"));
+        assert_eq!(ana.verified(Some("u\u{1f}2")).user(), Some("u\u{1f}2"));
         assert_eq!(ana.verified(None), guest);
         assert_eq!(Sender::kept(Arc::clone(ana.as_kept())), ana);
     }

@@ -254,6 +254,35 @@ fn who_shows_nothing_has_what_everybody_has_and_is_told_to_come_with_a_token() {
 }
 
 #[test]
+fn what_everybody_may_do_changes_at_once_and_ends_a_stay_when_it_is_said_to_the_conn() {
+    let mut world = World::new(1, Arc::new(Grant::open()));
+    world.put(0, Input::Open { conn: ANA });
+    world.put(0, Input::Open { conn: BO });
+    world.join(0, ANA, "lobby", |_| ());
+    let fewer = grant(&[("den", "join publish")]);
+    world.granted(0, BO, Some("bo"), &grant(&[("lobby", "*")]));
+    assert_eq!(world.refused(), None);
+    let grant = Arc::clone(&fewer);
+    world.put(0, Input::Anonymous { grant });
+    world.publish(0, ANA, "lobby", |_| ());
+    assert_eq!(world.refused(), Some((Right::Publish, "unauthorized")));
+    assert_eq!(world.shards[0].memberships(ANA).len(), 1);
+    world.granted(0, ANA, None, &fewer);
+    let expelled = |output: &Output| matches!(output, Output::Expelled { conn: ANA, .. });
+    assert!(world.take().iter().any(expelled));
+    assert!(world.shards[0].memberships(ANA).is_empty());
+    // Who has a grant of its own keeps it.
+    world.publish(0, BO, "lobby", |_| ());
+    assert_eq!(world.refused(), None);
+    // Everything to everybody again.
+    let grant = Arc::new(Grant::open());
+    world.put(0, Input::Anonymous { grant });
+    world.join(0, ANA, "lobby", |_| ());
+    assert_eq!(world.refused(), None);
+    assert_eq!(world.shards[0].standings_len(), 1);
+}
+
+#[test]
 fn a_right_taken_away_ends_the_stay_at_once_and_everywhere() {
     let home = World::new(2, Arc::new(Grant::open())).shards[0].home_of(&room("den"));
     for core in [home, 1 - home] {

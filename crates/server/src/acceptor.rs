@@ -10,14 +10,16 @@ use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
 use rtrb::Producer;
 
-use crate::core::{Alert, Stream};
+use crate::core::{Alert, Origin, Stream};
 use crate::error::Fault;
+#[cfg(feature = "http2")]
+use crate::http2::Fronts;
 use crate::limits::{Bill, Guard, LOOK_LATEST, Limits, Seats, Why};
 use crate::listen::{Acceptable, Listener, Speaks};
 use crate::metrics::Acceptance;
@@ -40,6 +42,8 @@ pub(crate) struct Newcomer {
     pub(crate) speaks: Speaks,
     /// What it holds of the limits.
     pub(crate) bill: Option<Box<Bill>>,
+    /// Whose it is, where its socket does not tell.
+    pub(crate) origin: Option<Arc<Origin>>,
 }
 
 /// The acceptor's end of one core.
@@ -59,12 +63,17 @@ pub(crate) struct Acceptor {
     pub(crate) intakes: Vec<Intake>,
     pub(crate) guard: Guard,
     pub(crate) limits: Arc<Limits>,
+    /// A reload changes it.
+    pub(crate) requires_tls: Arc<AtomicBool>,
     /// For those who are turned away and told so.
     pub(crate) seats: Seats,
     pub(crate) acceptance: Arc<Acceptance>,
     pub(crate) stop: Arc<Stop>,
     /// Connections there count as well.
     pub(crate) handshakes: Option<Arc<Handshakes>>,
+    /// So do connections of HTTP/2, and their ends of lanes.
+    #[cfg(feature = "http2")]
+    pub(crate) fronts: Option<Arc<Fronts>>,
     pub(crate) spare: Option<File>,
     pub(crate) refused: u64,
 }
@@ -123,7 +132,10 @@ impl Acceptor {
             return Some(true);
         }
         match self.listeners[index].listener.accept() {
-            Ok((stream, address)) => self.hand_over(stream, address, self.listeners[index].speaks),
+            Ok((stream, address)) => {
+                let speaks = self.speaks(index);
+                self.hand_over(stream, address, speaks);
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(false),
             Err(error) if is_out_of_files(&error) => {
                 if !self.turn_away(index, &error) {
@@ -136,6 +148,20 @@ impl Acceptor {
             }
         }
         None
+    }
+
+    /// What is spoken at a listener, where TLS may be required of all that take anything.
+    fn speaks(&self, index: usize) -> Speaks {
+        let acceptable = &self.listeners[index];
+        let speaks = acceptable.speaks;
+        if !self.requires_tls.load(Ordering::Relaxed) {
+            return speaks;
+        }
+        match (&acceptable.listener, speaks) {
+            (Listener::Tcp(_), Speaks::Anything) => Speaks::Tls,
+            (Listener::Tcp(_), Speaks::Proxied) => Speaks::ProxiedTls,
+            (_, speaks) => speaks,
+        }
     }
 
     fn hand_over(&mut self, stream: Stream, address: Option<SocketAddr>, speaks: Speaks) {
@@ -172,6 +198,7 @@ impl Acceptor {
                 stream,
                 speaks,
                 bill,
+                origin: None,
             };
             if intake.ring.push(newcomer).is_err() {
                 intake.conns.fetch_sub(1, Ordering::Relaxed);
@@ -183,6 +210,12 @@ impl Acceptor {
     /// How many Conns there are, or are about to be.
     fn conns(&self) -> usize {
         let shaking = self.handshakes.as_ref().map_or(0, |all| all.count());
+        #[cfg(feature = "http2")]
+        let shaking = shaking
+            + self
+                .fronts
+                .as_ref()
+                .map_or(0, |fronts| fronts.counts.sockets());
         shaking + self.intakes.iter().map(Intake::count).sum::<usize>()
     }
 

@@ -14,6 +14,8 @@ mod error;
 mod files;
 mod health;
 mod hooks;
+#[cfg(feature = "http2")]
+mod http2;
 mod identity;
 mod keeper;
 mod library;
@@ -37,12 +39,12 @@ pub use hooks::{
     Authorities, AuthoritiesError, HOOKS_MAX, HookEvent, HookUrl, HookUrlError, OnFailure, Webhook,
 };
 pub use identity::{RecordError, RevokeError, Revoker};
-pub use limits::{AddressRates, ConnRates, Network, NetworkError, PerSecond, RateLimits};
+pub use limits::{AddressRates, ConnRates, PerSecond, RateLimits, UserRates};
 pub use listen::{
     Address, Bound, Endpoint, HostPort, Listen, ListenError, Speaks, UNIX_MODE_DEFAULT, is_loopback,
 };
 pub use metrics::MetricsConfig;
-pub use reload::Reloader;
+pub use reload::{ReloadRequest, ReloadRequests, Reloaded, Reloader};
 pub use server::Server;
 pub use stop::Stopper;
 pub use taut_auth::Revocation;

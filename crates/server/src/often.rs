@@ -58,6 +58,7 @@ pub(crate) struct Who {
 impl Core {
     /// Whose Conn that is, for a log line. Asks the system for the address, so only for lines that are written.
     pub(crate) fn who(&mut self, id: ConnId) -> Who {
+        let client = self.identities.client(id);
         let found = self.conns.find(id);
         let (door, peer) = match found.map(|conn| (conn.door(), &conn.stream)) {
             Some((door, Stream::Tcp(stream))) => (door.0, stream.peer_addr().ok()),
@@ -65,6 +66,10 @@ impl Core {
             Some((door, Stream::Tunnel(key))) => {
                 let key = *key;
                 (door.0, self.tunnels.peer_address(key))
+            }
+            Some((door, Stream::Unix(_))) if self.identities.origin(id).is_some() => {
+                let origin = self.identities.origin(id);
+                (door.0, origin.and_then(|origin| origin.address))
             }
             Some((door, Stream::Unix(_))) => {
                 return Who {
@@ -79,7 +84,11 @@ impl Core {
         Who {
             conn: taut_gate::conn_id(self.id, id).to_string(),
             door,
-            peer: peer.map_or_else(|| "-".to_owned(), |address| address.to_string()),
+            peer: match (client, peer) {
+                (Some(client), _) => client.to_string(),
+                (None, Some(address)) => address.to_string(),
+                (None, None) => "-".to_owned(),
+            },
         }
     }
 }

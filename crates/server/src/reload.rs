@@ -1,19 +1,30 @@
 //! Another configuration for a server that runs: what can change between two turns, handed to every core as one value.
 //!
-//! Whoever reads configuration decides what is in it and what needs a restart; nothing here can fail halfway, so what was refused never came this far.
+//! Whoever reads configuration decides what is in it and what needs a restart. What may yet be wrong with it is found out before anything is changed, so nothing
+//! here can fail halfway.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use taut_gate::http::Site;
-use taut_hub::Policies;
+use taut_hub::{Input, Policies};
 
 use crate::config::{Config, Limits};
-use crate::core::Core;
+use crate::core::{Again, Core};
+use crate::identity::Doorman;
+use crate::limits::{Limits as SharedLimits, Memory};
+use crate::listen::{self, Address, Bound, Speaks};
 use crate::orders::{Order, Orders};
+use crate::stop::Stopper;
+use crate::tls::Renewal;
 
-/// How long a core may take to hear of it.
+mod request;
+
+pub(crate) use request::{Answered, ReloadLine};
+pub use request::{ReloadRequest, ReloadRequests, Reloaded};
+
+/// How long a core may take to hear of it, and to look at everybody who is there.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What every core goes by from now on.
@@ -23,6 +34,9 @@ pub(crate) struct Update {
     limits: Limits,
     hub: taut_hub::Limits,
     policies: Arc<Policies>,
+    /// As in [`Again`].
+    keys_stay: Option<bool>,
+    counts: bool,
 }
 
 /// Changes the configuration of a running [`Server`](crate::Server) from any thread.
@@ -33,7 +47,16 @@ pub struct Reloader {
     pub(crate) site: Arc<Site>,
     pub(crate) serves_files: bool,
     pub(crate) conns_max: Arc<AtomicUsize>,
+    pub(crate) memory_bytes_max: Arc<AtomicU64>,
+    pub(crate) rates: Arc<SharedLimits>,
     pub(crate) datagram_bytes_max: usize,
+    pub(crate) doorman: Arc<Doorman>,
+    /// Certificates, when there are any.
+    pub(crate) renewal: Option<Arc<Renewal>>,
+    pub(crate) requires_tls: Arc<AtomicBool>,
+    pub(crate) bound: Arc<[Bound]>,
+    pub(crate) stopper: Stopper,
+    pub(crate) line: ReloadLine,
     pub(crate) outcomes: Arc<Outcomes>,
 }
 
@@ -55,12 +78,65 @@ impl Reloader {
         outcome.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Puts into force what of `config` can change while the server runs: Host and Origin lists, compression, policies, limits and the hub's budgets. Every
-    /// core takes it between two turns; rooms take their policies within the next few. The rest of `config` is passed over.
-    ///
-    /// How many cores did not answer within 10 s: 0 when it is in force everywhere. They take it when they turn again.
+    /// Asks for a reload without waiting for it, as a signal does. False where so many are asked for that this one adds nothing.
     #[must_use]
-    pub fn reload(&self, config: &Config) -> usize {
+    pub fn request(&self) -> bool {
+        self.line.ask(ReloadRequest::of_nobody()).is_ok()
+    }
+
+    /// Whether there is TLS, so that its settings can change: who began without has nothing that shakes hands.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        self.renewal.is_some()
+    }
+
+    /// Whether `tls.required` can change: not while an address is open that could only speak clear text.
+    #[must_use]
+    pub fn may_require_tls(&self) -> bool {
+        let is_clear = |bound: &Bound| match bound.address {
+            Address::Tcp(_) => matches!(bound.speaks, Speaks::Text),
+            Address::Udp(_) => true,
+            Address::Unix(_) => false,
+        };
+        self.has_tls() && !self.bound.iter().any(is_clear)
+    }
+
+    /// Puts into force what of `config` can change while the server runs: who may come in, certificates, Host and Origin lists, the cookie, compression, policies,
+    /// limits, rates and the hub's budgets. Every core takes it between two turns and then looks at everybody who is there; rooms take their policies
+    /// within the next few turns. The rest of `config` is passed over.
+    ///
+    /// How many cores have not answered within 10 s: 0 when it is in force everywhere. They take it when they turn again.
+    ///
+    /// # Errors
+    /// What is wrong with it. Nothing has changed then.
+    pub fn reload(&self, config: &Config) -> Result<usize, String> {
+        if !listen::is_guarded(config) && !self.site.loopback_only {
+            return Err("nobody would be asked who they are, on an address that others reach: keep a key in [auth], or set `open = true`".to_owned());
+        }
+        let papers = match &self.renewal {
+            Some(renewal) if config.tls.has_certificates() => {
+                renewal.prepare(&config.tls).map_err(|e| e.to_string())?
+            }
+            _ => None,
+        };
+        if let (Some(renewal), Some(papers)) = (&self.renewal, papers) {
+            renewal.apply(papers);
+        }
+        if self.may_require_tls() {
+            self.requires_tls
+                .store(config.tls.required, Ordering::Relaxed);
+        }
+        let asked = self.doorman.auth().is_some() || config.auth.is_some();
+        let stays = self
+            .doorman
+            .replace(config.auth.clone(), Arc::clone(&config.proxies));
+        if self.doorman.needs_thread() {
+            crate::server::fetch_keys(&self.doorman, &self.stopper).map_err(|e| e.to_string())?;
+        }
+        let counts = self.rates.replace(&config.limits.rates);
+        let memory_bytes_max = Memory::most(config.limits.rates.memory_bytes_max);
+        self.memory_bytes_max
+            .store(memory_bytes_max, Ordering::Relaxed);
         let conns_max = crate::server::conns_max(config.limits.conns_max, self.serves_files);
         let sockets_max = crate::server::sockets_max(conns_max);
         self.conns_max.store(sockets_max, Ordering::Relaxed);
@@ -73,7 +149,7 @@ impl Reloader {
                 compression: config.compression,
                 files: self.site.files,
                 engines: self.site.engines.clone(),
-                cookie: self.site.cookie.clone(),
+                cookie: config.cookie.clone(),
             }),
             limits: Limits {
                 conns_max,
@@ -83,10 +159,12 @@ impl Reloader {
             },
             hub: crate::server::share_of(config.hub, self.orders.cores()),
             policies: Arc::clone(&config.policies),
+            keys_stay: asked.then_some(stays),
+            counts,
         });
         let order = |sender| Order::Follow(Arc::clone(&update), sender);
         let answers = self.orders.ask(PATIENCE, order);
-        answers.iter().filter(|answer| answer.is_none()).count()
+        Ok(answers.iter().filter(|answer| answer.is_none()).count())
     }
 }
 
@@ -94,26 +172,38 @@ impl Core {
     /// Carries out what other threads have asked for.
     pub(crate) fn hear_orders(&mut self) {
         while let Some(order) = self.orders.as_ref().and_then(|line| line.try_recv().ok()) {
-            // Who asked may have lost patience.
-            let _ = match order {
+            match order {
                 Order::Count(answer) => {
                     let said = Box::new((self.counts.clone(), self.standing()));
-                    answer.send((self.id, said)).is_ok()
+                    // Who asked may have lost patience.
+                    let _ = answer.send((self.id, said));
                 }
                 Order::Follow(update, answer) => {
                     self.follow(&update);
-                    answer.send((self.id, ())).is_ok()
+                    self.begin_again(Again {
+                        next: 0,
+                        keys_stay: update.keys_stay,
+                        counts: update.counts,
+                        answers: vec![answer],
+                    });
                 }
-            };
+            }
         }
     }
 
     fn follow(&mut self, update: &Update) {
         self.site = Arc::clone(&update.site);
         self.limits = update.limits.clone();
-        self.hub(taut_hub::Input::Policies {
+        self.limiter.follow();
+        self.identities.follow();
+        self.auth = self.identities.doorman.auth();
+        self.hub(Input::Policies {
             policies: Arc::clone(&update.policies),
             limits: update.hub,
         });
+        if update.keys_stay.is_some() {
+            let grant = self.anonymous();
+            self.hub(Input::Anonymous { grant });
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Starting: every address bound, every thread made, before the first connection is taken.
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -21,13 +21,15 @@ use crate::error::{Fault, StartError};
 use crate::files::{Desk, READERS};
 use crate::health::Health;
 use crate::hooks::{Hooks, Webhook};
+#[cfg(feature = "http2")]
+use crate::http2::{Clocks, Entrance, Front, Fronts};
 use crate::identity::{Doorman, Record, Revoker};
 use crate::keeper::Keeper;
 use crate::limits::{Guard, Limiter, Limits as SharedLimits, Memory, Seats};
 use crate::listen::{self, Address, Bound};
 use crate::metrics::{self, Acceptance, Gatherer, Over, Scrapes, Teller};
 use crate::orders::Orders;
-use crate::reload::Reloader;
+use crate::reload::{ReloadLine, ReloadRequests, Reloader};
 use crate::session::{Lives, Seal, Sessions};
 use crate::stop::{Stop, Stopper};
 use crate::tls::{
@@ -57,6 +59,8 @@ pub struct Server {
     /// What answers for `/metrics`, and where.
     scrapes: Option<(Scrapes, SocketAddr)>,
     reloader: Reloader,
+    /// Who asks for a reload, until somebody takes it.
+    requests: Option<ReloadRequests>,
     doorman: Arc<Doorman>,
     /// What shakes hands and looks after certificates, when there are any.
     secrecy: Option<Secrecy>,
@@ -89,6 +93,7 @@ impl Server {
         };
         let sockets = listen::bind_all(&config)?;
         let bound = sockets.bound;
+        let requires_tls = Arc::new(AtomicBool::new(config.tls.required));
         let site = Arc::new(Site {
             loopback_only: bound.iter().all(|bound| bound.address.is_local()),
             hosts: config.hosts,
@@ -129,13 +134,23 @@ impl Server {
         let serves_files = files.is_some();
         let conns_max = conns_max(config.limits.conns_max, serves_files);
         let limits = SharedLimits::new(&config.limits.rates);
-        let memory_bytes_max = config.limits.rates.memory_bytes_max;
+        let memory_bytes_max = Memory::most(config.limits.rates.memory_bytes_max);
+        let memory_bytes_max = Arc::new(AtomicU64::new(memory_bytes_max));
+        let (line, requests) = ReloadLine::open();
         let (orders, lines) = Orders::open(&alerts[..count]);
-        let reloader = Reloader {
+        let mut reloader = Reloader {
             orders,
             site: Arc::clone(&site),
             serves_files,
             conns_max: Arc::new(AtomicUsize::new(sockets_max(conns_max))),
+            memory_bytes_max: Arc::clone(&memory_bytes_max),
+            rates: Arc::clone(&limits),
+            doorman: Arc::clone(&doorman),
+            renewal: None,
+            requires_tls: Arc::clone(&requires_tls),
+            bound: bound.clone().into(),
+            stopper: Stopper(Arc::clone(&stop)),
+            line: line.clone(),
             datagram_bytes_max: config.limits.datagram_bytes_max,
             outcomes: Arc::default(),
         };
@@ -161,6 +176,7 @@ impl Server {
             doorman: Arc::clone(&doorman),
             seal: Arc::new(seal(config.seal_key)?),
             lives: Arc::new(Lives::new(random()?)),
+            reloads: line,
         };
         let (mut cores, intakes, poll) = make_cores(&shared, polls, &alerts[..count])?;
         for (core, line) in cores.iter_mut().zip(lines) {
@@ -183,6 +199,8 @@ impl Server {
         });
         share_out(&mut cores, sockets.datagrams)?;
         let acceptance = Arc::new(Acceptance::default());
+        #[cfg(feature = "http2")]
+        let http2 = Arc::<crate::http2::Counts>::default();
         let gatherer = Gatherer {
             orders: reloader.orders.clone(),
             acceptance: Arc::clone(&acceptance),
@@ -190,6 +208,8 @@ impl Server {
             health: Arc::clone(&health),
             stop: Arc::clone(&stop),
             keeper: kept.as_ref().map(|(keeper, _)| Arc::clone(keeper)),
+            #[cfg(feature = "http2")]
+            http2: Arc::clone(&http2),
             store_dir: config.store_dir,
             last: Mutex::default(),
         };
@@ -203,12 +223,37 @@ impl Server {
             )?),
             None => None,
         };
+        let seats = Seats::new(reserved_files(open_files_max()) / FILES_PER_SEAT);
         let secrecy = match papers {
-            Some(papers) => Some(Secrecy::open(
-                papers, config.tls, &stop, &mut cores, &intakes,
-            )?),
+            Some(papers) => {
+                let destinations = destinations(&mut cores, &intakes);
+                #[cfg(feature = "http2")]
+                let fronts = Fronts::open(
+                    tls::threads_for(cores.len()),
+                    &Entrance {
+                        destinations: destinations.clone(),
+                        limits: Arc::clone(&limits),
+                        seats: seats.clone(),
+                        conns_max: Arc::clone(&reloader.conns_max),
+                        health: Arc::clone(&health),
+                        counts: Arc::clone(&http2),
+                        clocks: Clocks::new(&shared.limits),
+                    },
+                    &stop,
+                );
+                Some(Secrecy::open(
+                    papers,
+                    config.tls,
+                    &stop,
+                    &mut cores,
+                    destinations,
+                    #[cfg(feature = "http2")]
+                    fronts,
+                )?)
+            }
             None => None,
         };
+        reloader.renewal = secrecy.as_ref().map(|secrecy| secrecy.watch.renewal());
         let mut everybody = alerts;
         everybody.extend(secrecy.iter().flat_map(|secrecy| secrecy.alerts.clone()));
         stop.wakes(everybody);
@@ -220,12 +265,15 @@ impl Server {
         }
         let acceptor = Acceptor {
             handshakes: secrecy.as_ref().map(|s| Arc::clone(&s.handshakes)),
+            #[cfg(feature = "http2")]
+            fronts: secrecy.as_ref().map(|s| Arc::clone(&s.fronts.0)),
             poll,
             listeners: sockets.listeners,
             intakes,
             guard: Guard::new(Arc::clone(&reloader.conns_max), memory, Arc::clone(&health)),
             limits,
-            seats: Seats::new(reserved_files(open_files_max()) / FILES_PER_SEAT),
+            requires_tls,
+            seats,
             acceptance,
             stop: Arc::clone(&stop),
             spare: acceptor::open_spare(),
@@ -241,6 +289,7 @@ impl Server {
             health,
             scrapes,
             reloader,
+            requests: Some(requests),
             doorman,
             secrecy,
             stop,
@@ -281,6 +330,12 @@ impl Server {
         self.reloader.clone()
     }
 
+    /// Who asks for the configuration to be read again, through the server API and [`Reloader::request`]: for whoever has it. Only the first call has it.
+    #[must_use]
+    pub fn reload_requests(&mut self) -> Option<ReloadRequests> {
+        self.requests.take()
+    }
+
     /// Takes back what was granted, from any thread.
     #[must_use]
     pub fn revoker(&self) -> Revoker {
@@ -305,6 +360,8 @@ impl Server {
     /// A [`Fault`] when a thread failed; the others are ended too.
     pub fn run(self) -> Result<(), Fault> {
         let stopper = self.stopper();
+        // Where nobody has taken it, nobody reloads.
+        drop(self.requests);
         let mut readers = Vec::new();
         let closing = self.desk.map(CloseWithMe);
         for number in 0..closing.as_ref().map_or(0, |_| READERS) {
@@ -352,6 +409,11 @@ impl Server {
                 let name = format!("tls-{number}");
                 threads.push(spawn(name, &stopper, move || shaker.run())?);
             }
+            #[cfg(feature = "http2")]
+            for (number, front) in secrecy.fronts.1.into_iter().enumerate() {
+                let name = format!("http2-{number}");
+                threads.push(spawn(name, &stopper, move || front.run())?);
+            }
             let watch = secrecy.watch;
             let bell = RingBell(watch.bell());
             let run = move || {
@@ -360,17 +422,9 @@ impl Server {
             };
             looking = Some((bell, spawn("tls-watch".to_owned(), &stopper, run)?));
         }
-        let _ending = self
-            .doorman
-            .fetches()
-            .then(|| EndFetching(Arc::clone(&self.doorman)));
-        if self.doorman.fetches() {
-            let doorman = Arc::clone(&self.doorman);
-            // Nobody waits for its end: resolving a name may take any time.
-            spawn("keys".to_owned(), &stopper, move || {
-                doorman.fetch_keys();
-                Ok(())
-            })?;
+        let _ending = EndFetching(Arc::clone(&self.doorman));
+        if self.doorman.needs_thread() {
+            fetch_keys(&self.doorman, &stopper)?;
         }
         let acceptor = self.acceptor;
         threads.push(spawn("acceptor".to_owned(), &stopper, move || {
@@ -436,6 +490,16 @@ fn join(threads: Vec<Thread>) -> Result<(), Fault> {
         outcome = outcome.and(ended);
     }
     outcome
+}
+
+/// Starts the thread that fetches keys. Nobody waits for its end: resolving a name may take any time.
+pub(crate) fn fetch_keys(doorman: &Arc<Doorman>, stopper: &Stopper) -> Result<(), Fault> {
+    let doorman = Arc::clone(doorman);
+    let run = move || {
+        doorman.fetch_keys();
+        Ok(())
+    };
+    spawn("keys".to_owned(), stopper, run).map(drop)
 }
 
 /// Ends the thread that fetches keys when the server ends, also by a fault.
@@ -575,6 +639,8 @@ struct Secrecy {
     alerts: Vec<Arc<Alert>>,
     watch: Watch,
     facts: Vec<CertificateFacts>,
+    #[cfg(feature = "http2")]
+    fronts: (Arc<Fronts>, Vec<Front>),
 }
 
 /// Certificates as read, and how their files looked before that.
@@ -607,7 +673,8 @@ impl Secrecy {
         config: TlsConfig,
         stop: &Arc<Stop>,
         cores: &mut [Core],
-        intakes: &[Intake],
+        destinations: Vec<Destination>,
+        #[cfg(feature = "http2")] fronts: (Arc<Fronts>, Vec<Front>),
     ) -> Result<Self, StartError> {
         let mut polls = Vec::new();
         for _ in 0..tls::threads_for(cores.len()) {
@@ -617,18 +684,11 @@ impl Secrecy {
                 .map_err(|source| system("a thread cannot be made wakeable", source))?;
             polls.push((poll, Alert::new(waker)));
         }
-        let alerts = polls.iter().map(|(_, alert)| Arc::clone(alert)).collect();
+        #[cfg_attr(not(feature = "http2"), expect(unused_mut))]
+        let mut alerts: Vec<_> = polls.iter().map(|(_, alert)| Arc::clone(alert)).collect();
+        #[cfg(feature = "http2")]
+        alerts.extend(fronts.1.iter().map(Front::alert));
         let handshake_ms_max = cores.first().map_or(0, |core| core.limits.handshake_ms_max);
-        let mut destinations = Vec::new();
-        for (core, intake) in cores.iter_mut().zip(intakes) {
-            let (tunnels, secured) = std::sync::mpsc::channel();
-            core.secured = Some(secured);
-            destinations.push(Destination {
-                tunnels,
-                alert: Arc::clone(&intake.alert),
-                conns: Arc::clone(&intake.conns),
-            });
-        }
         let current = Arc::new(Current::new(read.papers.config));
         let (handshakes, shakers) = Handshakes::open(tls::Parts {
             polls,
@@ -636,6 +696,8 @@ impl Secrecy {
             destinations,
             stop: Arc::clone(stop),
             handshake_ms_max,
+            #[cfg(feature = "http2")]
+            fronts: Arc::clone(&fronts.0),
         });
         for core in cores {
             core.handshakes = Some(Arc::clone(&handshakes));
@@ -646,8 +708,25 @@ impl Secrecy {
             alerts,
             watch: Watch::new(config, read.watch, current, read.tickets),
             facts: read.papers.facts,
+            #[cfg(feature = "http2")]
+            fronts,
         })
     }
+}
+
+/// Where the cores take in what comes of TLS.
+fn destinations(cores: &mut [Core], intakes: &[Intake]) -> Vec<Destination> {
+    let mut destinations = Vec::new();
+    for (core, intake) in cores.iter_mut().zip(intakes) {
+        let (secured, taken_in) = std::sync::mpsc::channel();
+        core.secured = Some(taken_in);
+        destinations.push(Destination {
+            secured,
+            alert: Arc::clone(&intake.alert),
+            conns: Arc::clone(&intake.conns),
+        });
+    }
+    destinations
 }
 
 /// Stops the server when its thread ends, also by a panic.
@@ -679,6 +758,7 @@ struct Shared {
     doorman: Arc<Doorman>,
     seal: Arc<Seal>,
     lives: Arc<Lives>,
+    reloads: ReloadLine,
 }
 
 /// Makes the cores; gives back the poll that is the acceptor's.
@@ -742,6 +822,7 @@ fn make_cores(
             ),
             application: shared.application.clone(),
             doorman: Arc::clone(&shared.doorman),
+            reloads: shared.reloads.clone(),
         }));
     }
     Ok((cores, intakes, acceptors))

@@ -22,7 +22,9 @@ impl Disk {
     pub(crate) fn ask(&mut self, core: u16, request: StoreRequest, at_ms: u64) {
         let queue = match request {
             StoreRequest::Open { .. } | StoreRequest::Append { .. } => &mut self.writes,
-            StoreRequest::Read { .. } | StoreRequest::Seek { .. } => &mut self.reads,
+            StoreRequest::Read { .. } | StoreRequest::Seek { .. } | StoreRequest::List { .. } => {
+                &mut self.reads
+            }
         };
         // In order: nothing overtakes what was asked before.
         let at_ms = queue.back().map_or(at_ms, |(last, ..)| at_ms.max(*last));
@@ -171,6 +173,15 @@ fn carry_out(store: &mut MemoryStore, request: StoreRequest) -> Result<StoreAnsw
             result: reader(store)?.read(&room, after, messages_max, bytes_max),
             room,
             after,
+        },
+        StoreRequest::List {
+            id,
+            after,
+            pattern,
+            rooms_max,
+        } => StoreAnswer::Listed {
+            id,
+            result: reader(store)?.rooms(after.as_ref(), &pattern, rooms_max),
         },
         StoreRequest::Seek { id, room, time_ms } => StoreAnswer::Sought {
             id,

@@ -16,6 +16,7 @@ mod directory;
 mod error;
 mod expire;
 mod files;
+mod list;
 mod load;
 mod lock;
 pub mod memory;

@@ -6,11 +6,11 @@ use taut_hub::{Epoch, History, RoomName};
 use crate::directory::{Directory, Entry, RoomRow};
 use crate::row::{integer, room_checksum, signed, text, unsigned};
 
-const ROOM_COLUMNS: &str =
+pub(crate) const ROOM_COLUMNS: &str =
     "id, name, epoch, forgotten, forgotten_bytes, messages_max, age_ms_max, bytes_max, checksum";
 
 /// What a room's row turned out to be.
-enum Read {
+pub(crate) enum Read {
     Sound(RoomRow),
     /// Its name can be read, and nothing else of it is believed.
     Damaged(i64, RoomName),
@@ -157,7 +157,7 @@ fn numbers_of(id: i64, row: &RoomRow) -> ([i64; 7], u32) {
     (numbers, room_checksum(row.name.as_str(), numbers))
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Read> {
+pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Read> {
     let number =
         |column: usize| -> rusqlite::Result<Option<i64>> { Ok(integer(row.get_ref(column)?)) };
     let id = number(0)?.unwrap_or_default();
@@ -233,7 +233,7 @@ fn entry_of(conn: &Connection, found: Read, epoch: Epoch) -> rusqlite::Result<Op
     Ok(Some(entry))
 }
 
-fn end_of(
+pub(crate) fn end_of(
     conn: &Connection,
     room: i64,
     direction: &str,

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use taut_hub::{
-    Append, Effect, Epoch, Expired, History, Kept, KeptId, Message, RoomName, Store, StoreError,
-    StoreReader, Stretch, Tail,
+    Append, Effect, Epoch, Expired, History, Kept, KeptId, Message, Pattern, Position, RoomFacts,
+    RoomList, RoomName, Store, StoreError, StoreReader, Stretch, Tail,
 };
 
 use crate::commit::follows;
@@ -94,6 +94,22 @@ impl Room {
         }
         self.ids.extend(append.id.clone());
         self.history = append.history;
+    }
+
+    fn facts(&self, name: &RoomName) -> RoomFacts {
+        RoomFacts {
+            name: name.clone(),
+            users: 0,
+            conns: 0,
+            at: Position {
+                epoch: self.epoch,
+                offset: self.head,
+            },
+            messages: self.messages.len() as u64,
+            bytes: self.end_bytes.saturating_sub(self.start_bytes),
+            durable: true,
+            in_memory: false,
+        }
     }
 
     /// Whether its oldest message is one too many.
@@ -377,6 +393,31 @@ impl StoreReader for MemoryStore {
             stretch.messages.push(Arc::clone(message));
         }
         Ok(stretch)
+    }
+
+    fn rooms(
+        &mut self,
+        after: Option<&RoomName>,
+        pattern: &Pattern,
+        rooms_max: u32,
+    ) -> Result<RoomList, StoreError> {
+        let mut inner = lock(&self.inner);
+        planned(&mut inner.faults.reads)?;
+        let behind = |name: &RoomName| after.is_none_or(|after| name > after);
+        let wanted = inner.rooms.iter();
+        let mut wanted: Vec<_> = wanted
+            .filter(|(name, _)| behind(name) && pattern.matches(name.as_str()))
+            .collect();
+        wanted.sort_unstable_by_key(|(name, _)| *name);
+        let rooms_max = usize::try_from(rooms_max).unwrap_or(usize::MAX);
+        let is_whole = wanted.len() <= rooms_max;
+        wanted.truncate(rooms_max);
+        let rooms: Vec<RoomFacts> = wanted.iter().map(|(name, room)| room.facts(name)).collect();
+        let last = rooms.last().map(|room| room.name.clone());
+        Ok(RoomList {
+            rooms,
+            next: last.filter(|_| !is_whole),
+        })
     }
 
     fn seek(&mut self, room: &RoomName, time_ms: u64) -> Result<u64, StoreError> {

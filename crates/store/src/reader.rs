@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
-use taut_hub::{RoomName, StoreError, StoreReader, Stretch};
+use taut_hub::{Pattern, RoomList, RoomName, StoreError, StoreReader, Stretch};
 
 use crate::error::{of_io, store_error, taints};
 use crate::files::Files;
+use crate::list;
 use crate::row::{MESSAGE_COLUMNS, read_message, read_offset, signed, unsigned};
 use crate::schema::{self, Use};
 
@@ -64,6 +65,15 @@ impl StoreReader for SqliteReader {
 
     fn seek(&mut self, room: &RoomName, time_ms: u64) -> Result<u64, StoreError> {
         self.work(|conn| seek(conn, room, time_ms))
+    }
+
+    fn rooms(
+        &mut self,
+        after: Option<&RoomName>,
+        pattern: &Pattern,
+        rooms_max: u32,
+    ) -> Result<RoomList, StoreError> {
+        self.work(|conn| list::rooms(conn, after, pattern, rooms_max))
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use clap::{ArgMatches, FromArgMatches as _};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use taut_dial::{DialError, Settings, Tls, Url};
 use taut_wire::http::{self, BodyDecoder, Limits, Method, target::percent_encode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,6 +18,10 @@ use crate::printing::shown;
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// The time an answer may take.
 const ANSWER: Duration = Duration::from_secs(60);
+/// The columns that stand first, in this order.
+const LEADING: [&str; 11] = [
+    "conn", "room", "name", "at", "key", "time", "from", "user", "door", "event", "data",
+];
 
 /// Runs the command.
 pub(crate) fn run(matches: &ArgMatches) -> Result<(), Failure> {
@@ -210,24 +214,28 @@ fn print(args: &AdminArgs, body: &[u8]) -> Result<Option<String>, Failure> {
 
 /// The list that an answer is about as rows, anything else as `name  value`.
 fn table(out: &mut Vec<u8>, value: &Value) {
+    if let (Some(changed), Some(waiting)) =
+        (value["changed"].as_array(), value["waiting"].as_array())
+    {
+        return reloaded(out, changed, waiting);
+    }
     let lists = ["rooms", "conns", "messages", "members", "state"];
     let list = lists.iter().find_map(|name| value[*name].as_array());
     if let Some(list) = list {
         let rows = list.iter().filter_map(Value::as_object);
-        let names: Vec<String> = rows.clone().next().map_or_else(Vec::new, |first| {
-            first
-                .keys()
-                .filter(|name| *name != "room" || value["room"].is_null())
-                .cloned()
-                .collect()
-        });
+        let names = headings(rows.clone(), value["room"].is_null());
         let mut lines = vec![
             names
                 .iter()
                 .map(|name| name.to_uppercase())
                 .collect::<Vec<_>>(),
         ];
-        lines.extend(rows.map(|row| names.iter().map(|name| cell(&row[name.as_str()])).collect()));
+        lines.extend(rows.map(|row| {
+            names
+                .iter()
+                .map(|name| row.get(*name).map_or_else(|| "-".to_owned(), cell))
+                .collect()
+        }));
         return columns(out, &lines);
     }
     let nested = ["policy", "rights"]
@@ -241,6 +249,37 @@ fn table(out: &mut Vec<u8>, value: &Value) {
         .map(|(name, value)| vec![shown(name), cell(value)])
         .collect();
     columns(out, &lines);
+}
+
+/// What came of a reload, a line each.
+fn reloaded(out: &mut Vec<u8>, changed: &[Value], waiting: &[Value]) {
+    let lines = |what: &str, list: &[Value]| -> Vec<Vec<String>> {
+        list.iter()
+            .map(|text| vec![what.to_owned(), cell(text)])
+            .collect()
+    };
+    let mut all = lines("reloaded", changed);
+    all.extend(lines("needs a restart", waiting));
+    if all.is_empty() {
+        all.push(vec!["nothing is different".to_owned()]);
+    }
+    columns(out, &all);
+}
+
+/// Every name that a row has, those first by which one tells rows apart. Not every row has all.
+fn headings<'a>(
+    rows: impl Iterator<Item = &'a Map<String, Value>>,
+    with_room: bool,
+) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in rows.flat_map(Map::keys) {
+        if !names.contains(&name.as_str()) && (with_room || name != "room") {
+            names.push(name);
+        }
+    }
+    let place = |name: &str| LEADING.iter().position(|one| *one == name);
+    names.sort_by_key(|name| place(name).unwrap_or(LEADING.len()));
+    names
 }
 
 fn cell(value: &Value) -> String {

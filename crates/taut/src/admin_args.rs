@@ -69,6 +69,10 @@ const PAGE: [(&str, &str); 2] = [
 ];
 const CONN: (&str, &str) = ("conn", "This connection, for example c0-12-34");
 const USER: (&str, &str) = ("user", "All connections of this user");
+const NAMESPACE: (&str, &str) = (
+    "namespace",
+    "Of a Socket.IO client, in which of its namespaces",
+);
 /// Not `token`, which is what a command shows of itself.
 const FOR_TOKEN: &str = "for_token";
 const TOKEN_ID: &str = "token_id";
@@ -77,7 +81,7 @@ const AS: (&str, &str) = ("as", "The display name instead of `server`");
 const WORDS: &[Word] = &[
     Word {
         name: "rooms",
-        about: "List rooms",
+        about: "List rooms: those in memory, then those that only the disk has",
         method: "GET",
         path: "/api/rooms",
         places: &[("match", false)],
@@ -174,11 +178,11 @@ const WORDS: &[Word] = &[
     },
     Word {
         name: "join",
-        about: "Bring a native connection, or all of a user, into a room",
+        about: "Bring a connection, or all of a user, into a room",
         method: "POST",
         path: "/api/join",
         places: &[("room", true)],
-        options: &[CONN, USER],
+        options: &[CONN, USER, NAMESPACE],
     },
     Word {
         name: "leave",
@@ -186,7 +190,7 @@ const WORDS: &[Word] = &[
         method: "POST",
         path: "/api/leave",
         places: &[("room", true)],
-        options: &[CONN, USER],
+        options: &[CONN, USER, NAMESPACE],
     },
     Word {
         name: "policy",
@@ -222,6 +226,14 @@ const WORDS: &[Word] = &[
             ),
         ],
     },
+    Word {
+        name: "reload",
+        about: "Read the configuration again, as SIGHUP does, and say what changed",
+        method: "POST",
+        path: "/api/reload",
+        places: &[],
+        options: &[],
+    },
 ];
 
 /// The words as the command line has them.
@@ -238,7 +250,8 @@ pub(crate) fn command() -> Command {
 }
 
 fn of_word(word: &Word) -> Command {
-    let mut command = AdminArgs::augment_args(Command::new(word.name).about(word.about));
+    // What it is about comes last: the arguments' own doc comment would stand there.
+    let mut command = AdminArgs::augment_args(Command::new(word.name)).about(word.about);
     for (name, required) in word.places {
         command = command.arg(
             Arg::new(*name)

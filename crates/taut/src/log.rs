@@ -11,7 +11,7 @@ use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::format;
 
 use crate::failure::{Code, Failure};
-use crate::settings::table::Log;
+use crate::settings::values::Log;
 
 /// Changes what is logged while the server runs.
 pub(crate) struct Level(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send>);
@@ -19,14 +19,14 @@ pub(crate) struct Level(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send>);
 impl Level {
     /// Logs by another filter from now on.
     pub(crate) fn set(&self, level: &str) -> Result<(), String> {
-        let filter = EnvFilter::try_new(level).map_err(|error| error.to_string())?;
+        let filter = filter(level).map_err(|error| error.to_string())?;
         (self.0)(filter)
     }
 }
 
 /// Starts logging.
 pub(crate) fn start(log: &Log) -> Result<Level, Failure> {
-    let filter = EnvFilter::try_new(&log.level).map_err(Failure::usage)?;
+    let filter = filter(&log.level).map_err(Failure::usage)?;
     let builder = tracing_subscriber::fmt().with_ansi(io::stderr().is_terminal());
     let (level, started) = if log.format == "json" {
         let builder = builder
@@ -49,6 +49,11 @@ pub(crate) fn start(log: &Log) -> Result<Level, Failure> {
     };
     started.map_err(|error| Failure::new(Code::Failure, error))?;
     Ok(level)
+}
+
+/// The filter that is asked for. What the library of HTTP/2 says of every frame is left out, unless it is asked for by name.
+fn filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    EnvFilter::try_new(format!("h2=error,{level}"))
 }
 
 /// One field of a text line. The message stands alone, everything else behind its name.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use taut_server::{Endpoint, Listen, MetricsConfig};
 
 use crate::failure::Failure;
-use crate::settings::table::Metrics;
+use crate::settings::values::Metrics;
 
 /// Characters that a key has at least: shorter ones can be guessed.
 const KEY_CHARS_MIN: usize = 16;

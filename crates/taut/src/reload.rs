@@ -1,15 +1,23 @@
-//! SIGHUP: the configuration is read again, and what of it can change while the server runs does.
+//! SIGHUP, or a word of the server API: the configuration is read again, and what of it can change while the server runs does.
 //!
 //! All or nothing: with any mistake in it the old one stays in force as it is. Otherwise the log says of each thing that is different whether it is in force now or
 //! waits for a restart. What waits is compared anew at the next reload, so it is said until the server has been restarted.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
 use clap::ArgMatches;
-use taut_server::Reloader;
+use taut_auth::{Auth, Key, KeyMark};
+use taut_server::{CertificateSource, ReloadRequests, Reloaded, Reloader};
 
 use crate::load::load;
 use crate::log::Level;
+use crate::settings::auth::RoleRule;
 use crate::settings::rooms::{self, Rule};
-use crate::settings::table::{Setting, TABLE, Values};
+use crate::settings::setting::Setting;
+use crate::settings::table::TABLE;
+use crate::settings::values::Values;
+use crate::settings::webhooks::Hook;
 use crate::settings::{Settings, value::quoted};
 
 /// When something new takes hold.
@@ -36,31 +44,45 @@ pub(crate) struct Reload {
     pub(crate) matches: Option<ArgMatches>,
     pub(crate) values: Values,
     pub(crate) rules: Vec<Rule>,
+    pub(crate) roles: Vec<RoleRule>,
+    pub(crate) hooks: Vec<Hook>,
+    /// The certificate that was made at the start, where one was.
+    pub(crate) self_signed: Option<CertificateSource>,
     pub(crate) reloader: Reloader,
     pub(crate) level: Level,
 }
 
 impl Reload {
-    /// Reads the configuration again, puts into force what can be, and logs what came of it.
-    pub(crate) fn run(&mut self) {
+    /// Serves whoever asks for a reload, until the server ends.
+    pub(crate) fn serve(mut self, requests: &ReloadRequests) {
+        while let Some(requests) = requests.next() {
+            let outcome = self.run();
+            for request in requests {
+                request.answer(outcome.clone());
+            }
+        }
+    }
+
+    /// Reads the configuration again, puts into force what can be, logs what came of it and gives it back.
+    fn run(&mut self) -> Reloaded {
         let next = match load(self.matches.as_ref()) {
             Ok(next) => next,
-            Err(failure) => {
-                self.reloader.note_reload(false);
-                tracing::error!(
-                    "the configuration was not reloaded: it has mistakes, and the old one stays in force"
-                );
-                for problem in failure.text.lines() {
-                    tracing::error!("not reloaded: {}", problem.trim());
-                }
-                return;
-            }
+            Err(failure) => return self.refuse(&failure.text),
         };
         for note in &next.notes {
             tracing::warn!("{note}");
         }
-        let changes = self.follow(next);
-        let silent = self.reloader.reload(&self.values.config);
+        let (values, changes) = self.merged(&next);
+        let silent = match self.reloader.reload(&values.config) {
+            Ok(silent) => silent,
+            Err(problem) => return self.refuse(&problem),
+        };
+        self.values = values;
+        self.rules = next.rules;
+        self.roles = next.roles;
+        if let Err(error) = self.level.set(&self.values.log.level) {
+            tracing::warn!(%error, "the level of the log could not be changed");
+        }
         if silent > 0 {
             tracing::warn!(
                 cores = silent,
@@ -68,68 +90,141 @@ impl Reload {
             );
         }
         self.reloader.note_reload(true);
-        for change in &changes {
-            match change.takes {
-                Takes::Now => tracing::info!("reloaded: {}", change.text),
-                Takes::NowForNewRooms => tracing::warn!(
-                    "reloaded: {}, for rooms made from now on; open ones stay as they are until a restart",
-                    change.text
-                ),
-                Takes::AtRestart => {
-                    tracing::warn!("needs a restart: {}", change.text);
-                }
-            }
-        }
-        let waiting = changes
-            .iter()
-            .filter(|change| change.takes == Takes::AtRestart)
-            .count();
-        tracing::info!(
-            changed = changes.len() - waiting,
-            waiting,
-            "the configuration was reloaded"
-        );
+        told(&changes)
     }
 
-    /// Takes over what can change, and says everything that is different.
-    fn follow(&mut self, next: Settings) -> Vec<Change> {
+    fn refuse(&self, problems: &str) -> Reloaded {
+        self.reloader.note_reload(false);
+        tracing::error!(
+            "the configuration was not reloaded: it has mistakes, and the old one stays in force"
+        );
+        let problems: Vec<String> = problems.lines().map(|line| line.trim().into()).collect();
+        for problem in &problems {
+            tracing::error!("not reloaded: {problem}");
+        }
+        Reloaded {
+            problems,
+            ..Reloaded::default()
+        }
+    }
+
+    /// What is in force next, and everything that is different.
+    fn merged(&self, next: &Settings) -> (Values, Vec<Change>) {
+        let terms = Terms {
+            tls: self.may_change_tls(&next.values),
+            required: self.reloader.may_require_tls(),
+        };
+        let mut values = self.values.clone();
         let mut changes = Vec::new();
         for setting in TABLE {
-            let change = setting_change(setting, &self.values, &next.values);
+            let change = setting_change(setting, &self.values, &next.values, terms);
             if let Some(change) = change {
                 if change.takes == Takes::Now {
-                    setting.copy(&next.values, &mut self.values);
+                    setting.copy(&next.values, &mut values);
                 }
                 changes.push(change);
             }
         }
         changes.extend(rules_changes(&self.rules, &next.rules));
-        self.rules = next.rules;
-        self.values.config.policies = rooms::policies(&self.values, &self.rules).into();
-        if let Err(error) = self.level.set(&self.values.log.level) {
-            tracing::warn!(%error, "the level of the log could not be changed");
+        changes.extend(roles_changes(&self.roles, &next.roles));
+        changes.extend(keys_change(
+            self.values.config.auth.as_deref(),
+            next.values.config.auth.as_deref(),
+        ));
+        changes.extend(hooks_change(&self.hooks, &next.hooks));
+        let config = &mut values.config;
+        config.auth.clone_from(&next.values.config.auth);
+        config.proxies = Arc::clone(&next.values.config.proxies);
+        if terms.tls {
+            let tls = &next.values.config.tls;
+            config.tls.certificates.clone_from(&tls.certificates);
+            config.tls.clients = tls.clients.clone();
         }
-        changes
+        config.tls.certificates.extend(self.self_signed.clone());
+        values.config.policies = rooms::policies(&values, &next.rules).into();
+        (values, changes)
+    }
+
+    /// Certificates can change where there are some, and some stay; one that was made at the start is made nowhere else.
+    fn may_change_tls(&self, next: &Values) -> bool {
+        self.reloader.has_tls()
+            && self.values.tls.self_signed == next.tls.self_signed
+            && (self.values.tls.self_signed || !next.tls.certs.is_empty())
     }
 }
 
-fn setting_change(setting: &'static Setting, old: &Values, new: &Values) -> Option<Change> {
+/// Logs what is different, and sorts it.
+fn told(changes: &[Change]) -> Reloaded {
+    let mut outcome = Reloaded::default();
+    for change in changes {
+        match change.takes {
+            Takes::Now => {
+                tracing::info!("reloaded: {}", change.text);
+                outcome.changed.push(change.text.clone());
+            }
+            Takes::NowForNewRooms => {
+                let text = format!(
+                    "{}, for rooms made from now on; open ones stay as they are until a restart",
+                    change.text
+                );
+                tracing::warn!("reloaded: {text}");
+                outcome.changed.push(text);
+            }
+            Takes::AtRestart => {
+                tracing::warn!("needs a restart: {}", change.text);
+                outcome.waiting.push(change.text.clone());
+            }
+        }
+    }
+    tracing::info!(
+        changed = outcome.changed.len(),
+        waiting = outcome.waiting.len(),
+        "the configuration was reloaded"
+    );
+    outcome
+}
+
+/// What of TLS can change now.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    /// Certificates, and whose certificates clients show.
+    tls: bool,
+    /// Whether clear text is refused.
+    required: bool,
+}
+
+fn setting_change(
+    setting: &'static Setting,
+    old: &Values,
+    new: &Values,
+    terms: Terms,
+) -> Option<Change> {
     if setting.value(old) == setting.value(new) {
         return None;
     }
     let (from, to) = (setting.show(old), setting.show(new));
+    let text = if from == to {
+        // Two secrets.
+        format!("{}: another one", setting.name)
+    } else {
+        format!("{}: {from} → {to}", setting.name)
+    };
     Some(Change {
-        text: format!("{}: {from} → {to}", setting.name),
-        takes: takes(setting),
+        text,
+        takes: takes(setting, terms),
     })
 }
 
 /// When a change of a setting takes hold.
-fn takes(setting: &Setting) -> Takes {
+fn takes(setting: &Setting, terms: Terms) -> Takes {
     match (setting.section(), setting.name) {
         // Datagrams are cut by encoders that were made for it.
         (_, "limits.datagram_bytes_max") => Takes::AtRestart,
-        ("limits" | "hub" | "socketio", _)
+        (_, "tls.required") if terms.required => Takes::Now,
+        (_, "tls.required" | "tls.self_signed") => Takes::AtRestart,
+        ("tls", _) if terms.tls => Takes::Now,
+        ("limits" | "limits.conn" | "limits.address" | "limits.user", _)
+        | ("hub" | "socketio" | "auth", _)
         | (_, "hosts" | "origins" | "compression" | "log.level") => Takes::Now,
         _ => Takes::AtRestart,
     }
@@ -192,13 +287,79 @@ fn rule_changes(index: usize, old: &Rule, new: &Rule) -> Vec<Change> {
     different.collect()
 }
 
+/// What is different in the `[roles]`. A role's rules are the same by what they say, wherever they stand.
+fn roles_changes(old: &[RoleRule], new: &[RoleRule]) -> Vec<Change> {
+    let said = |rules: &[RoleRule]| -> BTreeMap<(String, String), String> {
+        let rules = rules.iter();
+        rules
+            .map(|rule| {
+                let key = (rule.role.clone(), rule.pattern.clone());
+                (key, rule.rights.clone())
+            })
+            .collect()
+    };
+    let (old, new) = (said(old), said(new));
+    let keys: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+    let spoken = |rights: Option<&String>| match rights {
+        Some(rights) => quoted(rights),
+        None => "nothing".to_owned(),
+    };
+    let different = keys.into_iter().filter_map(|key| {
+        let (from, to) = (old.get(key), new.get(key));
+        (from != to).then(|| Change {
+            text: format!(
+                "roles.{}.{}: {} → {}",
+                key.0,
+                quoted(&key.1),
+                spoken(from),
+                spoken(to)
+            ),
+            takes: Takes::Now,
+        })
+    });
+    different.collect()
+}
+
+/// Keys of the configuration that came or went, which a setting that names a file does not show.
+fn keys_change(old: Option<&Auth>, new: Option<&Auth>) -> Option<Change> {
+    let marks = |auth: Option<&Auth>| -> Vec<KeyMark> {
+        let keys = auth.map_or(&[][..], |auth| &auth.verifier.keys);
+        keys.iter().map(Key::mark).collect()
+    };
+    let (old, new) = (marks(old), marks(new));
+    let came = new.iter().filter(|mark| !old.contains(mark)).count();
+    let went = old.iter().filter(|mark| !new.contains(mark)).count();
+    (came + went > 0).then(|| Change {
+        text: format!("auth: {came} keys for tokens came, {went} went"),
+        takes: Takes::Now,
+    })
+}
+
+fn hooks_change(old: &[Hook], new: &[Hook]) -> Option<Change> {
+    let said = |hooks: &[Hook]| {
+        let hooks = hooks.iter().map(|hook| format!("{:?}", hook.webhook));
+        hooks.collect::<Vec<_>>()
+    };
+    (said(old) != said(new)).then(|| Change {
+        text: format!(
+            "webhooks: {} → {} of them, or other ones",
+            old.len(),
+            new.len()
+        ),
+        takes: Takes::AtRestart,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::panic)]
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::settings::layer;
+
+    const TERMS: Terms = Terms {
+        tls: true,
+        required: false,
+    };
 
     fn settings(text: &str) -> Settings {
         let file = Some(("taut.toml", text));
@@ -212,8 +373,9 @@ mod tests {
         let (old, new) = (settings(old), settings(new));
         let of_settings = TABLE
             .iter()
-            .filter_map(|setting| setting_change(setting, &old.values, &new.values));
+            .filter_map(|setting| setting_change(setting, &old.values, &new.values, TERMS));
         of_settings
+            .chain(roles_changes(&old.roles, &new.roles))
             .chain(rules_changes(&old.rules, &new.rules))
             .map(|change| (change.text, change.takes))
             .collect()
@@ -242,6 +404,20 @@ mod tests {
         let other =
             "# a comment\n[limits]\nping_ms = 25000\n[[rooms]]\nmatch = \"a\"\necho = true\n";
         assert_eq!(changes(text, other), []);
+    }
+
+    #[test]
+    fn roles_and_secrets_are_told_and_what_cannot_change_waits() {
+        let old = "[auth]\nsecret = \"a secret that is long enough for it\"\n[roles.a]\n\"x\" = \"join\"\n\"y\" = \"who\"\n[tls]\nself_signed = false\n";
+        let new = "[auth]\nsecret = \"another that is long enough for it\"\n[roles.a]\n\"y\" = \"who\"\n\"x\" = \"join -who\"\n[tls]\nself_signed = true\nrequired = true\n";
+        let expected = [
+            ("auth.secret: another one", Takes::Now),
+            ("tls.self_signed: false → true", Takes::AtRestart),
+            ("tls.required: false → true", Takes::AtRestart),
+            ("roles.a.\"x\": \"join\" → \"join -who\"", Takes::Now),
+        ];
+        let expected = expected.map(|(text, takes)| (text.to_owned(), takes));
+        assert_eq!(changes(old, new), expected);
     }
 
     #[test]

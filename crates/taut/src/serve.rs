@@ -1,14 +1,13 @@
 //! `taut serve`: a server from the settings in force.
 
 use std::io::Write as _;
-use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use clap::ArgMatches;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use taut_server::{Config, Server, StartError, Stopper};
+use taut_server::{Config, Reloader, Server, StartError, Stopper};
 
 use crate::doors;
 use crate::failure::{Code, Failure};
@@ -31,12 +30,14 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
     let files = settings.values.config.files.is_some();
     let storage = storage::open(&settings.values)?;
     let mut tls = settings.values.config.tls.clone();
-    if settings.values.tls.self_signed {
-        tls.certificates.push(secrecy::self_signed(
-            &settings.values.config,
-            storage.dir.as_deref(),
-        )?);
-    }
+    let self_signed = match settings.values.tls.self_signed {
+        true => {
+            let made = secrecy::self_signed(&settings.values.config, storage.dir.as_deref())?;
+            tls.certificates.push(made.clone());
+            Some(made)
+        }
+        false => None,
+    };
     let config = Config {
         seal_key: storage.seal_key,
         metrics: metrics::config(&settings.values.metrics)?,
@@ -46,19 +47,33 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
         ..settings.values.config.clone()
     };
     let hosts = config.hosts.clone();
-    let server = Server::bind_with(config, storage.store).map_err(|error| refused(&error))?;
+    // Whoever can connect may send a signal, too: unheard, SIGHUP would end the server.
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| deaf(&error))?;
+    let mut server = Server::bind_with(config, storage.store).map_err(|error| refused(&error))?;
     for note in secrecy::notes(&hosts, server.certificates()) {
         tracing::warn!("{note}");
     }
-    let self_signed = settings.values.tls.self_signed;
+    let is_self_signed = self_signed.is_some();
     let reload = Reload {
         matches: matches.cloned(),
         values: settings.values,
         rules: settings.rules,
+        roles: settings.roles,
+        hooks: settings.hooks,
+        self_signed,
         reloader: server.reloader(),
         level,
     };
-    heed_signals(server.stopper(), reload)?;
+    heed(signals, server.stopper(), server.reloader())?;
+    if let Some(requests) = server.reload_requests() {
+        // A reload may wait for busy cores, and a stop must not wait for a reload.
+        thread::Builder::new()
+            .name("taut-reload".into())
+            .spawn(move || reload.serve(&requests))
+            .map_err(|error| {
+                Failure::new(Code::Failure, format!("cannot start a thread: {error}"))
+            })?;
+    }
     if let Some(address) = server.metrics_address() {
         tracing::info!(%address, "/metrics is answered for");
     }
@@ -68,7 +83,7 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
     lines += &secrecy::lines(
         server.bound(),
         server.certificates(),
-        self_signed,
+        is_self_signed,
         storage.dir.as_deref(),
         style,
     );
@@ -104,28 +119,14 @@ fn raise_open_files() {
 }
 
 /// The first SIGTERM or SIGINT begins the graceful shutdown, the second one ends it. SIGHUP reads the configuration again.
-fn heed_signals(stopper: Stopper, mut reload: Reload) -> Result<(), Failure> {
-    let cannot = |error| Failure::new(Code::Failure, format!("cannot listen for signals: {error}"));
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(cannot)?;
+fn heed(mut signals: Signals, stopper: Stopper, reloader: Reloader) -> Result<(), Failure> {
     thread::Builder::new()
         .name("taut-signals".into())
         .spawn(move || {
-            let (orders, ordered) = sync_channel(1);
-            // A reload may wait for busy cores, and a stop must not wait for a reload.
-            let reloads = thread::Builder::new()
-                .name("taut-reload".into())
-                .spawn(move || {
-                    while ordered.recv().is_ok() {
-                        reload.run();
-                    }
-                });
-            if let Err(error) = reloads {
-                tracing::error!(%error, "SIGHUP will not be heard: there is no thread for it");
-            }
             for signal in signals.forever() {
                 if signal == SIGHUP {
                     // Several that come during one reload are one after it.
-                    if orders.try_send(()).is_err() {
+                    if !reloader.request() {
                         tracing::debug!("SIGHUP: a reload waits already");
                     }
                     continue;
@@ -139,6 +140,10 @@ fn heed_signals(stopper: Stopper, mut reload: Reload) -> Result<(), Failure> {
                 stopper.stop();
             }
         })
-        .map_err(cannot)?;
+        .map_err(|error| deaf(&error))?;
     Ok(())
+}
+
+fn deaf(error: &std::io::Error) -> Failure {
+    Failure::new(Code::Failure, format!("cannot listen for signals: {error}"))
 }

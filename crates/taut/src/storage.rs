@@ -11,7 +11,7 @@ use taut_server::{Endpoint, Listen};
 use taut_store::{OpenError, Settings, SqliteStore};
 
 use crate::failure::{Code, Failure};
-use crate::settings::table::{Storage, Values};
+use crate::settings::values::{Storage, Values};
 
 /// The file of the key that sessions are sealed with.
 const SEAL_KEY: &str = "seal.key";

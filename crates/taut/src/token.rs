@@ -148,6 +148,7 @@ pub(crate) fn check(settings: &Settings, token: &str, room: &str) -> Result<(), 
         token_id: None,
         issued_s: 0,
         expires_s: 0,
+        proof: taut_auth::Proof::Other,
         grant: std::sync::Arc::clone(&auth.anonymous),
     };
     let identity = match token.is_empty() {

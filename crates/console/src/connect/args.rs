@@ -53,6 +53,12 @@ pub struct ConnectArgs {
     /// A header field of the request, as `Name: value`; again for more
     #[arg(short = 'H', long = "header", value_name = "FIELD", value_parser = field)]
     pub headers: Vec<(String, String)>,
+    /// Show this token: `Authorization: Bearer TOKEN`, where the URL is one of http or ws
+    #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
+    pub token: Option<String>,
+    /// The same from a file
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
     /// The Origin of a WebSocket
     #[arg(long, value_name = "ORIGIN")]
     pub origin: Option<String>,
@@ -125,6 +131,7 @@ Examples:
   taut connect http://localhost:8080/r/lobby
   taut connect -d hello http://localhost:8080/r/lobby
   taut connect -H 'Accept: text/event-stream' http://localhost:8080/r/lobby
+  taut connect --token-file my.token wss://example.org/r/lobby
 
 stdin goes to the peer, what comes goes to stdout. At a terminal lines can be
 edited and what the peer sends cannot move the cursor; in a pipe every byte is

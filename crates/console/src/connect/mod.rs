@@ -16,6 +16,7 @@ mod http;
 mod output;
 mod story;
 mod stream;
+mod token;
 mod websocket;
 
 use std::time::{Duration, Instant};
@@ -94,6 +95,7 @@ pub async fn run_on(
     keyboard: Keyboard,
     screen: Screen,
 ) -> Result<(), Ended> {
+    let args = token::carry(args, &url)?;
     let settings = settings(&args)?;
     let started = Instant::now();
     let rendering = rendering(&args);

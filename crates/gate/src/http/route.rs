@@ -262,6 +262,7 @@ pub(super) fn publish(
     if taken != Taken::Publish {
         only_reliable(parameters.lane)?;
     }
+    only_plain(request)?;
     let expect = parameters.expect(request)?;
     Ok(Action::Publish(Publish {
         room,
@@ -275,6 +276,19 @@ pub(super) fn publish(
         taken,
         kind: body_kind(request.headers.first("content-type"), parameters.batch),
     }))
+}
+
+/// Nobody unpacks a body: it would grow beyond any limit that it was measured by, and readers would be told nothing of its coding.
+fn only_plain(request: &Request<'_>) -> Result<(), Problem> {
+    let mut codings = request
+        .headers
+        .all("content-encoding")
+        .flat_map(|list| list.split(','));
+    if codings.all(|coding| coding.trim().eq_ignore_ascii_case("identity")) {
+        return Ok(());
+    }
+    let detail = "a body with Content-Encoding is not unpacked; send it as it is";
+    Err(Problem::new(415, "unsupported-type", detail))
 }
 
 pub(super) fn delete(request: &Request<'_>, room: RoomName) -> Result<Action, Problem> {

@@ -21,7 +21,7 @@ pub enum Way {
     Room,
     /// The namespace is `/`, which named no room.
     Lobby,
-    /// The namespace is `/`, and joined it by the verb: each message says which room it is of.
+    /// The namespace came into it besides, by the verb or by the server API: each message says which room it is of.
     Joined,
 }
 

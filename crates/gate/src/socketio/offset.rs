@@ -8,16 +8,16 @@ pub const OFFSET_ROOMS_MAX: usize = 16;
 /// What a client in more rooms keeps: no list that could be read back.
 pub const NOWHERE: &str = "+";
 
-/// Where a Conn in the namespace `/` stands in one of its rooms.
+/// Where a Conn stands in one of the rooms of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stand {
-    /// The room; `None` is the lobby, where it is for no reason but that it named no room.
+    /// The room; `None` is the namespace's own, and in `/` the lobby, where it is for no reason but that it named no room.
     pub room: Option<RoomName>,
     /// How far it has heard.
     pub at: Position,
 }
 
-/// What a client in the namespace `/` keeps as its offset: where it stands in all its rooms, `POSITION:ROOM` joined by `+`, which no name
+/// What a client in the namespace `/`, or in one with more rooms than its own, keeps as its offset: where it stands in all its rooms, `POSITION:ROOM` joined by `+`, which no name
 /// holds. So it can come back to all of them, at any core and after a restart, and nothing is kept here for those who do not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offset(pub Vec<Stand>);

@@ -190,7 +190,10 @@ impl Presence {
                 bytes <= ROSTER_BYTES_MAX
             })
             .collect();
-        members.sort_by(|a, b| a.name.cmp(&b.name));
+        members.sort_by(|a, b| {
+            let (a, b) = (&a.name, &b.name);
+            a.name().cmp(b.name()).then_with(|| a.user().cmp(&b.user()))
+        });
         Roster {
             count: self.count(),
             conns: self.conns(),

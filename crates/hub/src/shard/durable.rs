@@ -114,6 +114,7 @@ impl Shard {
                     self.sought(id, time_ms, result, out);
                 }
             }
+            StoreAnswer::Listed { .. } => {}
             StoreAnswer::Forgotten { room, first } => {
                 if let Some(id) = self.rooms.find(&room)
                     && let Some(durable) = self.durable(id)

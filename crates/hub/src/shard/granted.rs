@@ -1,16 +1,17 @@
-//! What a Conn may do, asked before anything else: [`Shard::check`] is the one place through which its commands come.
+//! What a Conn may do, asked before anything else: [`Shard::passes`] is the one place through which its commands come.
 //!
 //! It is asked where the Conn is, not at the room's home, which knows nothing of Conns' grants. What a home is asked was allowed then.
 
+use std::slice;
 use std::sync::Arc;
 
 use crate::conn::{ConnId, Ticket};
-use crate::grant::{Grant, Right};
+use crate::grant::{Grant, Right, Rights};
 use crate::message::{Draft, Lane};
 use crate::name::RoomName;
 use crate::refusal::Refusal;
 
-use super::{Ask, Farewell, Join, Output, Shard, Start};
+use super::{Ask, Farewell, Input, Join, Output, Shard, Start};
 
 impl Shard {
     /// Whether a Conn has a right in a room. A Conn that is not open has what everybody has.
@@ -84,28 +85,30 @@ impl Shard {
         self.ask(conn, Ticket(0), name, ask, out);
     }
 
-    /// Whether a Conn may do what it wants; says no to it otherwise.
-    pub(super) fn check(
-        &self,
-        (conn, ticket): (ConnId, Ticket),
-        room: &RoomName,
-        rights: &[Right],
-        out: &mut Vec<Output>,
-    ) -> bool {
+    /// Whether a Conn may do what it wants, and its user is put under what it says: no door has to think of it. Says no to it otherwise.
+    #[inline]
+    pub(super) fn passes(&self, input: &mut Input, out: &mut Vec<Output>) -> bool {
         if self.standings.is_open() {
+            stamp(input, None);
             return true;
         }
+        self.judge(input, out)
+    }
+
+    fn judge(&self, input: &mut Input, out: &mut Vec<Output>) -> bool {
+        let Some((conn, ticket, room, rights)) = wants(input) else {
+            return true;
+        };
         let standing = self.standings.at(self.conns.standing(conn));
         let user = standing.user.as_deref();
-        let missing = rights
-            .iter()
-            .find(|right| !standing.grant.allows(room, **right, user));
-        let Some(right) = missing else {
+        let mut wanted = Right::ALL.into_iter().filter(|right| rights.has(*right));
+        let Some(right) = wanted.find(|right| !standing.grant.allows(room, *right, user)) else {
+            stamp(input, user);
             return true;
         };
         let refusal = Refusal::Forbidden {
             room: room.clone(),
-            right: *right,
+            right,
             has_credentials: self.conns.standing(conn) != 0,
         };
         out.push(Output::Refused {
@@ -115,23 +118,46 @@ impl Shard {
         });
         false
     }
+}
 
-    /// Puts the Conn's user under what it says. No door has to think of it.
-    pub(super) fn stamp(&self, conn: ConnId, drafts: &mut [Draft]) {
-        let user = match self.standings.is_open() {
-            true => None,
-            false => self.standings.at(self.conns.standing(conn)).user.as_deref(),
-        };
-        for draft in drafts {
-            if user.is_some() || draft.from.user().is_some() {
-                draft.from = draft.from.verified(user);
-            }
-        }
-    }
+/// Which Conn asks for something that needs rights, where, and which; `None` where it needs none, or is no Conn's.
+fn wants(input: &Input) -> Option<(ConnId, Ticket, &RoomName, Rights)> {
+    let one = |right| Rights::NONE.with(right);
+    let (conn, ticket, room, rights) = match input {
+        Input::Join {
+            conn,
+            ticket,
+            room,
+            join,
+        } => (conn, ticket, room, rights_of_join(join)),
+        Input::Publish {
+            conn,
+            ticket,
+            room,
+            draft,
+        } => (conn, ticket, room, rights_of_drafts(slice::from_ref(draft))),
+        Input::PublishBatch {
+            conn,
+            ticket,
+            room,
+            batch,
+        } => (conn, ticket, room, rights_of_drafts(&batch.drafts)),
+        Input::Read {
+            conn, ticket, room, ..
+        } => (conn, ticket, room, one(Right::History)),
+        Input::ReadState {
+            conn, ticket, room, ..
+        } => (conn, ticket, room, one(Right::State)),
+        Input::Who {
+            conn, ticket, room, ..
+        } => (conn, ticket, room, one(Right::Who)),
+        _ => return None,
+    };
+    Some((*conn, *ticket, room, rights))
 }
 
 /// What a join needs. Who comes back where it was needs no more than who comes: what it may not hear then is said to be missing.
-pub(super) fn rights_of_join(join: &Join) -> Vec<Right> {
+fn rights_of_join(join: &Join) -> Rights {
     let asks_back = matches!(join.start, Start::Rewind(_) | Start::RewindMs(_));
     let wants = [
         (true, Right::Join),
@@ -144,11 +170,26 @@ pub(super) fn rights_of_join(join: &Join) -> Vec<Right> {
 }
 
 /// What saying this needs. A key changes what is set in the room; on the lane `latest` it is only a label.
-pub(super) fn rights_of_drafts(drafts: &[Draft]) -> &'static [Right] {
+fn rights_of_drafts(drafts: &[Draft]) -> Rights {
     let sets = |draft: &Draft| draft.key.is_some() && draft.lane == Lane::Reliable;
-    if drafts.iter().any(sets) {
-        &[Right::Publish, Right::State]
-    } else {
-        &[Right::Publish]
+    let rights = Rights::NONE.with(Right::Publish);
+    match drafts.iter().any(sets) {
+        true => rights.with(Right::State),
+        false => rights,
+    }
+}
+
+/// Puts the user, or nobody, under what is said.
+#[inline]
+fn stamp(input: &mut Input, user: Option<&str>) {
+    let drafts = match input {
+        Input::Publish { draft, .. } => slice::from_mut(draft),
+        Input::PublishBatch { batch, .. } => batch.drafts.as_mut_slice(),
+        _ => return,
+    };
+    for draft in drafts {
+        if user.is_some() || !draft.from.is_guest() {
+            draft.from = draft.from.verified(user);
+        }
     }
 }

@@ -160,6 +160,11 @@ pub enum Input {
         /// The shard's bounds from now on.
         limits: Limits,
     },
+    /// What whoever has shown nothing may do has changed. What each Conn may do from now on is said by `Granted`, one by one: only then it leaves rooms.
+    Anonymous {
+        /// What it is from now on.
+        grant: Arc<Grant>,
+    },
     /// The time of [`Shard::deadline_ms`](super::Shard::deadline_ms) has come.
     Tick,
 }

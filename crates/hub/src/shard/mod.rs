@@ -44,7 +44,6 @@ use crate::room::{Asker, Parked, Role, Room, RoomId};
 use crate::sender::Sender;
 use blocks::Blocks;
 use conns::Conns;
-use granted::{rights_of_drafts, rights_of_join};
 use reader::Chunk;
 use rooms::Rooms;
 use standings::Standings;
@@ -140,8 +139,11 @@ impl Shard {
     }
 
     /// The one door: something happened, and this is what to do about it.
-    pub fn handle(&mut self, input: Input, now: Now, out: &mut Vec<Output>) {
+    pub fn handle(&mut self, mut input: Input, now: Now, out: &mut Vec<Output>) {
         self.now = now;
+        if !self.passes(&mut input, out) {
+            return;
+        }
         match input {
             Input::Open { conn } => self.conns.open(conn),
             Input::Join {
@@ -167,62 +169,39 @@ impl Shard {
                 conn,
                 ticket,
                 room,
-                mut draft,
-            } => {
-                let rights = rights_of_drafts(std::slice::from_ref(&draft));
-                if self.check((conn, ticket), &room, rights, out) {
-                    self.stamp(conn, std::slice::from_mut(&mut draft));
-                    self.ask(conn, ticket, room, Ask::Publish { draft }, out);
-                }
-            }
+                draft,
+            } => self.ask(conn, ticket, room, Ask::Publish { draft }, out),
             Input::PublishBatch {
                 conn,
                 ticket,
                 room,
-                mut batch,
-            } => {
-                let rights = rights_of_drafts(&batch.drafts);
-                if self.check((conn, ticket), &room, rights, out) {
-                    self.stamp(conn, &mut batch.drafts);
-                    self.ask(conn, ticket, room, Ask::PublishBatch { batch }, out);
-                }
-            }
+                batch,
+            } => self.ask(conn, ticket, room, Ask::PublishBatch { batch }, out),
             Input::Read {
                 conn,
                 ticket,
                 room,
                 range,
-            } => {
-                if self.check((conn, ticket), &room, &[Right::History], out) {
-                    self.ask(conn, ticket, room, Ask::Read { range }, out);
-                }
-            }
+            } => self.ask(conn, ticket, room, Ask::Read { range }, out),
             Input::ReadState {
                 conn,
                 ticket,
                 room,
                 key,
-            } => {
-                if self.check((conn, ticket), &room, &[Right::State], out) {
-                    self.ask(conn, ticket, room, Ask::ReadState { key }, out);
-                }
-            }
+            } => self.ask(conn, ticket, room, Ask::ReadState { key }, out),
             Input::Who {
                 conn,
                 ticket,
                 room,
                 counts,
-            } => {
-                if self.check((conn, ticket), &room, &[Right::Who], out) {
-                    self.ask(conn, ticket, room, Ask::Who { counts }, out);
-                }
-            }
+            } => self.ask(conn, ticket, room, Ask::Who { counts }, out),
             Input::Expel { conn, room } => self.expel(conn, room, out),
             Input::Rename { conn, name } => self.rename(conn, &name, out),
             Input::Close { conn, farewell } => self.close(conn, farewell, out),
             Input::Link { from, message } => self.hear(from, message, out),
             Input::Stored { answer } => self.stored(answer, out),
             Input::Policies { policies, limits } => self.follow(policies, limits, out),
+            Input::Anonymous { grant } => self.standings.set_anonymous(grant),
             Input::Tick => self.tick(out),
         }
     }
@@ -269,6 +248,19 @@ impl Shard {
     /// Whether a Conn is in a room, or has asked to be and waits for the answer.
     pub fn is_bound_for(&mut self, conn: ConnId, name: &RoomName) -> bool {
         self.rooms_of(conn).contains(name)
+    }
+
+    /// How many rooms a Conn is in, or has asked to be in and waits for the answer.
+    pub fn bound_for(&mut self, conn: ConnId) -> usize {
+        self.conns
+            .find(conn)
+            .map_or(0, |entry| entry.memberships().len() + entry.joining().len())
+    }
+
+    /// Whether a Conn is in as many rooms as it may be, with those that it waits for.
+    pub fn is_in_enough(&mut self, conn: ConnId) -> bool {
+        let rooms_max = self.limits.rooms_per_conn_max as usize;
+        self.bound_for(conn) >= rooms_max
     }
 
     /// Whether a Conn may ask who is present in a room, if it is in it.
@@ -325,16 +317,13 @@ impl Shard {
         join: Join,
         out: &mut Vec<Output>,
     ) {
-        if !self.check((conn, ticket), &room, &rights_of_join(&join), out) {
-            return;
-        }
         let rooms_max = self.limits.rooms_per_conn_max;
         let Some(entry) = self.conns.find(conn) else {
             return;
         };
         let known = self.rooms.find(&room);
         let again = known.is_some_and(|known| entry.place_in(known).is_some());
-        if !again && entry.memberships().len() + entry.joining().len() >= rooms_max as usize {
+        if !again && self.is_in_enough(conn) {
             let refusal = Refusal::TooManyRoomsPerConn { max: rooms_max };
             out.push(Output::Refused {
                 conn,

@@ -208,13 +208,14 @@ impl Shard {
         fingerprint: Option<u64>,
         messages: &[Arc<Message>],
     ) -> Option<KeptId> {
+        let (id_given, fingerprint) = key.zip(fingerprint)?;
         let (now, ids_max) = (self.now, self.limits.ids_per_room_max);
         let last = messages.last()?;
         let kept = KeptId {
             from: last.from.owner(),
-            id: key?,
+            id: id_given,
             offset: last.offset,
-            fingerprint: fingerprint?,
+            fingerprint,
             time_ms: now.unix_ms,
         };
         if let Some(room) = self.rooms.at_mut(id)

@@ -46,6 +46,12 @@ impl Standings {
         }
     }
 
+    /// What holds from now on for whoever has shown nothing.
+    pub(super) fn set_anonymous(&mut self, grant: Arc<Grant>) {
+        self.anonymous.grant = grant;
+        self.open = self.numbers.is_empty() && self.anonymous.grant.is_everything();
+    }
+
     /// Whether everybody may do everything and nobody is anybody: then no Conn needs to be looked up.
     pub(super) fn is_open(&self) -> bool {
         self.open

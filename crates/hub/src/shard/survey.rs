@@ -23,6 +23,8 @@ pub struct RoomFacts {
     pub bytes: u64,
     /// Whether it outlives the server.
     pub durable: bool,
+    /// Whether it is in memory; elsewise `messages` and `bytes` are what the store keeps.
+    pub in_memory: bool,
 }
 
 /// A part of the rooms of a shard.
@@ -59,6 +61,13 @@ impl Shard {
         let next = (place < end).then_some(place);
         RoomSlice { rooms, next }
     }
+
+    /// Whether a room is in memory, and this is its home.
+    #[must_use]
+    pub fn is_home_of(&self, name: &RoomName) -> bool {
+        let room = self.find(name).and_then(|id| self.rooms.at(id));
+        room.is_some_and(|room| matches!(room.role, Role::Home(_)))
+    }
 }
 
 impl Room {
@@ -75,6 +84,7 @@ impl Room {
             messages: self.log.len() as u64,
             bytes: self.log.cost_bytes(),
             durable: home.durable.is_some(),
+            in_memory: true,
         })
     }
 }

@@ -22,6 +22,8 @@ pub use request::{StoreAnswer, StoreRequest};
 
 use crate::message::Message;
 use crate::name::RoomName;
+use crate::pattern::Pattern;
+use crate::shard::RoomFacts;
 
 /// Messages as a read gives them: oldest first, holes where some were damaged or have been forgotten.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +32,15 @@ pub struct Stretch {
     pub messages: Vec<Arc<Message>>,
     /// Offsets of rows that are there and cannot be trusted.
     pub damaged: Vec<u64>,
+}
+
+/// A part of the rooms of a store, by their names.
+#[derive(Clone, Debug, Default)]
+pub struct RoomList {
+    /// Those that were wanted. Nobody is in them.
+    pub rooms: Vec<RoomFacts>,
+    /// Behind which name to go on; `None` at the end.
+    pub next: Option<RoomName>,
 }
 
 /// What one step of [`Store::expire`] did.
@@ -96,6 +107,18 @@ pub trait StoreReader: Send {
     /// # Errors
     /// The disk's.
     fn seek(&mut self, room: &RoomName, time_ms: u64) -> Result<u64, StoreError>;
+
+    /// The next rooms behind `after` by the order of their names' bytes that the pattern covers, at most `rooms_max` of them. Looks at a bounded number of
+    /// rooms, so that less, and nothing, may be found before the end.
+    ///
+    /// # Errors
+    /// The disk's.
+    fn rooms(
+        &mut self,
+        after: Option<&RoomName>,
+        pattern: &Pattern,
+        rooms_max: u32,
+    ) -> Result<RoomList, StoreError>;
 
     /// [`Store::sync`], beside the writer: commits go on meanwhile.
     ///

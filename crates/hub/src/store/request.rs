@@ -1,9 +1,10 @@
 //! What a shard asks of the store, and what comes back.
 
 use crate::name::RoomName;
+use crate::pattern::Pattern;
 use crate::room::RoomId;
 
-use super::{Append, Kept, StoreError, Stretch, Tail};
+use super::{Append, Kept, RoomList, StoreError, Stretch, Tail};
 
 /// What a shard asks of the store. Requests of one room are carried out in order, except that reads may pass others.
 #[derive(Debug)]
@@ -48,11 +49,29 @@ pub enum StoreRequest {
         /// Milliseconds of Unix time. Given back.
         time_ms: u64,
     },
+    /// Which rooms are there? No shard asks that: it is for whoever shows them.
+    List {
+        /// Given back.
+        id: u64,
+        /// Behind which name.
+        after: Option<RoomName>,
+        /// Which are wanted.
+        pattern: Pattern,
+        /// How many at most.
+        rooms_max: u32,
+    },
 }
 
 /// What the store says to a request, or by itself.
 #[derive(Debug)]
 pub enum StoreAnswer {
+    /// To [`StoreRequest::List`]. A shard takes no notice of it.
+    Listed {
+        /// The request's.
+        id: u64,
+        /// What is there.
+        result: Result<RoomList, StoreError>,
+    },
     /// To [`StoreRequest::Open`].
     Opened {
         /// The request's.

@@ -18,6 +18,7 @@ use taut_gate::http::{Action, Problem, Shown, Streaming};
 use taut_hub::ConnId;
 use taut_wire::http::Request;
 
+use super::identity::Told;
 use super::terms::identity_of;
 use super::{Asker, Conn, Core, Flag, unix_ms};
 use crate::hooks::{Answer, Counter, Declined, Entry, Head, Job, Newcomer, OnFailure, Topic};
@@ -402,7 +403,10 @@ impl Core {
                         .saturating_add(left_s.saturating_mul(1_000))
                 });
                 if let Some(identity) = identity {
-                    self.admit(id, Arc::new(identity));
+                    let refused = self.admit_request(id, Arc::new(identity));
+                    if refused.is_some() {
+                        return refused;
+                    }
                 }
                 let is_kept = is_plain && matches!(decided.entry, Entry::Allow(_));
                 if let Some(doorstep) = self.identities.doorstep.as_mut().filter(|_| is_kept) {
@@ -476,7 +480,7 @@ impl Core {
                 }
             },
             asker => {
-                let told = (refused.code(), refused.reason().to_owned().into());
+                let told = Told::Token(refused.code(), refused.reason().to_owned().into());
                 self.answer_asker(id, asker, Err(told));
             }
         }

@@ -10,7 +10,6 @@ use taut_hub::{
 };
 
 use super::{Core, Flag, Parcel, Wrote};
-use crate::metrics::written;
 use crate::talk::Talk;
 
 /// Bytes one gather brings together. Also the most that a Conn which stops reading can hold of room messages, beside one message.
@@ -90,7 +89,7 @@ impl Core {
             self.serve_relays(room);
         }
         // The clock is read once a flush, however many rooms it brought out.
-        let mut written_ns = None;
+        self.flushed_ns = 0;
         for (due, walked) in rooms.into_iter().zip(walked) {
             let room = due.room;
             self.serve_relays(room);
@@ -99,7 +98,11 @@ impl Core {
                 self.dirty_rooms.push(Due { stopped, ..due });
                 continue;
             }
-            let now_ns = *written_ns.get_or_insert_with(|| self.elapsed_ns());
+            let now_ns = match self.flushed_ns {
+                0 => self.elapsed_ns(),
+                now_ns => now_ns,
+            };
+            self.flushed_ns = now_ns;
             let took_ns = now_ns.saturating_sub(due.since_ns);
             self.counts.fanout.observe(took_ns);
             if let Walked::Again = walked {
@@ -265,13 +268,8 @@ impl Core {
                     .behind(member.cursor, format, conn.format, room, &mut self.encoder)
             }
         };
-        let (own, body, door) = (
-            conn.waiting_bytes(),
-            latest.len() + bytes.len(),
-            conn.door_at,
-        );
-        let wrote = conn.write([latest, bytes], &mut self.datagrams, &mut self.tunnels)?;
-        let sent = written(own, conn.waiting_bytes(), body, wrote);
+        let door = conn.door_at;
+        let (wrote, sent) = conn.write([latest, bytes], &mut self.datagrams, &mut self.tunnels)?;
         let (offset, number) = match wrote {
             Wrote::All if reads == Reads::Both => (head, newest),
             Wrote::All => (member.cursor, newest),
@@ -294,7 +292,7 @@ impl Core {
             }
         };
         let counts = self.counts.door(door);
-        counts.bytes_out += sent;
+        counts.bytes_out += sent as u64;
         counts.messages_out += offset.saturating_sub(member.cursor);
         if number > member.latest {
             counts.messages_out += self.latest.given_len();
@@ -557,12 +555,12 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return false;
         };
-        let (own, door) = (conn.waiting_bytes(), conn.door_at);
+        let door = conn.door_at;
         let wrote = conn.write([&[], gathered], &mut self.datagrams, &mut self.tunnels);
-        if let Ok(wrote) = wrote {
-            let sent = written(own, conn.waiting_bytes(), gathered.len(), wrote);
-            self.counts.door(door).bytes_out += sent;
-        }
+        let wrote = wrote.map(|(wrote, sent)| {
+            self.counts.door(door).bytes_out += sent as u64;
+            wrote
+        });
         match wrote {
             Ok(Wrote::All) => true,
             Ok(Wrote::Part(written)) => {

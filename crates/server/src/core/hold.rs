@@ -7,7 +7,7 @@
 use taut_hub::{ConnId, Input, Output, Ticket};
 
 use super::{Core, Flag};
-use crate::limits::Cost;
+use crate::limits::{Cost, Over};
 use crate::talk::Talk;
 
 /// How long who was refused is not read, in milliseconds; less if it may go on earlier.
@@ -23,10 +23,16 @@ impl Core {
         let (id, ticket) = match input {
             Input::Publish { conn, ticket, .. }
             | Input::PublishBatch { conn, ticket, .. }
-            | Input::Join { conn, ticket, .. } => (*conn, *ticket),
+            | Input::Join { conn, ticket, .. }
+            | Input::Read { conn, ticket, .. }
+            | Input::ReadState { conn, ticket, .. }
+            | Input::Who { conn, ticket, .. } => (*conn, *ticket),
             _ => return None,
         };
         self.limiter.bill(id.slot)?;
+        if self.has_key(id) {
+            return None;
+        }
         let cost = Cost::of(input)?;
         let conn = self.conns.find(id)?;
         if matches!(conn.talk, Talk::Payload(..)) && !matches!(input, Input::Join { .. }) {
@@ -36,18 +42,26 @@ impl Core {
             }
             return None;
         }
-        self.refuse_too_fast(id, ticket, cost)
+        let charged = match input {
+            Input::Join { room, .. } => {
+                let is_new =
+                    !self.limiter.counts_rooms(id.slot) || !self.shard.is_bound_for(id, room);
+                self.limiter.charge_join(id.slot, is_new)
+            }
+            _ => self.limiter.charge(id.slot, cost),
+        };
+        let over = charged.err()?;
+        Some(self.refuse_too_fast(id, ticket, &over))
     }
 
-    fn refuse_too_fast(&mut self, id: ConnId, ticket: Ticket, cost: Cost) -> Option<Output> {
-        let over = self.limiter.charge(id.slot, cost).err()?;
+    fn refuse_too_fast(&mut self, id: ConnId, ticket: Ticket, over: &Over) -> Output {
         tracing::debug!(conn = %taut_gate::conn_id(self.id, id), "refused: {}", over.text);
         self.throttle(id, over.retry_ms().min(REFUSED_MS_MAX));
-        Some(Output::Refused {
+        Output::Refused {
             conn: id,
             ticket,
             refusal: over.refusal(),
-        })
+        }
     }
 
     /// Reads a Conn no more for so many milliseconds.

@@ -207,7 +207,11 @@ fn conn_of(input: &Input) -> Option<ConnId> {
         | Input::Expel { conn, .. }
         | Input::Rename { conn, .. }
         | Input::Close { conn, .. } => Some(*conn),
-        Input::Link { .. } | Input::Policies { .. } | Input::Stored { .. } | Input::Tick => None,
+        Input::Link { .. }
+        | Input::Policies { .. }
+        | Input::Anonymous { .. }
+        | Input::Stored { .. }
+        | Input::Tick => None,
     }
 }
 

@@ -8,10 +8,10 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use taut_auth::{AuthError, Identity, Verifier};
+use taut_auth::{AuthError, Identity, Proof, Verifier};
 use taut_gate::http::Problem;
 use taut_gate::socketio::Auth;
 use taut_gate::{Close, display_name, native, text};
@@ -21,6 +21,7 @@ use taut_wire::http::Headers;
 use super::doorstep::Doorstep;
 use super::{Core, Flag, Stream};
 use crate::identity::{Doorman, Judged};
+use crate::limits::Over;
 use crate::talk::Talk;
 
 /// Signatures that one turn checks; the rest come in the next one.
@@ -39,6 +40,8 @@ pub(crate) struct Identities {
     asks: bool,
     /// How far clocks may differ.
     leeway_s: u64,
+    /// Whether any proxy may say whose its connections and requests are; else none is looked for, which every request would pay.
+    pub(crate) has_proxies: bool,
     badges: HashMap<ConnId, Badge>,
     /// When badges end, and until when who has none must have got one.
     alarms: BTreeSet<(u64, ConnId)>,
@@ -51,6 +54,10 @@ pub(crate) struct Identities {
     pub(crate) doorstep: Option<Box<Doorstep>>,
     /// Whose connections of `proxy://` listeners are: `None` until the proxy has said it. Others have no entry.
     clients: HashMap<ConnId, Option<IpAddr>>,
+    /// Whose the requests are that proxies hand on, as their headers say.
+    clients_of_requests: HashMap<ConnId, IpAddr>,
+    /// Whose Conns are that a front hands in for streams of HTTP/2. Others have no entry.
+    origins: HashMap<ConnId, Arc<Origin>>,
 }
 
 /// A Conn's identity.
@@ -74,6 +81,16 @@ struct Waiting {
     revision: u64,
 }
 
+/// At the other end of a connection that is not the Conn's own socket: what all streams of one HTTP/2 connection have in common.
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "http2"), expect(dead_code))]
+pub(crate) struct Origin {
+    /// Its address; `None` for a Unix socket.
+    pub(crate) address: Option<SocketAddr>,
+    /// Whom its certificate names, where it showed one that the configured authorities vouch for.
+    pub(crate) certificate: Option<Arc<str>>,
+}
+
 /// Whom to answer.
 #[derive(Debug)]
 pub(crate) enum Asker {
@@ -93,11 +110,10 @@ pub(crate) enum Asker {
 
 impl Identities {
     pub(crate) fn new(doorman: Arc<Doorman>) -> Self {
-        Self {
-            asks: doorman.auth().is_some_and(|auth| auth.is_restricted),
-            leeway_s: doorman
-                .auth()
-                .map_or(0, |auth| auth.verifier.demands.leeway_s),
+        let mut identities = Self {
+            asks: false,
+            leeway_s: 0,
+            has_proxies: false,
             revision: doorman.revision(),
             revocations: doorman.revocations(),
             doorman,
@@ -108,7 +124,19 @@ impl Identities {
             known: HashMap::new(),
             doorstep: None,
             clients: HashMap::new(),
-        }
+            origins: HashMap::new(),
+            clients_of_requests: HashMap::new(),
+        };
+        identities.follow();
+        identities
+    }
+
+    /// Goes by what the doorman has now.
+    pub(crate) fn follow(&mut self) {
+        let auth = self.doorman.auth();
+        self.asks = auth.as_ref().is_some_and(|auth| auth.is_restricted);
+        self.leeway_s = auth.map_or(0, |auth| auth.verifier.demands.leeway_s);
+        self.has_proxies = self.doorman.has_proxies();
     }
 
     /// Whether anybody is asked who they are.
@@ -128,14 +156,26 @@ impl Identities {
 
     /// A Conn is gone.
     pub(crate) fn forget(&mut self, id: ConnId) {
-        self.clients.remove(&id);
         if let Some(doorstep) = &mut self.doorstep {
             doorstep.forget(id);
+        }
+        // An empty table hashes what it is asked to take out.
+        if !self.clients.is_empty() {
+            self.clients.remove(&id);
+        }
+        if !self.clients_of_requests.is_empty() {
+            self.clients_of_requests.remove(&id);
+        }
+        if !self.origins.is_empty() {
+            self.origins.remove(&id);
         }
         self.take_badge(id);
     }
 
     fn take_badge(&mut self, id: ConnId) {
+        if self.badges.is_empty() {
+            return;
+        }
         if let Some(badge) = self.badges.remove(&id) {
             self.alarms.remove(&(badge.due_ms, id));
         }
@@ -156,9 +196,38 @@ impl Identities {
         self.clients.insert(id, Some(client));
     }
 
-    /// Whose a proxy has said that a Conn is.
+    /// Whose a proxy has said that a Conn is, by a header of HTTP or by the PROXY protocol.
     pub(crate) fn client(&self, id: ConnId) -> Option<IpAddr> {
+        self.client_of_request(id)
+            .or_else(|| self.client_of_conn(id))
+    }
+
+    /// The same by the PROXY protocol alone: who that is may be a proxy itself.
+    pub(crate) fn client_of_conn(&self, id: ConnId) -> Option<IpAddr> {
         self.clients.get(&id).copied().flatten()
+    }
+
+    /// The same by a header alone.
+    pub(crate) fn client_of_request(&self, id: ConnId) -> Option<IpAddr> {
+        self.clients_of_requests.get(&id).copied()
+    }
+
+    /// A proxy has said whose a request is, or nothing.
+    pub(crate) fn set_client_of_request(&mut self, id: ConnId, client: Option<IpAddr>) {
+        match client {
+            Some(client) => self.clients_of_requests.insert(id, client),
+            None => self.clients_of_requests.remove(&id),
+        };
+    }
+
+    /// Notes whose a Conn is whose socket does not tell.
+    pub(crate) fn set_origin(&mut self, id: ConnId, origin: Arc<Origin>) {
+        self.origins.insert(id, origin);
+    }
+
+    /// Whose a Conn is that a front handed in.
+    pub(crate) fn origin(&self, id: ConnId) -> Option<&Arc<Origin>> {
+        self.origins.get(&id)
     }
 
     /// Whether it is not known yet whether a Conn is let in: its token waits to be judged, or the application is asked.
@@ -325,19 +394,37 @@ impl Core {
             && before.user != identity.user
         {
             tracing::info!(conn = %taut_gate::conn_id(self.id, id), "refused a token of another user on a connection that has one");
-            return Err((
+            return Err(Told::Token(
                 "unauthorized",
                 "the token is another user's; a connection stays the same user, so open a new one"
                     .into(),
             ));
         }
+        self.take_place(id, &identity).map_err(Told::Over)?;
         self.admit(id, Arc::clone(&identity));
         Ok(identity)
+    }
+
+    /// Takes a place for a Conn among those of the user that it is about to be.
+    fn take_place(&mut self, id: ConnId, identity: &Identity) -> Result<(), Over> {
+        let took = self.limiter.belong(id.slot, identity.user.as_ref(), false);
+        took.inspect_err(|over| {
+            tell!(
+                self,
+                id,
+                INFO,
+                "refused a connection of a user: {}",
+                over.text
+            );
+            self.counts.refusals.count(over.refusal().code());
+        })
     }
 
     /// Notes who a Conn is from now on, and tells the hub.
     pub(crate) fn admit(&mut self, id: ConnId, identity: Arc<Identity>) {
         self.open(id);
+        // Whoever comes here without a place is let in for a reason of its own, and counts all the same.
+        let _ = self.limiter.belong(id.slot, identity.user.as_ref(), true);
         self.identities.take_badge(id);
         let suggested = identity.name.as_deref().or(identity.user.as_deref());
         let granted = Input::Granted {
@@ -353,6 +440,15 @@ impl Core {
         self.identities.alarms.insert((badge.due_ms, id));
         self.identities.badges.insert(id, badge);
         self.hub(granted);
+        self.count_user_rooms(id);
+    }
+
+    /// Counts for its user in how many rooms a Conn is, where that matters.
+    pub(super) fn count_user_rooms(&mut self, id: ConnId) {
+        if self.limiter.counts_rooms(id.slot) && self.conns.find(id).is_some() {
+            let bound = self.shard.bound_for(id);
+            self.limiter.count_rooms(id.slot, bound);
+        }
     }
 
     /// When to look at the end of an identity, in milliseconds of the core's clock.
@@ -366,18 +462,16 @@ impl Core {
 
     /// A Conn is nobody again.
     pub(crate) fn dismiss(&mut self, id: ConnId) {
+        let _ = self.limiter.belong(id.slot, None, true);
         if self.identities.of(id).is_none() {
             return;
         }
         self.identities.take_badge(id);
-        let auth = self.identities.doorman.auth();
+        let grant = self.anonymous();
         self.hub(Input::Granted {
             conn: id,
             user: None,
-            grant: auth.map_or_else(
-                || Arc::new(Grant::open()),
-                |auth| Arc::clone(&auth.anonymous),
-            ),
+            grant,
         });
     }
 
@@ -412,7 +506,9 @@ impl Core {
         if super::unix_ms() < self.identities.end_ms(&identity) {
             let due_ms = self.end_of(&identity);
             if let Some(badge) = self.identities.badges.get_mut(&id) {
-                badge.due_ms = due_ms;
+                // This may have been the alarm of who has no badge yet: then the badge's own is still there.
+                let own_ms = std::mem::replace(&mut badge.due_ms, due_ms);
+                self.identities.alarms.remove(&(own_ms, id));
                 self.identities.alarms.insert((due_ms, id));
             }
             return;
@@ -433,7 +529,7 @@ impl Core {
         }
     }
 
-    fn end_identity(&mut self, id: ConnId, close: Close) {
+    pub(super) fn end_identity(&mut self, id: ConnId, close: Close) {
         tracing::info!(conn = %taut_gate::conn_id(self.id, id), reason = close.words().word, "the identity of a connection has ended");
         let is_request = self
             .conns
@@ -458,7 +554,7 @@ impl Core {
     /// Logs why a token is not taken, and says what the peer may know.
     fn told(&self, id: ConnId, error: &AuthError) -> Told {
         tracing::info!(conn = %taut_gate::conn_id(self.id, id), %error, "refused a token");
-        (error.code(), error.said().into())
+        Told::Token(error.code(), error.said().into())
     }
 
     pub(super) fn answer_asker(
@@ -470,15 +566,19 @@ impl Core {
         match (asker, outcome) {
             (Asker::Request, _) => {}
             (Asker::Newcomer(first), Ok(_)) => self.come_in(id, first),
-            (Asker::Newcomer(_), Err((_, said))) => self.close(id, Close::Refused, Some(&said)),
+            (Asker::Newcomer(_), Err(told)) => match told {
+                Told::Token(_, said) => self.close(id, Close::Refused, Some(&said)),
+                Told::Over(over) => {
+                    let retry_ms = u32::try_from(over.retry_ms()).unwrap_or(u32::MAX);
+                    self.close(id, Close::RateLimited(retry_ms), None);
+                }
+            },
             (Asker::Native(reference), Ok(identity)) => self.say_native(id, |out| {
                 let (user, expires_s) = facts(identity.as_deref());
                 native::encode_authed(out, reference.as_deref(), user, expires_s);
             }),
-            (Asker::Native(reference), Err((code, said))) => {
-                self.say_native(id, |out| {
-                    native::encode_error(out, code, reference.as_deref(), &said);
-                });
+            (Asker::Native(reference), Err(told)) => {
+                self.say_native(id, |out| told.encode(out, reference.as_deref()));
             }
             (Asker::Text, Ok(identity)) => {
                 self.say_text(id, |out| {
@@ -486,13 +586,17 @@ impl Core {
                 });
                 self.enter_if_nowhere(id);
             }
-            (Asker::Text, Err((_, said))) => {
-                self.say_text(id, |out| text::encode_error(out, &said));
-            }
+            (Asker::Text, Err(told)) => self.say_text(id, |out| match told {
+                Told::Token(_, said) => text::encode_error(out, &said),
+                Told::Over(over) => text::encode_refused(out, &over.refusal()),
+            }),
             (Asker::Enter(namespace, auth, _), Ok(_)) => self.enter_known(id, &namespace, *auth),
-            (Asker::Enter(namespace, ..), Err((code, said))) => {
-                self.refuse_namespace(id, &namespace, code, code, &said);
-            }
+            (Asker::Enter(namespace, ..), Err(told)) => match told {
+                Told::Token(code, said) => {
+                    self.refuse_namespace(id, &namespace, code, code, &said);
+                }
+                Told::Over(over) => self.refuse_entering(id, &namespace, &over.refusal()),
+            },
             (Asker::Verb(namespace, ack), outcome) => {
                 let mut unit = Vec::new();
                 match outcome {
@@ -501,8 +605,8 @@ impl Core {
                         native::encode_authed(&mut unit, None, user, expires_s);
                         self.say_ack(id, &namespace, ack, &unit);
                     }
-                    Err((code, said)) => {
-                        native::encode_error(&mut unit, code, None, &said);
+                    Err(told) => {
+                        told.encode(&mut unit, None);
                         self.say_refusal(id, &namespace, ack, &unit);
                     }
                 }
@@ -512,14 +616,23 @@ impl Core {
     }
 
     /// A Conn that speaks no HTTP is whoever its certificate names, until it shows a token.
-    pub(crate) fn identify_peer(&mut self, id: ConnId) {
+    /// False where it has ended, since its user has too many.
+    pub(crate) fn identify_peer(&mut self, id: ConnId) -> bool {
         match self.vouched(id, None) {
-            Ok(Some(identity)) => self.admit(id, Arc::new(identity)),
+            Ok(Some(identity)) => {
+                if let Err(over) = self.take_place(id, &identity) {
+                    let retry_ms = u32::try_from(over.retry_ms()).unwrap_or(u32::MAX);
+                    self.close(id, Close::RateLimited(retry_ms), Some(over.text));
+                    return false;
+                }
+                self.admit(id, Arc::new(identity));
+            }
             Ok(None) => {}
             Err(error) => {
                 self.told(id, &error);
             }
         }
+        true
     }
 
     /// Whom the proxy or the certificate vouches for: the user of its header where the proxy is one that is listed, else the certificate's name.
@@ -546,26 +659,42 @@ impl Core {
         {
             // Two of them could be read in two ways.
             return match headers.all(&proxy.user_header).count() {
-                1 => Verifier::vouched(user, &proxy.grant).map(Some),
+                1 => vouched(user, &proxy.grant, Proof::Proxy).map(Some),
                 _ => Err(AuthError::Malformed("the proxy's header stands twice")),
             };
         }
         match (&auth.by_certificate, self.certificate_name(id)) {
-            (Some(grant), Some(name)) => Verifier::vouched(name, grant).map(Some),
+            (Some(grant), Some(name)) => vouched(name, grant, Proof::Certificate).map(Some),
             _ => Ok(None),
         }
     }
 
     /// The address at the other end: as the proxy of a `proxy://` listener says, else that of the socket, where it is one of TCP.
     pub(crate) fn peer_address(&mut self, id: ConnId) -> Option<IpAddr> {
-        if let Some(client) = self.identities.client(id) {
+        if let Some(client) = self.identities.client_of_conn(id) {
             return Some(client);
+        }
+        if let Some(origin) = self.identities.origin(id) {
+            return Some(origin.address?.ip());
         }
         match &self.conns.find(id)?.stream {
             Stream::Tcp(stream) => Some(stream.peer_addr().ok()?.ip()),
             Stream::Tunnel(key) => self.tunnels.address(*key),
             _ => None,
         }
+    }
+
+    /// Lets somebody in for the request under way, as [`Core::identify_request`] says it.
+    pub(super) fn admit_request(
+        &mut self,
+        id: ConnId,
+        identity: Arc<Identity>,
+    ) -> Option<Option<Problem>> {
+        if let Err(over) = self.take_place(id, &identity) {
+            return Some(Some(Told::Over(over).problem()));
+        }
+        self.admit(id, identity);
+        None
     }
 
     /// Who stands behind an HTTP request. `None`: it goes on. `Some(None)`: its head is to be read again later.
@@ -585,33 +714,24 @@ impl Core {
                 {
                     None
                 }
-                Ok(Some(identity)) => {
-                    self.admit(id, Arc::new(identity));
-                    None
-                }
+                Ok(Some(identity)) => self.admit_request(id, Arc::new(identity)),
                 Ok(None) => {
                     self.dismiss(id);
                     None
                 }
-                Err(error) => {
-                    let (code, said) = self.told(id, &error);
-                    Some(Some(invalid(code, &said)))
-                }
+                Err(error) => Some(Some(self.told(id, &error).problem())),
             };
         };
         let patient = self.http_talk(id).is_none_or(|talk| !talk.is_impatient);
         match self.identities.judge(token, patient) {
             Judged::In(identity) => {
                 let is_same = self.identities.of(id) == Some(&identity);
-                if !is_same {
-                    self.admit(id, identity);
+                match is_same {
+                    true => None,
+                    false => self.admit_request(id, identity),
                 }
-                None
             }
-            Judged::No(error) => {
-                let (code, said) = self.told(id, &error);
-                Some(Some(invalid(code, &said)))
-            }
+            Judged::No(error) => Some(Some(self.told(id, &error).problem())),
             Judged::Later => {
                 let until_ms = self.now.mono_ms + FETCH_MS_MAX;
                 self.wait_with(Waiting {
@@ -628,19 +748,47 @@ impl Core {
     }
 }
 
-/// The word and the sentence of a refusal.
-type Told = (&'static str, Cow<'static, str>);
-
 /// The user that somebody is told to be, and until when, in seconds of Unix time; 0 for ever.
 fn facts(identity: Option<&Identity>) -> (Option<&str>, u64) {
     let ends_s = identity.map_or(0, |identity| match identity.expires_s {
         u64::MAX => 0,
         ends_s => ends_s,
     });
-    (
-        identity.and_then(|identity| identity.user.as_deref()),
-        ends_s,
-    )
+    let user = identity.and_then(|identity| identity.user.as_deref());
+    (user, ends_s)
+}
+
+/// Why somebody is not let in.
+pub(super) enum Told {
+    /// Its token is not taken: the word and the sentence.
+    Token(&'static str, Cow<'static, str>),
+    /// Its user has too many connections, or opens them too fast.
+    Over(Over),
+}
+
+impl Told {
+    /// As native units say it.
+    fn encode(&self, out: &mut Vec<u8>, reference: Option<&str>) {
+        match self {
+            Self::Token(code, said) => native::encode_error(out, code, reference, said),
+            Self::Over(over) => native::encode_refused(out, reference, &over.refusal()),
+        }
+    }
+
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Token(code, said) => invalid(code, said),
+            Self::Over(over) => taut_gate::http::refused(&over.refusal()),
+        }
+    }
+}
+
+/// The identity of somebody whom a certificate or a proxy vouches for.
+fn vouched(name: &str, grant: &Arc<Grant>, proof: Proof) -> Result<Identity, AuthError> {
+    Ok(Identity {
+        proof,
+        ..Verifier::vouched(name, grant)?
+    })
 }
 
 /// A 401 for a token that is not taken (RFC 6750 §3.1).

@@ -35,12 +35,30 @@ pub(crate) enum Parcel {
 /// Wakes one core, however many threads ask, at most once until it has looked.
 #[derive(Debug)]
 pub(crate) struct Alert {
-    waker: mio::Waker,
+    waker: Waker,
     raised: AtomicBool,
+}
+
+/// What a thread sleeps at.
+#[derive(Debug)]
+enum Waker {
+    Poll(mio::Waker),
+    #[cfg(feature = "http2")]
+    Task(tokio::sync::Notify),
 }
 
 impl Alert {
     pub(crate) fn new(waker: mio::Waker) -> Arc<Self> {
+        Self::of(Waker::Poll(waker))
+    }
+
+    /// The alert of a thread that runs tasks.
+    #[cfg(feature = "http2")]
+    pub(crate) fn of_task() -> Arc<Self> {
+        Self::of(Waker::Task(tokio::sync::Notify::new()))
+    }
+
+    fn of(waker: Waker) -> Arc<Self> {
         Arc::new(Self {
             waker,
             raised: AtomicBool::new(false),
@@ -49,17 +67,32 @@ impl Alert {
 
     /// Wakes the core, unless it has been and has not looked yet.
     pub(crate) fn raise(&self) {
-        if !self.raised.swap(true, Ordering::AcqRel)
-            && let Err(error) = self.waker.wake()
-        {
-            tracing::error!(%error, "a core could not be woken; it looks again at its next timer");
+        if !self.raised.swap(true, Ordering::AcqRel) {
+            match &self.waker {
+                Waker::Poll(waker) => {
+                    if let Err(error) = waker.wake() {
+                        tracing::error!(%error, "a core could not be woken; it looks again at its next timer");
+                    }
+                }
+                #[cfg(feature = "http2")]
+                Waker::Task(task) => task.notify_one(),
+            }
         }
     }
 
-    /// To be called before the rings are drained, so that nothing pushed later goes unnoticed.
-    pub(crate) fn lower(&self) {
+    /// Waits until it is raised, and lowers it: for the task whose alert it is.
+    #[cfg(feature = "http2")]
+    pub(crate) async fn raised(&self) {
+        if let Waker::Task(task) = &self.waker {
+            task.notified().await;
+        }
+        self.lower();
+    }
+
+    /// To be called before the rings are drained, so that nothing pushed later goes unnoticed. Whether anybody has raised it since the last time.
+    pub(crate) fn lower(&self) -> bool {
         // A swap, not a store: it takes its place in one order with the pushers' swaps, so each push is either seen or wakes again.
-        self.raised.swap(false, Ordering::AcqRel);
+        self.raised.swap(false, Ordering::AcqRel)
     }
 }
 

@@ -4,6 +4,7 @@
 //! handles each input; (4) deadlines; (5) hand the keeper what is to be kept, flush every dirty room and Conn once; (6) wake the other cores that got something.
 //! Data flows one way: sockets → `receive` → [`talk`](crate::talk) → Shard → `settle` → `flush` → sockets.
 
+mod again;
 mod conn;
 mod datagram;
 mod deadline;
@@ -35,19 +36,20 @@ use rtrb::Consumer;
 use taut_auth::Auth;
 use taut_gate::http::{Responder, Site};
 use taut_gate::{Close, Encoder};
-use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard};
+use taut_hub::{ConnId, Input, Now, Output, RoomId, Shard, StoreAnswer};
 use taut_wire::ws;
 
+pub(crate) use again::Again;
 pub(crate) use conn::{Conn, Conns, Flag, Name, Output as Waiting, Stream, Wrote, wrapped};
 pub(crate) use datagram::{Datagrams, Peer};
 pub(crate) use doorstep::Doorstep;
 pub(crate) use drain::Drain;
 pub(crate) use hooked::Hooked;
-pub(crate) use identity::{Asker, Identities};
+pub(crate) use identity::{Asker, Identities, Origin};
 pub(crate) use link::{Alert, Links, Parcel};
 pub(crate) use settle::ticket_of;
-pub(crate) use survey::{Survey, Surveys, What, nothing_found};
-pub(crate) use tunnels::Tunnels;
+pub(crate) use survey::{Kept, Survey, Surveys, What, nothing_found};
+pub(crate) use tunnels::{Secured, Tunnels};
 pub(crate) use wheel::Wheel;
 
 use crate::acceptor::Newcomer;
@@ -61,10 +63,11 @@ use crate::keeper::Safe;
 use crate::limits::Limiter;
 use crate::metrics::Counts;
 use crate::orders::Order;
+use crate::reload::{Answered, ReloadLine};
 use crate::session::Sessions;
 use crate::stop::Stop;
 use crate::talk::Proofs;
-use crate::tls::{Handshakes, Tunnel};
+use crate::tls::Handshakes;
 use latest::LatestWindows;
 use window::Windows;
 
@@ -76,6 +79,9 @@ const READ_BYTES: usize = 128 << 10;
 const EVENTS_PER_TURN: usize = 1_024;
 /// Link messages one turn handles, so that a busy neighbour does not starve the sockets.
 const LINKS_PER_TURN: usize = 8_192;
+
+/// Nanoseconds of a millisecond.
+const NS_PER_MS: u64 = 1_000_000;
 
 /// The reason of a close that nobody was told of: the peer had gone.
 const VANISHED: &str = "vanished";
@@ -120,11 +126,16 @@ pub(crate) struct Core {
     pub(crate) safe: Option<Safe>,
     /// What other threads ask of this core.
     pub(crate) orders: Option<Receiver<Order>>,
+    /// Who is looked at again since the configuration has changed.
+    pub(crate) again: Option<Again>,
+    /// The way to whoever reads the configuration again, and what came of it.
+    pub(crate) reloads: ReloadLine,
+    pub(crate) reloaded: (Sender<Answered>, Receiver<Answered>),
     /// What it has done, for who asks.
     pub(crate) counts: Counts,
     /// Where TLS handshakes are shaken, when there is a certificate; and what comes of them.
     pub(crate) handshakes: Option<Arc<Handshakes>>,
-    pub(crate) secured: Option<Receiver<Box<Tunnel>>>,
+    pub(crate) secured: Option<Receiver<Secured>>,
     pub(crate) tunnels: Tunnels,
     /// Guests named so far; numbers their names.
     pub(crate) guests: u64,
@@ -132,6 +143,8 @@ pub(crate) struct Core {
     started_unix_ms: u64,
     /// When this turn began, in nanoseconds since the core did.
     turn_ns: u64,
+    /// The same of when its messages were out; 0 where there were none.
+    flushed_ns: u64,
     outputs: Vec<Output>,
     read_buffer: Vec<u8>,
     /// Conns that have more to read than a turn's bound let through, or were paused and may go on.
@@ -175,6 +188,7 @@ pub(crate) struct Parts {
     pub(crate) sessions: Sessions,
     pub(crate) application: Option<Arc<dyn Application>>,
     pub(crate) doorman: Arc<Doorman>,
+    pub(crate) reloads: ReloadLine,
 }
 
 impl Core {
@@ -204,6 +218,9 @@ impl Core {
             hooked: None,
             safe: None,
             orders: None,
+            again: None,
+            reloads: parts.reloads,
+            reloaded: channel(),
             counts: Counts::default(),
             handshakes: None,
             secured: None,
@@ -223,6 +240,7 @@ impl Core {
             started: Instant::now(),
             started_unix_ms: unix_ms(),
             turn_ns: 0,
+            flushed_ns: 0,
             outputs: Vec::new(),
             read_buffer: vec![0; READ_BYTES],
             ready: Vec::new(),
@@ -254,18 +272,23 @@ impl Core {
                 Ok(()) => {}
             }
             self.look_at_clock();
-            self.alert.lower();
-            self.hear_orders();
+            let called = self.alert.lower();
             self.take_in();
-            self.take_in_tunnels();
             self.hear_links();
             self.hear_files();
             self.hear_keeper();
-            self.hear_application();
-            self.hear_revoked();
+            if called {
+                // Whoever puts something there raises the alert behind it.
+                self.hear_orders();
+                self.take_in_tunnels();
+                self.hear_application();
+                self.hear_revoked();
+                self.hear_reloaded();
+            }
             self.look_around();
             self.settle_echoes();
             self.look_after_identities();
+            self.go_on_again();
             self.receive_ready();
             for event in &events {
                 if event.token() != ALERT {
@@ -290,8 +313,13 @@ impl Core {
     /// Hands one input to the Shard and carries out what it says, so that answers keep the order of the questions. What its Conn does faster than it may is refused
     /// here, as the Shard would.
     pub(crate) fn hub(&mut self, input: Input) {
-        if let Some(refused) = self.too_fast(&input) {
+        if self.limiter.has_bills()
+            && let Some(refused) = self.too_fast(&input)
+        {
             return self.settle(refused);
+        }
+        if self.hooked.is_none() {
+            return self.hand(input);
         }
         if let Some(input) = self.ask_application(input) {
             self.hand(input);
@@ -299,6 +327,7 @@ impl Core {
     }
 
     /// The same for what has been looked at already.
+    #[inline]
     fn hand(&mut self, input: Input) {
         match &input {
             Input::Publish { conn, .. } => self.count_said(*conn, 1),
@@ -338,14 +367,20 @@ impl Core {
     fn timeout(&self) -> Option<Duration> {
         let congested = self.is_congested();
         let unread = !self.ready.is_empty() || self.datagrams.is_ready();
-        if !self.dirty.is_empty() || !self.dirty_rooms.is_empty() || (unread && !congested) {
+        let is_busy =
+            !self.dirty.is_empty() || !self.dirty_rooms.is_empty() || self.again.is_some();
+        if is_busy || (unread && !congested) {
             return Some(Duration::ZERO);
         }
         if congested || !self.owed.is_empty() || self.links.has_backlog() || self.drain.is_some() {
             // Another core has to make room first; nothing tells us when it has.
             return Some(Duration::from_millis(1));
         }
-        let now_ms = self.elapsed_ms();
+        // Who has just flushed has just looked at the clock.
+        let now_ms = match self.flushed_ns {
+            0 => self.elapsed_ms(),
+            now_ns => now_ns / NS_PER_MS,
+        };
         let hub_now_ms = self.started_unix_ms + now_ms;
         let shard = self
             .shard
@@ -380,14 +415,14 @@ impl Core {
     fn look_at_clock(&mut self) {
         self.turn_ns = self.elapsed_ns();
         self.now = Now {
-            mono_ms: self.turn_ns / 1_000_000,
+            mono_ms: self.turn_ns / NS_PER_MS,
             unix_ms: unix_ms(),
         };
         self.limiter.look_at_clock();
     }
 
     fn elapsed_ms(&self) -> u64 {
-        self.elapsed_ns() / 1_000_000
+        self.elapsed_ns() / NS_PER_MS
     }
 
     fn elapsed_ns(&self) -> u64 {
@@ -438,7 +473,10 @@ impl Core {
             .as_ref()
             .and_then(|safe| safe.answers.try_recv().ok())
         {
-            self.hub(Input::Stored { answer });
+            match answer {
+                StoreAnswer::Listed { id, result } => self.rooms_listed(id, result),
+                answer => self.hub(Input::Stored { answer }),
+            }
         }
     }
 
@@ -448,8 +486,15 @@ impl Core {
             Stream::Tcp(stream) => stream.peer_addr().ok(),
             Stream::Tunnel(key) => self.tunnels.peer_address(*key),
             Stream::Datagrams(key) => self.datagrams.address(*key),
-            Stream::Unix(_) | Stream::Nobody => None,
+            Stream::Unix(_) => self.identities.origin(id)?.address,
+            Stream::Nobody => None,
         }
+    }
+
+    /// Whose a Conn is: the client that a proxy names, else where it comes from.
+    pub(crate) fn client_address(&mut self, id: ConnId) -> Option<std::net::IpAddr> {
+        let client = self.identities.client(id);
+        client.or_else(|| self.address_of(id).map(|address| address.ip()))
     }
 
     /// Registers a Conn for what it waits for.

@@ -27,24 +27,35 @@ impl Core {
             stream,
             speaks,
             bill,
+            origin,
         } = newcomer;
         let turned = bill.as_ref().is_some_and(|bill| bill.turned.is_some());
-        let talk = Talk::begin(speaks);
+        let is_stream = origin.is_some();
+        let talk = match &origin {
+            // A front speaks HTTP, and what a client has put into its requests must not be taken for anything else.
+            Some(_) => Talk::Http(Box::default()),
+            None => Talk::begin(speaks),
+        };
         let id = self.conns.insert(stream, talk, self.now.mono_ms);
         self.limiter.put(id.slot, bill);
+        if let Some(origin) = origin {
+            self.identities.set_origin(id, origin);
+        }
         if let Err(error) = self.register(id.slot, Interest::READABLE, false) {
             tell!(self, id, WARN, %error, "a connection could not be watched and is closed");
             self.remove(id.slot, Farewell::Vanished);
             return None;
         }
         self.note_door(id);
-        let patience_ms = if turned {
-            TURNED_MS
-        } else {
-            self.limits.untouched_ms_max
+        let patience_ms = match (turned, is_stream) {
+            (true, _) => TURNED_MS,
+            // Its request has begun.
+            (false, true) => self.limits.handshake_ms_max,
+            (false, false) => self.limits.untouched_ms_max,
         };
         self.set_alarm(id.slot, patience_ms);
-        if speaks == Speaks::Proxied && !self.is_behind_proxy(id) {
+        let is_proxied = matches!(speaks, Speaks::Proxied | Speaks::ProxiedTls);
+        if is_proxied && !self.is_behind_proxy(id) {
             self.remove(id.slot, Farewell::Vanished);
             return None;
         }

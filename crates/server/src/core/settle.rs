@@ -1,7 +1,9 @@
 //! What the Shard says, carried out: answers in each Conn's own dialect, rooms to walk, links to feed.
 
 use taut_gate::{Close, native, text};
-use taut_hub::{CloseReason, ConnId, Output, PresenceChange, RoomId, RoomName, Ticket, Watch};
+use taut_hub::{
+    CloseReason, ConnId, Output, PresenceChange, Right, RoomId, RoomName, Ticket, Watch,
+};
 use taut_wire::native::Taken;
 
 use super::flush::Due;
@@ -69,6 +71,7 @@ impl Core {
         if let Some(conn) = self.conns.find(id) {
             conn.rooms = u16::try_from(rooms).unwrap_or(u16::MAX);
         }
+        self.count_user_rooms(id);
     }
 
     fn answer_conn(&mut self, id: ConnId, output: Output) {
@@ -263,6 +266,8 @@ impl Core {
                 Watch::Counts => change.counts,
                 Watch::Users => true,
             })
+            // Who could ask when it joined may have shown a token since that grants less.
+            .filter(|member| self.shard.allows(member.conn, &name, Right::Who))
             .map(|member| (member.conn, member.presence))
             .collect();
         let (mut unit, mut counts, mut lines) = (Vec::new(), Vec::new(), Vec::new());

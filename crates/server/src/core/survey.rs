@@ -2,12 +2,15 @@
 //!
 //! A survey goes from core to core over the links, looks at a slice of what is there in each turn, and comes back to who asked with what it has found. So no
 //! core looks at more than [`LOOKS_PER_SLICE`] places for it at once, however many there are, and a page is never larger than its limit.
+//!
+//! Rooms that only the store has come behind those in memory: the core that was asked asks the store for the next ones ([`Kept`]), and the survey goes round once
+//! more, for each core to take out those whose home it is.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use taut_gate::http::api::{ConnFacts, Conns, Cursor, Deed, Found, Select};
-use taut_hub::{ConnId, Pattern};
+use taut_gate::http::api::{ConnFacts, Conns, Cursor, Deed, Found, RoomsCursor, Select};
+use taut_hub::{ConnId, Pattern, RoomList, RoomName, StoreError, StoreRequest};
 
 use super::{Core, Flag, Name, Parcel};
 use crate::talk::Talk;
@@ -33,15 +36,28 @@ pub(crate) struct Survey {
     pub(crate) found: Found,
     /// It goes back to who asked.
     is_over: bool,
+    /// The store could not say which rooms it has.
+    pub(crate) failure: Option<StoreError>,
 }
 
 /// What a survey looks for.
 #[derive(Debug)]
 pub(crate) enum What {
     /// Rooms that a pattern covers.
-    Rooms(Pattern),
+    Rooms(Box<(Pattern, Kept)>),
     /// Conns, to do something to them.
     Conns(Box<Conns>),
+}
+
+/// How far a list of rooms has come with those that the store has.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    /// The next ones are behind this name.
+    After(Option<RoomName>),
+    /// These; those that are in memory are taken out on the way.
+    Found(RoomList),
+    /// There are no more.
+    Done,
 }
 
 /// The surveys at a core.
@@ -50,12 +66,56 @@ pub(crate) struct Surveys {
     here: VecDeque<Box<Survey>>,
     /// How many its own Conns wait for.
     asked: usize,
+    /// Those that wait for the store.
+    listing: HashMap<u64, Box<Survey>>,
+    listed: u64,
 }
 
 impl Survey {
-    /// Where the next page begins; `None` behind the end.
-    pub(crate) fn next(&self, cores: u16) -> Option<Cursor> {
-        (self.at.core < cores).then_some(self.at)
+    /// Where the next page begins, as the answer has it; `None` behind the end.
+    pub(crate) fn next(&self, cores: u16, has_store: bool) -> Option<String> {
+        if self.at.core < cores {
+            return Some(self.at.to_string());
+        }
+        let What::Rooms(rooms) = &self.what else {
+            return None;
+        };
+        match &rooms.1 {
+            Kept::After(after) if has_store => Some(RoomsCursor::Store(after.clone()).to_string()),
+            _ => None,
+        }
+    }
+
+    /// It has been at every core: what they have left of the store's rooms is found.
+    fn come_round(&mut self) {
+        let What::Rooms(rooms) = &mut self.what else {
+            return;
+        };
+        if let Kept::Found(list) = &mut rooms.1 {
+            let next = list.next.take();
+            let kept = std::mem::take(&mut list.rooms);
+            self.left -= u32::try_from(kept.len()).unwrap_or(self.left);
+            if let Found::Rooms(found) = &mut self.found {
+                found.extend(kept);
+            }
+            rooms.1 = next.map_or(Kept::Done, |next| Kept::After(Some(next)));
+        }
+    }
+
+    /// What it wants of the store.
+    fn request(&self, id: u64) -> Option<StoreRequest> {
+        let What::Rooms(rooms) = &self.what else {
+            return None;
+        };
+        let (pattern, Kept::After(after)) = &**rooms else {
+            return None;
+        };
+        Some(StoreRequest::List {
+            id,
+            after: after.clone(),
+            pattern: pattern.clone(),
+            rooms_max: self.left,
+        })
     }
 
     fn go_on_behind(&mut self, place: Option<u32>) {
@@ -93,6 +153,7 @@ impl Core {
             left,
             found,
             is_over: false,
+            failure: None,
         }));
         true
     }
@@ -104,7 +165,7 @@ impl Core {
             let (_, asker) = survey.asker;
             self.survey_done(asker, &survey);
         } else {
-            self.surveys.here.push_back(survey);
+            self.pass_on(survey);
         }
     }
 
@@ -123,8 +184,14 @@ impl Core {
     }
 
     fn pass_on(&mut self, mut survey: Box<Survey>) {
-        survey.is_over |= survey.left == 0 || survey.at.core >= self.cores;
-        let to = if survey.is_over {
+        let is_round = survey.at.core >= self.cores;
+        if is_round {
+            survey.come_round();
+        }
+        let has_store = self.safe.is_some() && survey.failure.is_none();
+        let lists = is_round && has_store && survey.left > 0 && survey.request(0).is_some();
+        survey.is_over |= survey.left == 0 || (is_round && !lists);
+        let to = if survey.is_over || lists {
             survey.asker.0
         } else {
             survey.at.core
@@ -133,6 +200,8 @@ impl Core {
             self.links.send(to, Parcel::Survey(survey));
         } else if survey.is_over {
             self.take_survey(survey);
+        } else if lists {
+            self.ask_for_rooms(survey);
         } else {
             self.surveys.here.push_back(survey);
             self.alert.raise();
@@ -141,8 +210,10 @@ impl Core {
 
     fn look(&mut self, survey: &mut Survey) {
         match &survey.what {
-            What::Rooms(pattern) => {
-                let wanted = |name: &taut_hub::RoomName| pattern.matches(name.as_str());
+            What::Rooms(rooms) if matches!(rooms.1, Kept::Found(_)) => self.take_out_known(survey),
+            What::Rooms(rooms) => {
+                let pattern = &rooms.0;
+                let wanted = |name: &RoomName| pattern.matches(name.as_str());
                 let (from, left) = (survey.at.place, survey.left as usize);
                 let slice = self.shard.rooms_slice(from, LOOKS_PER_SLICE, left, wanted);
                 survey.left -= u32::try_from(slice.rooms.len()).unwrap_or(survey.left);
@@ -153,6 +224,45 @@ impl Core {
             }
             What::Conns(_) => self.look_at_conns(survey),
         }
+    }
+
+    /// Asks the store for the rooms that follow.
+    fn ask_for_rooms(&mut self, survey: Box<Survey>) {
+        self.surveys.listed += 1;
+        let id = self.surveys.listed;
+        if let (Some(safe), Some(request)) = (&mut self.safe, survey.request(id)) {
+            safe.ask(request);
+            self.surveys.listing.insert(id, survey);
+            self.alert.raise();
+        }
+    }
+
+    /// The store has said which rooms it has.
+    pub(super) fn rooms_listed(&mut self, id: u64, result: Result<RoomList, StoreError>) {
+        let Some(mut survey) = self.surveys.listing.remove(&id) else {
+            return;
+        };
+        let What::Rooms(rooms) = &mut survey.what else {
+            return;
+        };
+        match result {
+            Ok(list) => {
+                rooms.1 = Kept::Found(list);
+                survey.at = Cursor::default();
+            }
+            Err(error) => survey.failure = Some(error),
+        }
+        self.pass_on(survey);
+    }
+
+    /// Takes out of what the store has what is in memory here: it was listed already.
+    fn take_out_known(&self, survey: &mut Survey) {
+        if let What::Rooms(rooms) = &mut survey.what
+            && let Kept::Found(list) = &mut rooms.1
+        {
+            list.rooms.retain(|room| !self.shard.is_home_of(&room.name));
+        }
+        survey.go_on_behind(None);
     }
 
     fn look_at_conns(&mut self, survey: &mut Survey) {
@@ -213,13 +323,12 @@ impl Core {
         let Some(address) = select.address else {
             return true;
         };
-        let client = self.identities.client(id);
-        let found = client.or_else(|| self.address_of(id).map(|found| found.ip()));
+        let found = self.client_address(id);
         found.is_some_and(|found| found.to_canonical() == address.to_canonical())
     }
 
     /// Whether a Conn is a member of a room.
-    pub(crate) fn is_in(&self, id: ConnId, room: &taut_hub::RoomName) -> bool {
+    pub(crate) fn is_in(&self, id: ConnId, room: &RoomName) -> bool {
         let room = self.shard.find(room);
         let mut memberships = self.shard.memberships(id).iter();
         room.is_some_and(|room| memberships.any(|membership| membership.room == room))
@@ -260,7 +369,7 @@ impl Core {
     }
 
     /// How a room behaves that may be anywhere.
-    pub(crate) fn policy_of(&self, room: &taut_hub::RoomName) -> Arc<taut_hub::RoomPolicy> {
+    pub(crate) fn policy_of(&self, room: &RoomName) -> Arc<taut_hub::RoomPolicy> {
         self.shard.policy_of(room)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Map;
-use taut_auth::{Auth, Identity, Verifier};
+use taut_auth::{Auth, Identity, Proof, Verifier};
 use taut_gate::display_name;
 use taut_hub::Grant;
 
@@ -72,6 +72,8 @@ pub(super) fn identity_of(
             None => shown.map_or(now_s, |shown| shown.issued_s),
         },
         expires_s: ends_s,
+        // A reload changes nothing of what the application has said.
+        proof: Proof::Other,
         grant,
     }))
 }

@@ -12,10 +12,20 @@ use taut_hub::{ConnId, Slots};
 use super::{Core, READ_BYTES, Stream};
 use crate::acceptor::Newcomer;
 use crate::listen::Speaks;
-use crate::tls::{Buffers, Tunnel};
+use crate::tls::{Buffers, Luggage, Tunnel};
 
 /// Tunnels taken in during one turn.
 const TUNNELS_PER_TURN: usize = 256;
+
+/// What comes of TLS.
+#[derive(Debug)]
+pub(crate) enum Secured {
+    /// A connection whose handshake is done.
+    Tunnel(Box<Tunnel>),
+    /// A stream of an HTTP/2 connection that a front serves.
+    #[cfg_attr(not(feature = "http2"), expect(dead_code))]
+    Stream(Newcomer),
+}
 
 /// See the [module](self).
 #[derive(Debug, Default)]
@@ -104,10 +114,7 @@ impl Tunnels {
 
     /// The address that a tunnel's socket has on its other side.
     pub(crate) fn peer_address(&mut self, key: u32) -> Option<SocketAddr> {
-        match self.slots.at_mut(key)?.socket() {
-            Stream::Tcp(stream) => stream.peer_addr().ok(),
-            _ => None,
-        }
+        self.slots.at_mut(key)?.address()
     }
 
     fn at(&self, key: u32) -> Option<&Tunnel> {
@@ -116,17 +123,25 @@ impl Tunnels {
 }
 
 impl Core {
-    /// Takes in the tunnels whose handshakes are done.
+    /// Takes in the tunnels whose handshakes are done, and the streams of HTTP/2.
     pub(super) fn take_in_tunnels(&mut self) {
         for _ in 0..TUNNELS_PER_TURN {
-            let Some(mut tunnel) = self.secured.as_ref().and_then(|s| s.try_recv().ok()) else {
+            let Some(secured) = self.secured.as_ref().and_then(|s| s.try_recv().ok()) else {
                 return;
             };
             if self.is_draining() {
                 self.uncount();
                 continue;
             }
-            let bill = tunnel.bill.take();
+            let mut tunnel = match secured {
+                Secured::Tunnel(tunnel) => tunnel,
+                Secured::Stream(newcomer) => {
+                    let _ = self.welcome(newcomer);
+                    continue;
+                }
+            };
+            let luggage = tunnel.luggage.take();
+            let (bill, client) = luggage.map_or((None, None), |l| (l.bill, l.client));
             let stream = Stream::Tunnel(self.tunnels.insert(tunnel));
             let speaks = Speaks::Anything;
             // What came with the last bytes of the handshake is told by no event.
@@ -134,7 +149,11 @@ impl Core {
                 stream,
                 speaks,
                 bill,
+                origin: None,
             }) {
+                if let Some(client) = client {
+                    self.identities.set_client(id, client);
+                }
                 self.ready_again(id.slot);
                 if let Some(name) = self.certificate_name(id).cloned() {
                     tell!(self, id, DEBUG, %name, "a client showed a certificate");
@@ -158,23 +177,26 @@ impl Core {
             return false;
         }
         let bill = self.limiter.take(id.slot);
+        let client = self.identities.client_of_conn(id);
         let Some(mut conn) = self.conns.remove(id.slot) else {
             return true;
         };
+        self.identities.forget(id);
         self.uncount();
         if let Err(error) = conn.stream.forget(self.poll.registry()) {
             tell_often!(WARN, %error, "a connection could not be handed to a handshake and is closed");
             return true;
         }
-        handshakes.hand_in(conn.stream, data.to_vec(), bill);
+        handshakes.hand_in(conn.stream, data.to_vec(), Luggage::pack(bill, client));
         true
     }
 
     /// Whom the certificate of a Conn's peer names, where it showed one that the configured authorities vouch for.
     pub(crate) fn certificate_name(&mut self, id: ConnId) -> Option<&Arc<str>> {
-        let Stream::Tunnel(key) = self.conns.find(id)?.stream else {
-            return None;
-        };
-        self.tunnels.at(key)?.peer()
+        match self.conns.find(id)?.stream {
+            Stream::Tunnel(key) => self.tunnels.at(key)?.peer(),
+            Stream::Unix(_) => self.identities.origin(id)?.certificate.as_ref(),
+            _ => None,
+        }
     }
 }

@@ -16,6 +16,7 @@ const COARSE_TICKS: u64 = 50;
 const SLOTS: u64 = 2048;
 /// Slots that one word of the map of occupied ones stands for.
 const WORD: u64 = u64::BITS as u64;
+const _: () = assert!(SLOTS / WORD == u32::BITS as u64);
 /// How far ahead an entry is laid at most: less than the time for a handshake, so that the alarm of a new Conn is not pulled in by its first byte, and
 /// lies on the wheel once.
 const LAID_TICKS_MAX: u64 = 1_800;
@@ -57,6 +58,8 @@ pub(crate) struct Wheel {
     nodes: Slots<Node>,
     /// A bit for each slot that holds something, so that a core sleeps until the next one that does.
     occupied: Vec<u64>,
+    /// A bit for each word of those that is not 0: each turn that ends in sleep asks for the next one.
+    words: u32,
     now_tick: u64,
 }
 
@@ -66,6 +69,7 @@ impl Wheel {
             slots: vec![NONE; at(SLOTS)],
             nodes: Slots::default(),
             occupied: vec![0; at(SLOTS / WORD)],
+            words: 0,
             now_tick: 1,
         }
     }
@@ -103,19 +107,19 @@ impl Wheel {
     /// How many of the ticks ahead hold nothing.
     fn empty_ticks(&self) -> u64 {
         let first = self.now_tick % SLOTS;
-        let words = SLOTS / WORD;
-        for step in 0..=words {
-            let index = (first / WORD + step) % words;
-            let mut word = self.occupied[at(index)];
-            if step == 0 {
-                word &= u64::MAX << (first % WORD);
-            }
-            if word != 0 {
-                let slot = index * WORD + u64::from(word.trailing_zeros());
-                return slot.wrapping_sub(first) % SLOTS;
-            }
+        let ahead = self.occupied[at(first / WORD)] >> (first % WORD);
+        if ahead != 0 {
+            return u64::from(ahead.trailing_zeros());
         }
-        0
+        // From the next word on, round to what of this one lies behind.
+        let next = u32::try_from(first / WORD).unwrap_or_default() + 1;
+        let words = self.words.rotate_right(next);
+        if words == 0 {
+            return 0;
+        }
+        let index = u64::from(next + words.trailing_zeros()) % (SLOTS / WORD);
+        let slot = index * WORD + u64::from(self.occupied[at(index)].trailing_zeros());
+        slot.wrapping_sub(first) % SLOTS
     }
 
     /// Advances to `now_ms` and moves the entries of the ticks passed into `fired`, live or not: see [`Wheel::is_due`].
@@ -135,7 +139,11 @@ impl Wheel {
                 fired.push((node.entry, lower(tick)));
                 next = node.next;
             }
-            self.occupied[at(index / WORD)] &= !(1 << (index % WORD));
+            let word = &mut self.occupied[at(index / WORD)];
+            *word &= !(1 << (index % WORD));
+            if *word == 0 {
+                self.words &= !(1 << (index / WORD));
+            }
             self.now_tick += 1;
             steps += 1;
         }
@@ -169,6 +177,7 @@ impl Wheel {
         let next = *head;
         *head = self.nodes.insert(Node { entry, next });
         self.occupied[at(index / WORD)] |= 1 << (index % WORD);
+        self.words |= 1 << (index / WORD);
     }
 }
 
@@ -250,6 +259,27 @@ mod tests {
                 wheel = Wheel::new();
                 wheel.advance(start_ms, &mut fired);
             }
+        }
+    }
+
+    #[test]
+    fn whoever_is_next_is_found_wherever_the_others_lie() {
+        let mut fired = Vec::new();
+        for start_ms in (0..2 * SLOTS * TICK_MS).step_by(155) {
+            let mut wheel = Wheel::new();
+            wheel.advance(start_ms, &mut fired);
+            let mut waits = Vec::new();
+            for delay_ms in [5, 320, 325, 1_995, 8_750] {
+                wheel.arm(&mut Alarm::default(), ANA, start_ms, delay_ms);
+            }
+            let mut now_ms = start_ms;
+            while let Some(wait_ms) = wheel.wait_ms(now_ms) {
+                now_ms += wait_ms;
+                waits.push(now_ms - start_ms);
+                wheel.advance(now_ms, &mut fired);
+                assert_eq!(fired.drain(..).count(), 1, "{waits:?} at {start_ms}");
+            }
+            assert_eq!(waits.len(), 5);
         }
     }
 

@@ -1,21 +1,23 @@
 //! What all cores ask about tokens.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
-use taut_auth::{Auth, AuthError, Identity, Jwks, JwksTimes, Network, Revocation, Revocations};
+use taut_auth::{
+    Auth, AuthError, Identity, Jwks, JwksTimes, Network, Proof, Revocation, Revocations,
+};
 
 use super::{KeySource, Record, RevokeError};
 use crate::core::{Alert, unix_ms};
 
 /// See the [module](super).
 pub(crate) struct Doorman {
-    auth: RwLock<Option<Arc<Auth>>>,
-    proxies: Arc<Vec<Network>>,
-    /// The keys that come from elsewhere, where there are any. Their clock is [`Doorman::elapsed_ms`].
-    fetched: Option<(KeySource, RwLock<Jwks>)>,
+    /// What is configured; a reload replaces it.
+    rules: RwLock<Rules>,
+    /// Whether there is a thread that fetches keys.
+    is_fetching: AtomicBool,
     /// Key ids that a token had and nobody knows, and whether the server ends; the fetching thread waits for either.
     wanted: Mutex<Wanted>,
     asked: Condvar,
@@ -29,9 +31,35 @@ pub(crate) struct Doorman {
     started: Instant,
 }
 
+#[derive(Debug)]
+struct Rules {
+    auth: Option<Arc<Auth>>,
+    proxies: Arc<Vec<Network>>,
+    fetched: Option<Arc<Fetched>>,
+}
+
+/// The keys that come from elsewhere. Their clock is [`Doorman::elapsed_ms`].
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) source: KeySource,
+    pub(super) jwks: RwLock<Jwks>,
+}
+
+impl Fetched {
+    fn of(auth: Option<&Auth>) -> Option<Arc<Self>> {
+        auth.and_then(KeySource::of).map(|source| {
+            let times = source.times(JwksTimes::default());
+            let jwks = RwLock::new(Jwks::new(times));
+            Arc::new(Self { source, jwks })
+        })
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     key_id: Option<Option<String>>,
+    /// Keys come from elsewhere than before.
+    moved: bool,
     ended: bool,
 }
 
@@ -53,18 +81,17 @@ impl Doorman {
         record: Option<(Record, Revocations)>,
         alerts: Vec<Arc<Alert>>,
     ) -> Self {
-        let source = auth.as_deref().and_then(KeySource::of);
         let (record, revoked) = match record {
             Some((record, revoked)) => (Some(record), revoked),
             None => (None, Revocations::default()),
         };
         Self {
-            fetched: source.map(|source| {
-                let times = source.times(JwksTimes::default());
-                (source, RwLock::new(Jwks::new(times)))
+            rules: RwLock::new(Rules {
+                fetched: Fetched::of(auth.as_deref()),
+                auth,
+                proxies,
             }),
-            auth: RwLock::new(auth),
-            proxies,
+            is_fetching: AtomicBool::new(false),
             wanted: Mutex::default(),
             asked: Condvar::new(),
             revoked: RwLock::new(revoked),
@@ -78,42 +105,74 @@ impl Doorman {
 
     /// What is configured; `None` where nobody is asked.
     pub(crate) fn auth(&self) -> Option<Arc<Auth>> {
-        self.auth
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.rules().auth.clone()
+    }
+
+    fn rules(&self) -> RwLockReadGuard<'_, Rules> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts other settings into force: whatever is judged from now on, on any core, is judged by them. Who is here already is for the cores to judge again.
+    ///
+    /// Whether keys still come from where they came from; then those that are there stay.
+    pub(crate) fn replace(&self, auth: Option<Arc<Auth>>, proxies: Arc<Vec<Network>>) -> bool {
+        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        let before = rules.fetched.as_ref().map(|fetched| &fetched.source);
+        let stays = before == auth.as_deref().and_then(KeySource::of).as_ref();
+        if !stays {
+            rules.fetched = Fetched::of(auth.as_deref());
+        }
+        rules.auth = auth;
+        rules.proxies = proxies;
+        drop(rules);
+        if !stays {
+            let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+            wanted.moved = true;
+            self.asked.notify_all();
+        }
+        self.bump();
+        stays
+    }
+
+    /// Whether any proxy may say whose its connections and requests are.
+    pub(crate) fn has_proxies(&self) -> bool {
+        !self.rules().proxies.is_empty()
     }
 
     /// Whether a proxy at this address may say whom it connects for.
     pub(crate) fn trusts_proxy(&self, address: IpAddr) -> bool {
-        self.proxies.iter().any(|network| network.contains(address))
+        let rules = self.rules();
+        rules
+            .proxies
+            .iter()
+            .any(|network| network.contains(address))
     }
 
-    /// Where keys are fetched from, if anywhere.
-    pub(super) fn source(&self) -> Option<&KeySource> {
-        self.fetched.as_ref().map(|(source, _)| source)
+    /// The keys that come from elsewhere, where there are any.
+    pub(super) fn fetched(&self) -> Option<Arc<Fetched>> {
+        self.rules().fetched.clone()
     }
 
-    pub(super) fn jwks(&self) -> Option<&RwLock<Jwks>> {
-        self.fetched.as_ref().map(|(_, jwks)| jwks)
-    }
-
-    /// Whether keys are fetched, so that a thread is needed for it.
-    pub(crate) fn fetches(&self) -> bool {
-        self.fetched.is_some()
+    /// Whether a thread is needed that fetches keys, and there is none yet: who asks starts it.
+    pub(crate) fn needs_thread(&self) -> bool {
+        self.fetched().is_some() && !self.is_fetching.swap(true, Ordering::AcqRel)
     }
 
     /// Judges a token. `patient`: [`Judged::Later`] may be answered, where a key is on its way.
     pub(crate) fn judge(&self, token: &str, patient: bool) -> Judged {
-        let Some(auth) = self.auth() else {
+        let (auth, fetched) = {
+            let rules = self.rules();
+            (rules.auth.clone(), rules.fetched.clone())
+        };
+        let Some(auth) = auth else {
             return Judged::No(AuthError::Malformed("nobody is asked for tokens"));
         };
         let now_s = unix_ms() / 1_000;
         let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
-        let verdict = match self.jwks() {
+        let verdict = match &fetched {
             None => auth.verifier.verify(token, &[], &revoked, now_s),
-            Some(jwks) => {
-                let jwks = jwks.read().unwrap_or_else(PoisonError::into_inner);
+            Some(fetched) => {
+                let jwks = fetched.jwks.read().unwrap_or_else(PoisonError::into_inner);
                 let keys = jwks.keys(self.elapsed_ms());
                 auth.verifier.verify(token, &[keys], &revoked, now_s)
             }
@@ -122,7 +181,9 @@ impl Doorman {
         match verdict {
             Ok(identity) => Judged::In(Arc::new(identity)),
             Err(AuthError::UnknownKey { key_id, .. })
-                if patient && self.may_come(key_id.as_deref()) =>
+                if patient
+                    && fetched
+                        .is_some_and(|fetched| self.may_come(&fetched, key_id.as_deref())) =>
             {
                 self.want(key_id);
                 Judged::Later
@@ -131,15 +192,34 @@ impl Doorman {
         }
     }
 
+    /// Judges a token again that was good before, by the settings in force. What it claims is looked at anew; its signature is good as long as its key is
+    /// there. `keys_stay`: keys that were fetched come from where they came from, and what such a set loses ends nobody who is here.
+    pub(crate) fn judge_again(
+        &self,
+        before: &Identity,
+        keys_stay: bool,
+    ) -> Result<Identity, AuthError> {
+        let gone = AuthError::Malformed("its key is none any more");
+        let auth = self.auth().ok_or(gone.clone())?;
+        if let Proof::Token {
+            key, is_fetched, ..
+        } = before.proof
+            && !auth.verifier.has_key(key)
+            && !(is_fetched && keys_stay)
+        {
+            return Err(gone);
+        }
+        auth.verifier.judge_again(before, unix_ms() / 1_000)
+    }
+
     /// Whether fetching may bring a key.
-    fn may_come(&self, key_id: Option<&str>) -> bool {
+    fn may_come(&self, fetched: &Fetched, key_id: Option<&str>) -> bool {
         // A file is read as soon as it changes.
-        let is_url = matches!(self.source(), Some(KeySource::Url(_)));
-        is_url
-            && self.jwks().is_some_and(|jwks| {
-                let jwks = jwks.read().unwrap_or_else(PoisonError::into_inner);
-                jwks.is_under_way() || jwks.needs_fetch(key_id, self.elapsed_ms())
-            })
+        let KeySource::Url(_) = fetched.source else {
+            return false;
+        };
+        let jwks = fetched.jwks.read().unwrap_or_else(PoisonError::into_inner);
+        jwks.is_under_way() || jwks.needs_fetch(key_id, self.elapsed_ms())
     }
 
     /// Why an identity that was let in counts no more.
@@ -208,16 +288,17 @@ impl Doorman {
         self.asked.notify_all();
     }
 
-    /// Waits until a key is wanted, gives its id, or `None` when the time is up; an error when the server ends.
+    /// Waits until a key is wanted, gives its id, or `None` when the time is up or keys come from elsewhere; an error when the server ends.
     pub(super) fn wait_for_wish(&self, time: Duration) -> Result<Option<Option<String>>, ()> {
         let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.asked.wait_timeout_while(wanted, time, |wanted| {
-            wanted.key_id.is_none() && !wanted.ended
+            wanted.key_id.is_none() && !wanted.moved && !wanted.ended
         });
         let (mut wanted, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if wanted.ended {
             return Err(());
         }
+        wanted.moved = false;
         Ok(wanted.key_id.take())
     }
 

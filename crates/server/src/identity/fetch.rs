@@ -3,18 +3,21 @@
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use taut_auth::{Auth, JWKS_BYTES_MAX, JwksTimes};
+use taut_auth::{Auth, JWKS_BYTES_MAX, Jwks, JwksTimes};
 use taut_wire::http::{self, BodyDecoder, Method};
 
 use super::Doorman;
+use super::doorman::Fetched;
 
 /// How often it looks whether keys have aged, or the file has changed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The same while keys come from nowhere: a reload wakes it.
+const NOWHERE: Duration = Duration::from_secs(3_600);
 /// How long one fetch may take in all.
 const FETCH_TIME_MAX: Duration = Duration::from_secs(4);
 const HEAD: http::Limits = http::Limits {
@@ -53,63 +56,74 @@ impl KeySource {
 }
 
 impl Doorman {
-    /// Fetches until the server ends.
+    /// Fetches until the server ends, from wherever keys come at the moment.
     pub(crate) fn fetch_keys(self: &Arc<Self>) {
-        let Some(source) = self.source().cloned() else {
-            return;
-        };
-        let mut looked: Option<Look> = None;
+        let mut looked: Option<(Arc<Fetched>, Look)> = None;
         loop {
-            match &source {
-                KeySource::File(path) => {
+            let fetched = self.fetched();
+            let pause = match &fetched {
+                None => NOWHERE,
+                Some(_) => LOOK_EVERY,
+            };
+            match fetched.as_deref() {
+                Some(Fetched {
+                    source: KeySource::File(path),
+                    jwks,
+                }) => {
                     let look = look(path);
-                    if looked != Some(look) {
-                        looked = Some(look);
+                    let is_same = |(of, before): &(Arc<Fetched>, Look)| {
+                        *before == look && fetched.as_ref().is_some_and(|now| Arc::ptr_eq(of, now))
+                    };
+                    if !looked.as_ref().is_some_and(is_same) {
+                        looked = fetched.clone().map(|fetched| (fetched, look));
                         let read = std::fs::read(path).map_err(|error| error.to_string());
-                        self.take_keys(
-                            &path.display().to_string(),
-                            read.map(|bytes| (bytes, None)),
-                        );
-                    }
-                    if self.wait_for_wish(LOOK_EVERY).is_err() {
-                        return;
+                        let read = read.map(|bytes| (bytes, None));
+                        self.take_keys(jwks, &path.display().to_string(), read);
                     }
                 }
-                KeySource::Url(url) => {
-                    if self.is_due(None) {
-                        self.fetch(url);
-                    }
-                    match self.wait_for_wish(LOOK_EVERY) {
-                        Err(()) => return,
-                        Ok(Some(key_id)) if self.is_due(key_id.as_deref()) => self.fetch(url),
-                        Ok(_) => {}
+                Some(Fetched {
+                    source: KeySource::Url(url),
+                    jwks,
+                }) => {
+                    looked = None;
+                    if self.is_due(jwks, None) {
+                        self.fetch(jwks, url);
                     }
                 }
+                None => looked = None,
+            }
+            let Ok(wish) = self.wait_for_wish(pause) else {
+                return;
+            };
+            if let (Some(key_id), Some(fetched)) = (wish, fetched)
+                && let KeySource::Url(url) = &fetched.source
+                && self.is_due(&fetched.jwks, key_id.as_deref())
+            {
+                self.fetch(&fetched.jwks, url);
             }
         }
     }
 
-    fn is_due(&self, key_id: Option<&str>) -> bool {
-        self.jwks().is_some_and(|jwks| {
-            let jwks = jwks.read().unwrap_or_else(PoisonError::into_inner);
-            jwks.needs_fetch(key_id, self.elapsed_ms())
-        })
+    fn is_due(&self, jwks: &RwLock<Jwks>, key_id: Option<&str>) -> bool {
+        let jwks = jwks.read().unwrap_or_else(PoisonError::into_inner);
+        jwks.needs_fetch(key_id, self.elapsed_ms())
     }
 
-    fn fetch(&self, url: &str) {
-        if let Some(jwks) = self.jwks() {
-            let mut jwks = jwks.write().unwrap_or_else(PoisonError::into_inner);
-            jwks.begin(self.elapsed_ms());
-        }
+    fn fetch(&self, jwks: &RwLock<Jwks>, url: &str) {
+        let mut begun = jwks.write().unwrap_or_else(PoisonError::into_inner);
+        begun.begin(self.elapsed_ms());
+        drop(begun);
         let answer = download(url, Instant::now() + FETCH_TIME_MAX);
-        self.take_keys(url, answer);
+        self.take_keys(jwks, url, answer);
     }
 
     /// Takes what came, or notes that nothing did, and lets every core look again.
-    fn take_keys(&self, from: &str, answer: Result<(Vec<u8>, Option<u64>), String>) {
-        let Some(jwks) = self.jwks() else {
-            return;
-        };
+    fn take_keys(
+        &self,
+        jwks: &RwLock<Jwks>,
+        from: &str,
+        answer: Result<(Vec<u8>, Option<u64>), String>,
+    ) {
         let mut jwks = jwks.write().unwrap_or_else(PoisonError::into_inner);
         let taken = match answer {
             Ok((bytes, max_age_ms)) => {

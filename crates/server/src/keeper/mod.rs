@@ -79,7 +79,7 @@ impl Safe {
         let (reads, writes): (Vec<_>, Vec<_>) = self.requests.drain(..).partition(|request| {
             matches!(
                 request,
-                StoreRequest::Read { .. } | StoreRequest::Seek { .. }
+                StoreRequest::Read { .. } | StoreRequest::Seek { .. } | StoreRequest::List { .. }
             )
         });
         self.keeper.reads.put(core, reads);
@@ -235,6 +235,15 @@ fn read_one(reader: &mut dyn StoreReader, request: StoreRequest) -> Option<Store
                 time_ms,
                 result,
             })
+        }
+        StoreRequest::List {
+            id,
+            after,
+            pattern,
+            rooms_max,
+        } => {
+            let result = reader.rooms(after.as_ref(), &pattern, rooms_max);
+            Some(StoreAnswer::Listed { id, result })
         }
         StoreRequest::Open { .. } | StoreRequest::Append { .. } => None,
     }

@@ -99,7 +99,9 @@ impl<'a> Writer<'a> {
                     self.keeper.answer(core, answer);
                 }
                 // These go to the reader.
-                StoreRequest::Read { .. } | StoreRequest::Seek { .. } => {}
+                StoreRequest::Read { .. }
+                | StoreRequest::Seek { .. }
+                | StoreRequest::List { .. } => {}
             }
         }
         self.commit();

@@ -58,6 +58,11 @@ impl Meter {
             .map_or(0, |rate| rate.wait_ns(state, now_ns, units))
     }
 
+    /// Forgets what was used up.
+    pub(super) fn begin_anew(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     fn rest_ns(&self, now_ns: u64) -> u64 {
         rest_ns(self.0.load(Ordering::Relaxed), now_ns)
     }
@@ -73,6 +78,9 @@ pub(crate) struct Account {
     pub(crate) messages: Meter,
     pub(crate) bytes: Meter,
     pub(crate) joins: Meter,
+    pub(crate) reads: Meter,
+    /// Rooms that all of its Conns together are in; counted of users only.
+    pub(super) rooms: AtomicU32,
 }
 
 impl Account {
@@ -91,11 +99,26 @@ impl Account {
 
     /// Nanoseconds until nothing is left to remember of it, were it to do nothing more.
     pub(crate) fn rest_ns(&self, now_ns: u64) -> u64 {
-        [&self.opens, &self.messages, &self.bytes, &self.joins]
+        self.meters()
             .map(|meter| meter.rest_ns(now_ns))
             .into_iter()
             .max()
             .unwrap_or(0)
+    }
+
+    /// Forgets what was used up: its rates are other ones.
+    pub(super) fn begin_anew(&self) {
+        self.meters().into_iter().for_each(Meter::begin_anew);
+    }
+
+    fn meters(&self) -> [&Meter; 5] {
+        [
+            &self.opens,
+            &self.messages,
+            &self.bytes,
+            &self.joins,
+            &self.reads,
+        ]
     }
 }
 

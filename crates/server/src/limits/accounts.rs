@@ -79,6 +79,14 @@ impl<K: Clone + Eq + Hash> Accounts<K> {
         done
     }
 
+    /// Forgets what everybody has used up: the rates are other ones.
+    pub(super) fn begin_anew(&self) {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, (_, account)) in &kept.accounts {
+            account.begin_anew();
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

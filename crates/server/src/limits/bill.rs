@@ -1,75 +1,67 @@
-//! What one Conn holds of the limits: its place in its address's account, and what it has used up itself.
+//! What one Conn holds of the limits: its places in the accounts of its address and of its user, and what it has used up itself.
 
 use taut_hub::rate::Rate;
 
-use super::account::{Account, Meter, Place};
-use super::shared::Rates;
-use super::{Cost, Limits, Over, Turned};
+use super::account::{Meter, Place};
+use super::rules::{OF_ADDRESS, OF_CONN, OF_USER, Rules};
+use super::share::Share;
+use super::{Cost, Over, Turned};
 
 /// What one Conn holds of the limits.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Bill {
+    /// None of who is exempt by its address; nor has that a limit of its own.
     pub(super) place: Option<Place>,
+    /// None while nobody knows whose it is.
+    pub(super) share: Option<Box<Share>>,
     messages: Meter,
     bytes: Meter,
     joins: Meter,
+    reads: Meter,
     /// Why it is not let in, where it is only here to be told so.
-    pub(crate) turned: Option<Turned>,
+    pub(crate) turned: Option<Box<Turned>>,
 }
 
 impl Bill {
     pub(crate) fn new(place: Place) -> Self {
         Self {
             place: Some(place),
-            turned: None,
-            messages: Meter::default(),
-            bytes: Meter::default(),
-            joins: Meter::default(),
+            ..Self::default()
         }
     }
 
     /// The bill of who is turned away.
     pub(crate) fn of_turned(turned: Turned) -> Self {
         Self {
-            place: None,
-            turned: Some(turned),
-            messages: Meter::default(),
-            bytes: Meter::default(),
-            joins: Meter::default(),
+            turned: Some(Box::new(turned)),
+            ..Self::default()
+        }
+    }
+
+    /// Whether there is nothing on it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.place.is_none() && self.share.is_none() && self.turned.is_none()
+    }
+
+    /// Forgets what the Conn has used up: the rates are other ones.
+    pub(super) fn begin_anew(&self) {
+        for meter in [&self.messages, &self.bytes, &self.joins, &self.reads] {
+            meter.begin_anew();
         }
     }
 
     /// Everything that limits it, in the order in which it is asked.
-    pub(super) fn rows<'a>(&'a self, limits: &'a Limits, cost: Cost) -> [Row<'a>; 6] {
-        let conn = &limits.conn;
-        let account = self.place.as_ref().map(Place::account);
-        let [messages, bytes, joins] = match account {
-            Some(account) => rows_of(account, &limits.address, cost),
-            None => [Row::NONE; 3],
-        };
-        [
-            Row {
-                meter: Some(&self.messages),
-                rate: conn.messages.as_ref(),
-                units: cost.messages,
-                text: "this connection sends messages faster than limits.conn.messages_per_s allows",
-            },
-            Row {
-                meter: Some(&self.bytes),
-                rate: conn.bytes.as_ref(),
-                units: cost.bytes,
-                text: "this connection sends more bytes than limits.conn.bytes_per_s allows",
-            },
-            Row {
-                meter: Some(&self.joins),
-                rate: conn.joins.as_ref(),
-                units: cost.joins,
-                text: "this connection joins rooms faster than limits.conn.joins_per_s allows",
-            },
-            messages,
-            bytes,
-            joins,
-        ]
+    pub(super) fn rows<'a>(&'a self, rules: &'a Rules, cost: Cost) -> [Row<'a>; 6] {
+        let [mut own, mut address, mut user] = [[Row::NONE; 2]; 3];
+        if let Some(place) = &self.place {
+            let meters = [&self.messages, &self.bytes, &self.joins, &self.reads];
+            own = rules.conn.rows_of(meters, cost, &OF_CONN);
+            address = rules.address.rates.rows(place.account(), cost, &OF_ADDRESS);
+        }
+        if let Some(share) = &self.share {
+            user = rules.user.rates.rows(share.account(), cost, &OF_USER);
+        }
+        [own[0], own[1], address[0], address[1], user[0], user[1]]
     }
 }
 
@@ -79,12 +71,12 @@ pub(super) struct Row<'a> {
     pub(super) meter: Option<&'a Meter>,
     pub(super) rate: Option<&'a Rate>,
     pub(super) units: u64,
-    text: &'static str,
+    pub(super) text: &'static str,
 }
 
 impl Row<'_> {
     /// Nothing that limits anything.
-    const NONE: Self = Self {
+    pub(super) const NONE: Self = Self {
         meter: None,
         rate: None,
         units: 0,
@@ -99,30 +91,6 @@ impl Row<'_> {
     }
 }
 
-/// The rows of an account.
-pub(super) fn rows_of<'a>(account: &'a Account, rates: &'a Rates, cost: Cost) -> [Row<'a>; 3] {
-    [
-        Row {
-            meter: Some(&account.messages),
-            rate: rates.messages.as_ref(),
-            units: cost.messages,
-            text: "your address sends messages faster than limits.address.messages_per_s allows",
-        },
-        Row {
-            meter: Some(&account.bytes),
-            rate: rates.bytes.as_ref(),
-            units: cost.bytes,
-            text: "your address sends more bytes than limits.address.bytes_per_s allows",
-        },
-        Row {
-            meter: Some(&account.joins),
-            rate: rates.joins.as_ref(),
-            units: cost.joins,
-            text: "your address joins rooms faster than limits.address.joins_per_s allows",
-        },
-    ]
-}
-
 /// Takes from all rows or from none. What was taken before the one that refuses is given back.
 pub(super) fn take(rows: &[Row<'_>], now_ns: u64) -> Result<(), Over> {
     for (index, row) in rows.iter().enumerate() {
@@ -132,14 +100,19 @@ pub(super) fn take(rows: &[Row<'_>], now_ns: u64) -> Result<(), Over> {
         let Err(wait_ns) = took else {
             continue;
         };
-        for taken in rows.iter().take(index) {
-            if let Some(meter) = taken.meter {
-                meter.give_back(taken.rate, taken.units);
-            }
-        }
+        give_back(rows.get(..index).unwrap_or_default());
         return Err(longest(rows, now_ns, row.over(wait_ns)));
     }
     Ok(())
+}
+
+/// Gives back what was taken.
+pub(super) fn give_back(rows: &[Row<'_>]) {
+    for taken in rows {
+        if let Some(meter) = taken.meter {
+            meter.give_back(taken.rate, taken.units);
+        }
+    }
 }
 
 /// The longest wait of all rows: what one of them lets pass another may not.

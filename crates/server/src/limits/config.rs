@@ -2,7 +2,7 @@
 
 use taut_hub::rate::Rate;
 
-use super::Network;
+use taut_auth::Network;
 
 /// How fast something may be done. 0 a second is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct ConnRates {
     pub bytes: PerSecond,
     /// Rooms that it joins. Default 20 a second, 512 at once: who comes back joins all of its rooms, 256 at most, and may have to do it twice.
     pub joins: PerSecond,
+    /// Looks at history, at a room's state, or at who is there. Default 100 a second, 1,000 at once: a long poll is one at each message.
+    pub reads: PerSecond,
 }
 
 /// What all Conns of one address may do: an address of IPv4, or 64 bits of IPv6. Many people may share one.
@@ -43,6 +45,27 @@ pub struct AddressRates {
     pub bytes: PerSecond,
     /// Joins. Default 500 a second, 10,000 at once.
     pub joins: PerSecond,
+    /// Reads. Default 1,000 a second, 10,000 at once.
+    pub reads: PerSecond,
+}
+
+/// What all Conns of one verified user may do, wherever they come from. By default nothing of it is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserRates {
+    /// Conns that may be open; 0 is no limit.
+    pub conns_max: u32,
+    /// Rooms that they may be in, counted for each Conn; 0 is no limit.
+    pub rooms_max: u32,
+    /// Conns that begin to be this user's.
+    pub opens: PerSecond,
+    /// Messages.
+    pub messages: PerSecond,
+    /// Bytes of their bodies.
+    pub bytes: PerSecond,
+    /// Joins.
+    pub joins: PerSecond,
+    /// Reads.
+    pub reads: PerSecond,
 }
 
 /// How fast strangers may do things, and who is no stranger.
@@ -52,7 +75,9 @@ pub struct RateLimits {
     pub conn: ConnRates,
     /// Of one address.
     pub address: AddressRates,
-    /// Addresses that are not limited, and whose Conns are not. Default: those of this machine. Unix sockets never are.
+    /// Of one verified user.
+    pub user: UserRates,
+    /// Addresses that are not limited, and whose Conns are not, but as their users. Default: those of this machine. Unix sockets never are.
     pub exempt: Vec<Network>,
     /// Bytes of memory from which on nobody new is let in; 0 is 90 % of what the machine, or its control group, has.
     pub memory_bytes_max: u64,
@@ -69,6 +94,7 @@ impl Default for RateLimits {
                 messages: per_s(200, 1_000),
                 bytes: per_s(1 << 20, 4 << 20),
                 joins: per_s(20, 512),
+                reads: per_s(100, 1_000),
             },
             address: AddressRates {
                 conns_max: 2_000,
@@ -76,6 +102,16 @@ impl Default for RateLimits {
                 messages: per_s(2_000, 10_000),
                 bytes: per_s(8 << 20, 32 << 20),
                 joins: per_s(500, 10_000),
+                reads: per_s(1_000, 10_000),
+            },
+            user: UserRates {
+                conns_max: 0,
+                rooms_max: 0,
+                opens: per_s(0, 100),
+                messages: per_s(0, 1_000),
+                bytes: per_s(0, 4 << 20),
+                joins: per_s(0, 512),
+                reads: per_s(0, 1_000),
             },
             exempt: Network::loopback(),
             memory_bytes_max: 0,

@@ -6,11 +6,14 @@ use taut_hub::{Draft, Input, Refusal};
 const MS_NS: u64 = 1_000_000;
 
 /// What something uses up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Cost {
-    pub(super) messages: u64,
-    pub(super) bytes: u64,
-    pub(super) joins: u64,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cost {
+    /// Messages, and the bytes of their bodies.
+    Said { messages: u64, bytes: u64 },
+    /// One room that is joined.
+    Join,
+    /// One look at history, at a room's state, or at who is there.
+    Read,
 }
 
 impl Cost {
@@ -18,32 +21,24 @@ impl Cost {
     pub(crate) fn of(input: &Input) -> Option<Self> {
         let said = |draft: &Draft| draft.body.bytes().len() as u64;
         match input {
-            Input::Publish { draft, .. } => Some(Self {
+            Input::Publish { draft, .. } => Some(Self::Said {
                 messages: 1,
                 bytes: said(draft),
-                joins: 0,
             }),
-            Input::PublishBatch { batch, .. } => Some(Self {
+            Input::PublishBatch { batch, .. } => Some(Self::Said {
                 messages: batch.drafts.len() as u64,
                 bytes: batch.drafts.iter().map(said).sum(),
-                joins: 0,
             }),
-            Input::Join { .. } => Some(Self::JOIN),
+            Input::Join { .. } => Some(Self::Join),
+            Input::Read { .. } | Input::ReadState { .. } | Input::Who { .. } => Some(Self::Read),
             _ => None,
         }
     }
 
-    /// One join.
-    pub(crate) const JOIN: Self = Self {
-        messages: 0,
-        bytes: 0,
-        joins: 1,
-    };
     /// The least that a message uses up.
-    pub(crate) const MESSAGE: Self = Self {
+    pub(crate) const MESSAGE: Self = Self::Said {
         messages: 1,
         bytes: 1,
-        joins: 0,
     };
 }
 

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::health::Health;
@@ -66,7 +66,7 @@ impl Guard {
         if let Some(memory) = self.memory.as_mut().filter(|_| is_due) {
             self.looked = Some(Instant::now());
             if let Some(bytes) = memory.resident_bytes() {
-                self.is_heavy = above(self.is_heavy, bytes, memory.bytes_max);
+                self.is_heavy = above(self.is_heavy, bytes, memory.bytes_max());
             }
         }
         if was != (self.is_crowded, self.is_heavy) {
@@ -79,7 +79,7 @@ impl Guard {
     }
 
     fn tell(&self) {
-        let bytes_max = self.memory.as_ref().map_or(0, |memory| memory.bytes_max);
+        let bytes_max = self.memory.as_ref().map_or(0, Memory::bytes_max);
         let why = match (self.is_crowded, self.is_heavy) {
             (_, true) => Some(format!(
                 "the server uses as much memory as it may, {} MiB (limits.memory_bytes_max)",
@@ -113,20 +113,29 @@ fn above(was: bool, level: u64, most: u64) -> bool {
 pub(crate) struct Memory {
     /// `/proc/self/status`, kept open for when no file can be opened any more.
     status: File,
-    bytes_max: u64,
+    /// A reload changes it.
+    bytes_max: Arc<AtomicU64>,
 }
 
 impl Memory {
-    /// Watches the process's memory against `bytes_max`; 0 for a share of what the machine, or the control group, has. `None` where the system does not tell.
-    pub(crate) fn watch(bytes_max: u64) -> Option<Self> {
-        let bytes_max = match bytes_max {
-            0 => machine_bytes()? / 100 * SHARE_PERCENT,
-            bytes_max => bytes_max,
-        };
+    /// Watches the process's memory against what [`Memory::most`] has said. `None` where the system does not tell.
+    pub(crate) fn watch(bytes_max: Arc<AtomicU64>) -> Option<Self> {
         Some(Self {
             status: File::open("/proc/self/status").ok()?,
             bytes_max,
         })
+    }
+
+    /// How many bytes there may be: as asked, or for 0 a share of what the machine, or the control group, has; no limit where the system does not tell.
+    pub(crate) fn most(asked: u64) -> u64 {
+        match asked {
+            0 => machine_bytes().map_or(u64::MAX, |bytes| bytes / 100 * SHARE_PERCENT),
+            asked => asked,
+        }
+    }
+
+    fn bytes_max(&self) -> u64 {
+        self.bytes_max.load(Ordering::Relaxed)
     }
 
     /// Bytes that are resident now.
@@ -215,13 +224,14 @@ mod tests {
 
     #[test]
     fn memory_is_watched() {
-        let mut memory = Memory::watch(1 << 40).unwrap();
+        let watch = |asked| Memory::watch(Arc::new(Memory::most(asked).into()));
+        let mut memory = watch(1 << 40).unwrap();
         assert!(memory.resident_bytes().unwrap() > 100_000);
-        assert!(Memory::watch(0).unwrap().bytes_max > 1 << 20);
+        assert!(Memory::most(0) > 1 << 20);
         let health = Arc::new(Health::default());
         let mut guard = Guard::new(
             Arc::new(AtomicUsize::new(100)),
-            Memory::watch(4_096),
+            watch(4_096),
             Arc::clone(&health),
         );
         assert!(!guard.lets_in(0));

@@ -13,8 +13,8 @@ use super::Over;
 /// How long one may take to say what it speaks, and its request, in milliseconds.
 pub(crate) const TURNED_MS: u64 = 2_000;
 
-/// How many there are, over all cores, and how many of them are taken.
-#[derive(Debug)]
+/// How many there are, over all threads, and how many of them are taken: each copy gives the same ones.
+#[derive(Debug, Clone)]
 pub(crate) struct Seats {
     count: usize,
     taken: Arc<AtomicUsize>,

@@ -49,8 +49,10 @@ pub enum Speaks {
     Text,
     /// TLS only (`tls://`), and anything within; clear text is refused.
     Tls,
-    /// The PROXY protocol, of a proxy that `proxies` lists, and anything but TLS behind it (`proxy://`).
+    /// The PROXY protocol, of a proxy that `proxies` lists, and anything behind it (`proxy://`).
     Proxied,
+    /// The same where clear text is not taken: TLS behind it.
+    ProxiedTls,
 }
 
 /// The permission bits of a Unix socket whose address names none.
@@ -183,7 +185,7 @@ impl fmt::Display for Listen {
             (Endpoint::Tcp(at), Speaks::Anything) => at.fmt(f),
             (Endpoint::Tcp(at), Speaks::Text) => write!(f, "text://{at}"),
             (Endpoint::Tcp(at), Speaks::Tls) => write!(f, "tls://{at}"),
-            (Endpoint::Tcp(at), Speaks::Proxied) => write!(f, "proxy://{at}"),
+            (Endpoint::Tcp(at), Speaks::Proxied | Speaks::ProxiedTls) => write!(f, "proxy://{at}"),
             (Endpoint::Udp(at), _) => write!(f, "udp://{at}"),
             (Endpoint::Unix { path, mode }, _) if *mode == UNIX_MODE_DEFAULT => {
                 write!(f, "unix:{}", path.display())

@@ -84,7 +84,8 @@ pub(crate) fn bind_all(config: &Config) -> Result<Sockets, StartError> {
                 for address in resolve(at, is_guarded(config))? {
                     match bind_tcp(address) {
                         Ok((listener, address)) => {
-                            sockets.add(Listener::Tcp(listener), speaks);
+                            // Whether TLS is required is the acceptor's to know: it may change.
+                            sockets.add(Listener::Tcp(listener), listen.speaks);
                             sockets.tell(Address::Tcp(address), speaks);
                         }
                         Err(error) => excuse(&Address::Tcp(address), error, by_default)?,
@@ -119,6 +120,7 @@ fn secrecy(listen: &Listen, tls: &TlsConfig, by_default: bool) -> Result<Option<
         (Endpoint::Unix { .. }, speaks) => Ok(Some(speaks)),
         (_, speaks) if !tls.required => Ok(Some(speaks)),
         (Endpoint::Tcp(_), Speaks::Anything | Speaks::Tls) => Ok(Some(Speaks::Tls)),
+        (Endpoint::Tcp(_), Speaks::Proxied) => Ok(Some(Speaks::ProxiedTls)),
         (Endpoint::Udp(_), _) if by_default => Ok(None),
         _ => Err(TlsError::ClearText {
             address: listen.to_string(),
@@ -172,7 +174,7 @@ fn resolve(at: &HostPort, open: bool) -> Result<Vec<SocketAddr>, StartError> {
 }
 
 /// Whether a public address may be served: somebody is asked who they are, the application decides it, or nobody is asked on purpose.
-fn is_guarded(config: &Config) -> bool {
+pub(crate) fn is_guarded(config: &Config) -> bool {
     let restricts = config.auth.as_ref().is_some_and(|auth| auth.is_restricted);
     let decides = config.webhooks.iter().any(|webhook| {
         matches!(webhook.event, HookEvent::Connect) && webhook.on_failure == OnFailure::Refuse

@@ -27,6 +27,8 @@ pub(crate) struct Gatherer {
     pub(crate) health: Arc<Health>,
     pub(crate) stop: Arc<Stop>,
     pub(crate) keeper: Option<Arc<Keeper>>,
+    #[cfg(feature = "http2")]
+    pub(crate) http2: Arc<crate::http2::Counts>,
     /// The folder that holds the store's files.
     pub(crate) store_dir: Option<PathBuf>,
     /// What each core said last: counters must not go back because one is late. The lock also keeps scrapes from piling up in front of the cores.
@@ -120,6 +122,8 @@ impl Gatherer {
         )
         .sample(&[("reason", "full")], full.load(Ordering::Relaxed))
         .sample(&[("reason", "open-files")], open_files.load(Ordering::Relaxed));
+        #[cfg(feature = "http2")]
+        self.write_http2(page);
         let Outcomes { applied, refused } = &*self.reloads;
         page.counter(
             "taut_config_reloads_total",
@@ -127,6 +131,26 @@ impl Gatherer {
         )
         .sample(&[("outcome", "applied")], applied.load(Ordering::Relaxed))
         .sample(&[("outcome", "refused")], refused.load(Ordering::Relaxed));
+    }
+
+    #[cfg(feature = "http2")]
+    fn write_http2(&self, page: &mut Page) {
+        let counts = &self.http2;
+        page.gauge(
+            "taut_http2_connections",
+            "Open HTTP/2 connections. Their streams are Conns of the door http, and are counted there.",
+        )
+        .sample(&[], counts.connections.load(Ordering::Relaxed));
+        page.counter(
+            "taut_http2_streams_total",
+            "Streams that HTTP/2 connections opened.",
+        )
+        .sample(&[], counts.streams.load(Ordering::Relaxed));
+        page.counter(
+            "taut_http2_floods_total",
+            "HTTP/2 connections that were closed because they sent PING, SETTINGS, RST_STREAM or empty frames without end.",
+        )
+        .sample(&[], counts.calmed.load(Ordering::Relaxed));
     }
 
     fn write_store(&self, page: &mut Page, standing: &Standing) {

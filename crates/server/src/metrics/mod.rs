@@ -23,7 +23,7 @@ pub(crate) use scrape::{ALERT, Acceptance, Over, Scrapes, Teller};
 
 use std::sync::Arc;
 
-use crate::core::{Core, Flag, Wrote};
+use crate::core::{Core, Flag};
 use crate::listen::HostPort;
 use crate::talk::Talk;
 use taut_hub::ConnId;
@@ -74,13 +74,4 @@ impl Core {
         }
         standing
     }
-}
-
-/// Bytes that a write has brought to the kernel: `own` waited before it and `left` wait after it, and `body` were offered behind them.
-pub(crate) fn written(own: usize, left: usize, body: usize, wrote: Wrote) -> u64 {
-    let bytes = match wrote {
-        Wrote::All => own + body,
-        Wrote::Part(of_body) => own.saturating_sub(left) + of_body,
-    };
-    bytes as u64
 }

@@ -1,9 +1,10 @@
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use mio::Interest;
 use taut_hub::{ConnId, Farewell};
 
-use crate::core::{Core, Flag, Parcel, Stream, Waiting};
+use crate::core::{Core, Flag, Origin, Parcel, Stream, Waiting};
 use crate::limits::Bill;
 use crate::metrics::DoorAt;
 use crate::talk::Talk;
@@ -23,6 +24,10 @@ pub(crate) struct Handover {
     output: Option<Box<Waiting>>,
     /// Whose it is, as a proxy says.
     client: Option<IpAddr>,
+    /// Its requests must have come to their proxy by TLS.
+    is_vouched: bool,
+    /// The same of a stream of HTTP/2.
+    origin: Option<Arc<Origin>>,
 }
 
 impl Core {
@@ -33,13 +38,15 @@ impl Core {
         let Some(mut conn) = self.conns.remove(id.slot) else {
             return;
         };
+        let is_vouched = conn.flags.has(Flag::Vouched);
         if conn.flags.has(Flag::Opened) {
             self.hub(taut_hub::Input::Close {
                 conn: id,
                 farewell: Farewell::Said,
             });
         }
-        let client = self.identities.client(id);
+        let client = self.identities.client_of_conn(id);
+        let origin = self.identities.origin(id).cloned();
         self.identities.forget(id);
         self.uncount();
         let mut tunnel = match conn.stream {
@@ -61,6 +68,8 @@ impl Core {
             input: data.to_vec(),
             output: conn.output.take(),
             client,
+            is_vouched,
+            origin,
         };
         self.links.send(to, Parcel::Socket(Box::new(handover)));
     }
@@ -81,6 +90,9 @@ impl Core {
         if let Some(client) = handover.client {
             self.identities.set_client(id, client);
         }
+        if let Some(origin) = handover.origin {
+            self.identities.set_origin(id, origin);
+        }
         self.limiter.put(id.slot, handover.bill);
         let blocked = handover.output.is_some();
         if let Some(conn) = self.conns.find(id) {
@@ -89,6 +101,7 @@ impl Core {
             // It was counted where it came in.
             conn.door_at = DoorAt::HTTP;
             conn.flags.set(Flag::Touched, true);
+            conn.flags.set(Flag::Vouched, handover.is_vouched);
             conn.flags.set(Flag::WatchesWrites, blocked);
         }
         let interest = if blocked {

@@ -87,9 +87,7 @@ impl Core {
             return;
         };
         conn.stream = std::mem::replace(&mut from.stream, Stream::Nobody);
-        // Where it comes from now counts.
-        drop(self.limiter.take(session.slot));
-        self.limiter.put(session.slot, bill);
+        self.limiter.replace(session.slot, bill);
         conn.input.put(rest);
         conn.flags.set(Flag::Blocked, from.flags.has(Flag::Blocked));
         conn.flags

@@ -110,7 +110,7 @@ impl Talk {
         match speaks {
             Speaks::Anything | Speaks::Proxied => Self::Undecided,
             Speaks::Text => Self::Text(Box::default()),
-            Speaks::Tls => Self::Secret,
+            Speaks::Tls | Speaks::ProxiedTls => Self::Secret,
         }
     }
 

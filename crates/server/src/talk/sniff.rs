@@ -2,8 +2,10 @@
 
 use taut_gate::{Close, Format};
 use taut_hub::{ConnId, Farewell};
+use taut_wire::http;
 use taut_wire::sniff::{self, Sniffed};
 
+use super::http::HEAD;
 use super::{Step, Talk};
 use crate::core::{Core, Flag};
 
@@ -24,10 +26,23 @@ impl Core {
             return self.proxy_header(id, data);
         }
         let sniffed = sniff::sniff(data, ended);
-        let is_secret = self
+        let mut is_secret = self
             .conns
             .find(id)
             .is_some_and(|conn| matches!(conn.talk, Talk::Secret));
+        let may_be_vouched = is_secret && sniffed == Sniffed::Http && self.identities.has_proxies;
+        if may_be_vouched {
+            match http::parse_request(data, &HEAD) {
+                Ok(None) if !ended => return Step::More,
+                Ok(Some((request, _))) if self.came_by_tls(id, &request.headers) => {
+                    is_secret = false;
+                    if let Some(conn) = self.conns.find(id) {
+                        conn.flags.set(Flag::Vouched, true);
+                    }
+                }
+                _ => {}
+            }
+        }
         if is_secret && !matches!(sniffed, Sniffed::More | Sniffed::Tls) {
             return self.refuse_clear_text(id, data, ended, sniffed);
         }
@@ -43,14 +58,6 @@ impl Core {
             Sniffed::Text => {
                 self.become_text(id);
                 return Step::Took(0);
-            }
-            // Behind the handshake nobody would know any more whose the connection is.
-            Sniffed::Tls if self.identities.client(id).is_some() => {
-                return self.no_door(
-                    id,
-                    &sniff::tls_refusal(),
-                    "TLS behind the PROXY protocol: let the proxy speak TLS, or use a listener without proxy://",
-                );
             }
             Sniffed::Tls if self.begin_tls(id, data) => return Step::Took(data.len()),
             Sniffed::Tls => {
@@ -87,7 +94,9 @@ impl Core {
             conn.talk = talk;
             conn.format = format;
             if is_lines {
-                self.identify_peer(id);
+                if !self.identify_peer(id) {
+                    return Step::Took(0);
+                }
                 self.await_token(id);
                 self.knock(id, None);
             }

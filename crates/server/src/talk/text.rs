@@ -62,7 +62,9 @@ impl Core {
             conn.format = Format::Text;
         }
         self.set_alarm_off(id.slot);
-        self.identify_peer(id);
+        if !self.identify_peer(id) {
+            return;
+        }
         self.await_token(id);
         if !self.knock(id, None) {
             self.come_in_by_text(id);
@@ -249,7 +251,14 @@ impl Core {
         });
     }
 
-    fn go_out(&mut self, id: ConnId) {
+    /// Somebody else brings this person into a room.
+    pub(super) fn bring_text(&mut self, id: ConnId, room: &RoomName) {
+        if !self.shard.is_bound_for(id, room) {
+            self.enter(id, room.clone());
+        }
+    }
+
+    pub(super) fn go_out(&mut self, id: ConnId) {
         let Some(conn) = self.conns.find(id) else {
             return;
         };

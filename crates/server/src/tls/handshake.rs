@@ -18,10 +18,11 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use super::current::Current;
-use super::tunnel::{Shaken, Tunnel};
-use crate::core::{Alert, Stream};
+use super::tunnel::{Luggage, Shaken, Tunnel};
+use crate::core::{Alert, Secured, Stream};
 use crate::error::Fault;
-use crate::limits::Bill;
+#[cfg(feature = "http2")]
+use crate::http2::Fronts;
 use crate::stop::Stop;
 
 /// Sockets that may wait for a thread to take them in.
@@ -52,7 +53,7 @@ struct Arrival {
     socket: Stream,
     /// What it has brought.
     first: Vec<u8>,
-    bill: Option<Box<Bill>>,
+    luggage: Option<Box<Luggage>>,
 }
 
 /// Where cores hand sockets in.
@@ -81,7 +82,7 @@ struct Load {
 /// A core, as a thread of handshakes sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Destination {
-    pub(crate) tunnels: Sender<Box<Tunnel>>,
+    pub(crate) secured: Sender<Secured>,
     pub(crate) alert: Arc<Alert>,
     pub(crate) conns: Arc<AtomicUsize>,
 }
@@ -96,6 +97,8 @@ pub(crate) struct Shaker {
     destinations: Vec<Destination>,
     stop: Arc<Stop>,
     patience: Duration,
+    #[cfg(feature = "http2")]
+    fronts: Arc<Fronts>,
     shakes: Slab<Shake>,
     /// Slot and number of each handshake in the order of their beginning; some have ended.
     ages: VecDeque<(usize, u64)>,
@@ -119,6 +122,16 @@ pub(crate) struct Parts {
     pub(crate) destinations: Vec<Destination>,
     pub(crate) stop: Arc<Stop>,
     pub(crate) handshake_ms_max: u64,
+    #[cfg(feature = "http2")]
+    pub(crate) fronts: Arc<Fronts>,
+}
+
+impl Destination {
+    /// The core with the fewest Conns.
+    pub(crate) fn fewest(all: &[Self]) -> Option<&Self> {
+        all.iter()
+            .min_by_key(|core| core.conns.load(Ordering::Relaxed))
+    }
 }
 
 impl Handshakes {
@@ -143,6 +156,8 @@ impl Handshakes {
                 destinations: parts.destinations.clone(),
                 stop: Arc::clone(&parts.stop),
                 patience: Duration::from_millis(parts.handshake_ms_max),
+                #[cfg(feature = "http2")]
+                fronts: Arc::clone(&parts.fronts),
                 shakes: Slab::new(),
                 ages: VecDeque::new(),
                 begun: 0,
@@ -157,7 +172,7 @@ impl Handshakes {
     }
 
     /// Hands a socket in with what it has brought. Where too many wait it is closed.
-    pub(crate) fn hand_in(&self, socket: Stream, first: Vec<u8>, bill: Option<Box<Bill>>) {
+    pub(crate) fn hand_in(&self, socket: Stream, first: Vec<u8>, luggage: Option<Box<Luggage>>) {
         let Some(inbox) = self.inboxes.iter().min_by_key(|inbox| inbox.load.all()) else {
             return;
         };
@@ -177,7 +192,7 @@ impl Handshakes {
         let arrival = Arrival {
             socket,
             first,
-            bill,
+            luggage,
         };
         if inbox.arrivals.send(arrival).is_ok() {
             inbox.alert.raise();
@@ -236,7 +251,7 @@ impl Shaker {
             let Arrival {
                 socket,
                 first,
-                bill,
+                luggage,
             } = arrival;
             self.load.waiting.fetch_sub(1, Ordering::Relaxed);
             if self.shakes.len() >= SHAKES_MAX {
@@ -251,7 +266,7 @@ impl Shaker {
                     continue;
                 }
             };
-            tunnel.bill = bill;
+            tunnel.luggage = luggage;
             self.begun += 1;
             let slot = self.shakes.insert(Shake {
                 tunnel,
@@ -292,7 +307,7 @@ impl Shaker {
         }
     }
 
-    /// Hands a tunnel to the core with the fewest Conns.
+    /// Hands a tunnel to the core with the fewest Conns, or to a front where it speaks HTTP/2.
     fn hand_on(&mut self, slot: usize) {
         let Some(mut shake) = self.drop_shake(slot) else {
             return;
@@ -301,14 +316,15 @@ impl Shaker {
             tell_often!(WARN, %error, "a connection could not be handed to a core and is closed");
             return;
         }
-        let fewest = self
-            .destinations
-            .iter()
-            .min_by_key(|core| core.conns.load(Ordering::Relaxed));
-        if let Some(core) = fewest {
+        let tunnel = Box::new(shake.tunnel);
+        #[cfg(feature = "http2")]
+        if tunnel.speaks_http2() {
+            return self.fronts.hand_in(tunnel);
+        }
+        if let Some(core) = Destination::fewest(&self.destinations) {
             core.conns.fetch_add(1, Ordering::Relaxed);
             // A core that has ended takes nobody in any more.
-            if core.tunnels.send(Box::new(shake.tunnel)).is_ok() {
+            if core.secured.send(Secured::Tunnel(tunnel)).is_ok() {
                 core.alert.raise();
             }
         }

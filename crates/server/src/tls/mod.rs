@@ -3,7 +3,7 @@
 //! [`Handshakes`] are shaken beside the cores; what comes of one is a [`Tunnel`], which goes to a core and is a Conn's stream there
 //! ([`core::Tunnels`](crate::core)). [`Papers`] is what handshakes go by, [`Watch`] reads it again when its files change.
 //!
-//! Absent on purpose: early data (0-RTT), since it can be replayed; renegotiation, which rustls does not have; TLS below 1.2; HTTP/2 in ALPN.
+//! Absent on purpose: early data (0-RTT), since it can be replayed; renegotiation, which rustls does not have; TLS below 1.2.
 
 mod config;
 mod current;
@@ -23,8 +23,8 @@ pub(crate) use handshake::{ALERT, Destination, Handshakes, Parts, Shaker, thread
 pub use paper::CertificateFacts;
 pub(crate) use papers::{Papers, tickets};
 pub use self_signed::SelfSigned;
-pub(crate) use tunnel::{Buffers, Tunnel};
-pub(crate) use watch::{Bell, Look, Watch, looks, paths, unix_s, warn_of_end};
+pub(crate) use tunnel::{Buffers, Luggage, Tunnel};
+pub(crate) use watch::{Bell, Look, Renewal, Watch, looks, paths, unix_s, warn_of_end};
 
 impl TlsConfig {
     /// Whether there is anything to show to clients.

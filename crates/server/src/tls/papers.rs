@@ -42,8 +42,12 @@ impl Papers {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
         };
         let mut config = builder.with_cert_resolver(Arc::new(ByName::new(&papers)));
-        // WebSocket, SSE and Socket.IO are HTTP/1.1; HTTP/2 has no door here, so it is not offered.
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![
+            #[cfg(feature = "http2")]
+            crate::http2::ALPN.to_vec(),
+            // A WebSocket asks for nothing else.
+            b"http/1.1".to_vec(),
+        ];
         config.ticketer = tickets;
         // One ticket is enough to come back with, and each costs a handshake another encryption.
         config.send_tls13_tickets = 1;

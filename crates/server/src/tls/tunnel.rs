@@ -5,6 +5,7 @@
 //! What was received ends by the peer's close_notify; an end without it is an error, since anybody on the way could have cut the rest off (RFC 8446 §6.1).
 
 use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -40,8 +41,25 @@ pub(crate) struct Tunnel {
     /// We have said it.
     is_finished: bool,
     peer: Option<Arc<str>>,
-    /// What its Conn holds of the limits, while it is none.
+    /// What goes with it while it is no Conn.
+    pub(crate) luggage: Option<Box<Luggage>>,
+}
+
+/// What a connection has beside its socket, while its handshake is under way.
+#[derive(Debug)]
+pub(crate) struct Luggage {
+    /// What it holds of the limits.
     pub(crate) bill: Option<Box<Bill>>,
+    /// Whose it is, as a proxy says.
+    pub(crate) client: Option<IpAddr>,
+}
+
+impl Luggage {
+    /// Takes no place where there is nothing.
+    pub(crate) fn pack(bill: Option<Box<Bill>>, client: Option<IpAddr>) -> Option<Box<Self>> {
+        let is_any = bill.is_some() || client.is_some();
+        is_any.then(|| Box::new(Self { bill, client }))
+    }
 }
 
 /// The buffers that all tunnels of a thread share; empty until the first one comes.
@@ -95,7 +113,7 @@ impl Tunnel {
             is_ended: false,
             is_finished: false,
             peer: None,
-            bill: None,
+            luggage: None,
         })
     }
 
@@ -107,6 +125,26 @@ impl Tunnel {
     /// Whom the peer's certificate names, when it showed one and the configured authorities vouch for it.
     pub(crate) fn peer(&self) -> Option<&Arc<str>> {
         self.peer.as_ref()
+    }
+
+    /// The address at the other end, where that is one of TCP.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether the peer has agreed on HTTP/2.
+    #[cfg(feature = "http2")]
+    pub(crate) fn speaks_http2(&self) -> bool {
+        self.session.alpn_protocol() == Some(crate::http2::ALPN)
+    }
+
+    /// Whether clear text waits that no news of the socket will tell of.
+    #[cfg(feature = "http2")]
+    pub(crate) fn has_early(&self) -> bool {
+        !self.early.is_empty()
     }
 
     /// Goes on with the handshake until it waits, is done or has failed. `received` counts what came, and `bytes_max` bounds it.

@@ -5,13 +5,14 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls::server::ProducesTickets;
 
 use super::config::{CertificateSource, ClientCertificates, TlsConfig};
 use super::current::Current;
+use super::error::TlsError;
 use super::paper::CertificateFacts;
 use super::papers::{Papers, tickets};
 use crate::core::unix_ms;
@@ -24,14 +25,28 @@ pub(crate) type Look = Option<(u64, u64, u64, i64, i64, i64)>;
 
 /// See the [module](self).
 pub(crate) struct Watch {
-    tls: TlsConfig,
-    current: Arc<Current>,
-    tickets: Arc<dyn ProducesTickets>,
-    paths: Vec<PathBuf>,
-    /// What the configuration in force was read from, or what was last tried.
-    tried: Vec<Look>,
+    renewal: Arc<Renewal>,
     /// Ends the watch.
     bell: Arc<Bell>,
+}
+
+/// What is watched, and where it goes when it has changed.
+pub(crate) struct Renewal {
+    current: Arc<Current>,
+    tickets: Arc<dyn ProducesTickets>,
+    watched: Mutex<Watched>,
+}
+
+struct Watched {
+    tls: TlsConfig,
+    /// What the configuration in force was read from, or what was last tried.
+    tried: Vec<Look>,
+}
+
+/// Another configuration of TLS, read and found good.
+pub(crate) struct Prepared {
+    papers: Papers,
+    watched: Watched,
 }
 
 /// Tells the watch to end.
@@ -66,11 +81,11 @@ impl Watch {
         tickets: Arc<dyn ProducesTickets>,
     ) -> Self {
         Self {
-            paths: paths(&tls),
-            tried: looks,
-            tls,
-            current,
-            tickets,
+            renewal: Arc::new(Renewal {
+                current,
+                tickets,
+                watched: Mutex::new(Watched { tls, tried: looks }),
+            }),
             bell: Arc::default(),
         }
     }
@@ -79,49 +94,95 @@ impl Watch {
         Arc::clone(&self.bell)
     }
 
-    /// Looks until it is told to end.
-    pub(crate) fn run(mut self) {
-        let pause = Duration::from_millis(self.tls.reload_ms.max(1));
-        let mut before = self.tried.clone();
-        while !self.bell.wait(pause) {
-            let now = looks(&self.paths);
-            if now != self.tried && now == before {
-                self.read_again();
-                self.tried.clone_from(&now);
-            }
-            before = now;
-        }
+    pub(crate) fn renewal(&self) -> Arc<Renewal> {
+        Arc::clone(&self.renewal)
     }
 
-    fn read_again(&mut self) {
-        let tickets = if self.tls.clients == ClientCertificates::Unasked {
+    /// Looks until it is told to end.
+    pub(crate) fn run(self) {
+        let mut before = self.renewal.watched().tried.clone();
+        loop {
+            let pause = self.renewal.watched().tls.reload_ms.max(1);
+            if self.bell.wait(Duration::from_millis(pause)) {
+                return;
+            }
+            before = self.renewal.look(&before);
+        }
+    }
+}
+
+impl Renewal {
+    fn watched(&self) -> MutexGuard<'_, Watched> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One round: reads files again that have changed and look as they did in the round before. How they look now.
+    fn look(&self, before: &[Look]) -> Vec<Look> {
+        let mut watched = self.watched();
+        let now = looks(&paths(&watched.tls));
+        if now != watched.tried && now == before {
+            match self.read(&watched.tls) {
+                Ok(papers) => self.take(papers),
+                Err(error) => tracing::error!(
+                    "the changed certificates cannot be used, those before stay in force: {error}"
+                ),
+            }
+            watched.tried.clone_from(&now);
+        }
+        now
+    }
+
+    /// Reads what another configuration names; `None` where nothing is other than what is in force.
+    pub(crate) fn prepare(&self, tls: &TlsConfig) -> Result<Option<Prepared>, TlsError> {
+        let tried = looks(&paths(tls));
+        {
+            let watched = self.watched();
+            if watched.tls == *tls && watched.tried == tried {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Prepared {
+            papers: self.read(tls)?,
+            watched: Watched {
+                tls: tls.clone(),
+                tried,
+            },
+        }))
+    }
+
+    /// Handshakes go by this from now on.
+    pub(crate) fn apply(&self, prepared: Prepared) {
+        *self.watched() = prepared.watched;
+        self.take(prepared.papers);
+    }
+
+    fn read(&self, tls: &TlsConfig) -> Result<Papers, TlsError> {
+        let tickets = if tls.clients == ClientCertificates::Unasked {
             Arc::clone(&self.tickets)
         } else {
             // A ticket holds the client's certificate as judged when it was given: other authorities may judge otherwise.
-            match tickets() {
-                Ok(tickets) => tickets,
-                Err(error) => return tracing::warn!("certificates were not read again: {error}"),
-            }
+            tickets()?
         };
-        match Papers::read(&self.tls, tickets, unix_s()) {
-            Ok(papers) => {
-                self.current.replace(papers.config);
-                for facts in &papers.facts {
-                    tracing::info!(
-                        file = facts.file,
-                        names = facts.names.join(", "),
-                        until = facts.until,
-                        "a certificate was read again"
-                    );
-                }
-                warn_of_end(&papers.facts);
-            }
-            Err(error) => {
-                tracing::error!(
-                    "the changed certificates cannot be used, those before stay in force: {error}"
-                );
-            }
+        Papers::read(tls, tickets, unix_s())
+    }
+
+    fn take(&self, papers: Papers) {
+        self.current.replace(papers.config);
+        for facts in &papers.facts {
+            tracing::info!(
+                file = facts.file,
+                names = facts.names.join(", "),
+                until = facts.until,
+                "a certificate was read again"
+            );
         }
+        warn_of_end(&papers.facts);
+    }
+}
+
+impl std::fmt::Debug for Renewal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Renewal")
     }
 }
 

@@ -1,4 +1,4 @@
--- The verified user, behind U+001F in `sender`. The tables hold it as they are; the number keeps older servers, which would show it as a name, away.
+-- The verified sender: U+001F, the name, U+001F, the user in `sender`. The tables hold it as they are; the number keeps older servers, which would show it as a name, away.
 
 DROP VIEW history;
 DROP VIEW keys;
@@ -8,10 +8,10 @@ SELECT rooms.name AS room,
        messages.offset AS offset,
        strftime('%Y-%m-%dT%H:%M:%S', messages.time_ms / 1000, 'unixepoch')
            || printf('.%03dZ', messages.time_ms % 1000) AS time,
-       CASE instr(messages.sender, char(31)) WHEN 0 THEN messages.sender
-            ELSE substr(messages.sender, 1, instr(messages.sender, char(31)) - 1) END AS sender,
-       CASE instr(messages.sender, char(31)) WHEN 0 THEN NULL
-            ELSE substr(messages.sender, instr(messages.sender, char(31)) + 1) END AS user,
+       CASE WHEN substr(messages.sender, 1, 1) <> char(31) THEN messages.sender
+            ELSE substr(messages.sender, 2, instr(substr(messages.sender, 2), char(31)) - 1) END AS sender,
+       CASE WHEN substr(messages.sender, 1, 1) <> char(31) THEN NULL
+            ELSE substr(messages.sender, instr(substr(messages.sender, 2), char(31)) + 2) END AS user,
        messages.door AS door,
        coalesce(messages.event, 'message') AS event,
        messages.key AS key,
@@ -31,10 +31,10 @@ SELECT rooms.name AS room,
            || printf('.%03dZ', state.time_ms % 1000) AS time,
        strftime('%Y-%m-%dT%H:%M:%S', state.expires_ms / 1000, 'unixepoch')
            || printf('.%03dZ', state.expires_ms % 1000) AS expires,
-       CASE instr(state.sender, char(31)) WHEN 0 THEN state.sender
-            ELSE substr(state.sender, 1, instr(state.sender, char(31)) - 1) END AS sender,
-       CASE instr(state.sender, char(31)) WHEN 0 THEN NULL
-            ELSE substr(state.sender, instr(state.sender, char(31)) + 1) END AS user,
+       CASE WHEN substr(state.sender, 1, 1) <> char(31) THEN state.sender
+            ELSE substr(state.sender, 2, instr(substr(state.sender, 2), char(31)) - 1) END AS sender,
+       CASE WHEN substr(state.sender, 1, 1) <> char(31) THEN NULL
+            ELSE substr(state.sender, instr(substr(state.sender, 2), char(31)) + 2) END AS user,
        CASE state.kind WHEN 0 THEN 'text' WHEN 1 THEN 'json' WHEN 2 THEN 'binary' WHEN 3 THEN 'args' END AS kind,
        CASE WHEN state.kind < 2 OR state.kind = 3 AND instr(state.body, x'00') = 0 THEN CAST(state.body AS TEXT)
             WHEN state.kind = 3 THEN CAST(substr(state.body, 1, instr(state.body, x'00') - 1) AS TEXT)

@@ -1,7 +1,7 @@
 //! What only the inside can be made to do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use taut_hub::{Append, Body, Door, Effect, Epoch, History, Message, Tail};
+use taut_hub::{Append, Body, Door, Effect, Epoch, History, Message, Sender, Tail};
 use tempfile::TempDir;
 
 use super::*;
@@ -238,6 +238,47 @@ fn a_file_of_the_first_version_opens_with_all_it_holds() {
     assert_eq!(shown, ("args".to_owned(), "[1]".to_owned()));
     drop(store);
     assert_eq!(crate::check(dir.path()).unwrap(), []);
+}
+
+#[test]
+fn a_verified_sender_is_kept_and_the_views_show_name_and_user_apart() {
+    let (dir, mut store) = store();
+    let ana = Sender::named("ana");
+    let senders = [
+        ana.clone(),
+        ana.verified(Some("u1")),
+        Sender::named("\u{1f}ana\u{1f}root").verified(Some("u\u{1f}2")),
+    ];
+    for (after, sender) in (0..).zip(&senders) {
+        let one = append(after, true);
+        let message = Message {
+            key: Some("k".into()),
+            effect: Effect::Set { expires_ms: None },
+            from: sender.clone(),
+            ..Message::clone(&one.messages[0])
+        };
+        let messages = vec![message.into()];
+        assert_eq!(store.commit(&[Append { messages, ..one }]), [Ok(())]);
+    }
+    drop(store);
+    let store = SqliteStore::open(Settings::new(dir.path(), Epoch(4))).unwrap();
+    let mut reader = store.reader().unwrap();
+    let read = reader.read(&RoomName::lobby(), 0, 10, 10_000).unwrap();
+    let kept: Vec<_> = read.messages.iter().map(|one| one.from.clone()).collect();
+    assert_eq!(kept, senders);
+    let file = Connection::open(&store.files.path).unwrap();
+    let shown = |ask: &str| -> Vec<(String, Option<String>)> {
+        let mut ask = file.prepare(ask).unwrap();
+        let rows = ask.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        rows.unwrap().map(Result::unwrap).collect()
+    };
+    let apart: Vec<_> = senders
+        .iter()
+        .map(|one| (one.name().to_owned(), one.user().map(str::to_owned)))
+        .collect();
+    let history = shown("SELECT sender, user FROM history ORDER BY offset");
+    assert_eq!(history, apart);
+    assert_eq!(shown("SELECT sender, user FROM keys"), apart[2..]);
 }
 
 #[test]

@@ -67,6 +67,7 @@ const CHECKS: &[Check] = &[
         reads::sees_commits,
     ),
     ("a time is found", reads::seek),
+    ("rooms are listed by their names", reads::rooms),
     ("state follows the effects", state::effects),
     ("state outlives its message and the run", state::outlives),
     ("ids come back, the newest, oldest first", state::ids),

@@ -1,6 +1,6 @@
 //! Tails, chunks and times.
 
-use taut_hub::Tail;
+use taut_hub::{Pattern, RoomFacts, Tail};
 
 use super::Reopen;
 use super::make::{COST_BYTES, all, append, offsets, room, tail};
@@ -91,4 +91,39 @@ pub(super) fn seek(place: &mut dyn Reopen) {
         assert_eq!(at(u64::MAX / 2), 50);
         place.store().expire(0).unwrap();
     }
+}
+
+pub(super) fn rooms(place: &mut dyn Reopen) {
+    let names = ["a", "b/1", "b/2", "b/2/x", "b/3", "c"];
+    for (count, name) in (1_u64..).zip(names) {
+        let append = append(&room(name), 0, count);
+        assert_eq!(place.store().commit(&[append]), [Ok(())]);
+    }
+    let mut reader = place.store().reader().unwrap();
+    let mut listed = |pattern: &str, rooms_max| {
+        let pattern = Pattern::parse(pattern).unwrap();
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let list = reader.rooms(after.as_ref(), &pattern, rooms_max).unwrap();
+            assert!(list.rooms.len() <= rooms_max as usize);
+            found.extend(list.rooms);
+            match list.next {
+                Some(next) => after = Some(next),
+                None => return found,
+            }
+        }
+    };
+    let shown = |found: &[RoomFacts]| -> Vec<String> {
+        let names = found.iter().map(|room| room.name.as_str().to_owned());
+        names.collect()
+    };
+    for rooms_max in [1, 2, 100] {
+        assert_eq!(shown(&listed("**", rooms_max)), names);
+        assert_eq!(shown(&listed("b/*", rooms_max)), ["b/1", "b/2", "b/3"]);
+        assert_eq!(shown(&listed("none/**", rooms_max)), [""; 0]);
+    }
+    let found = listed("b/2", 1);
+    assert_eq!((found[0].at.offset, found[0].messages), (3, 3));
+    assert_eq!((found[0].bytes, found[0].users), (3 * COST_BYTES, 0));
+    assert!(found[0].durable && !found[0].in_memory);
 }

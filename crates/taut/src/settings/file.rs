@@ -8,9 +8,10 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::auth::{self, RoleRule};
 use super::rooms::{self, Rule};
+use super::setting::Setting;
 use super::source::{Place, Problem, Source};
 use super::suggest::nearest;
-use super::table::{self, Setting, TABLE};
+use super::table::{self, TABLE};
 use super::value::{Value, describe};
 use super::webhooks::{self, Hook};
 

@@ -3,8 +3,10 @@
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::Flags;
-use super::table::{Setting, TABLE, Values};
+use super::setting::Setting;
+use super::table::TABLE;
 use super::value::Kind;
+use super::values::Values;
 
 /// Adds a flag for each setting. Those of a section show in `--help`, not in `-h`.
 pub(crate) fn add(mut command: Command) -> Command {

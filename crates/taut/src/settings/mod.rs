@@ -10,18 +10,22 @@ pub(crate) mod auth;
 pub(crate) mod file;
 pub(crate) mod flags;
 pub(crate) mod rooms;
+pub(crate) mod setting;
 pub(crate) mod source;
 pub(crate) mod suggest;
 pub(crate) mod table;
 pub(crate) mod tls;
 pub(crate) mod value;
+pub(crate) mod values;
 pub(crate) mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use setting::Setting;
 use source::{Problem, Problems, Source};
-use table::{Setting, TABLE, Values};
+use table::TABLE;
+use values::Values;
 
 /// The file that is read when none is named.
 pub(crate) const FILE_DEFAULT: &str = "taut.toml";

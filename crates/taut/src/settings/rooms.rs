@@ -10,8 +10,8 @@ use toml::de::{DeTable, DeValue};
 use super::file::Lines;
 use super::source::{Place, Problem, Source};
 use super::suggest::nearest;
-use super::table::Values;
 use super::value::{Kind, Value, bounds, describe};
+use super::values::Values;
 
 /// One rule, and where each of its values stands.
 #[derive(Debug, Clone)]

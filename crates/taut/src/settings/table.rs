@@ -4,249 +4,8 @@
 //! Names are the keys of the file. The environment variable is the name in capitals after `TAUT_`, the flag the name with
 //! hyphens: `limits.ping_ms`, `TAUT_LIMITS_PING_MS`, `--limits-ping-ms`.
 
-use taut_server::{Config, Endpoint, FilesConfig, Listen, Network};
-
-use super::auth::AuthValues;
-use super::value::{Kind, Value, bounds};
-
-/// Everything that can be set, but rooms (see [`super::rooms`]).
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Values {
-    pub(crate) config: Config,
-    pub(crate) log: Log,
-    pub(crate) files: Folder,
-    pub(crate) storage: Storage,
-    pub(crate) auth: AuthValues,
-    pub(crate) tls: super::tls::Tls,
-    pub(crate) metrics: Metrics,
-}
-
-/// Where `/metrics` is; nowhere where no address is named.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Metrics {
-    pub(crate) listen: String,
-    pub(crate) key_file: String,
-}
-
-/// Where rooms are kept.
-#[derive(Debug, Clone)]
-pub(crate) struct Storage {
-    /// The folder; empty for the default one.
-    pub(crate) data: String,
-    pub(crate) memory: bool,
-    pub(crate) disk_bytes_max: u64,
-    pub(crate) rooms_max: u32,
-}
-
-impl Default for Storage {
-    fn default() -> Self {
-        Self {
-            data: String::new(),
-            memory: false,
-            disk_bytes_max: 4 << 30,
-            rooms_max: 1_000_000,
-        }
-    }
-}
-
-/// The folder that is served; its path is empty for none.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Folder {
-    pub(crate) path: String,
-    pub(crate) listing: bool,
-}
-
-impl Folder {
-    /// As the server is told.
-    pub(crate) fn config(&self) -> Option<FilesConfig> {
-        (!self.path.is_empty()).then(|| FilesConfig {
-            root: self.path.clone().into(),
-            listing: self.listing,
-        })
-    }
-}
-
-/// How the server logs.
-#[derive(Debug, Clone)]
-pub(crate) struct Log {
-    pub(crate) level: String,
-    pub(crate) format: String,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self {
-            level: "info".into(),
-            format: "text".into(),
-        }
-    }
-}
-
-/// One setting.
-pub(crate) struct Setting {
-    /// Its key in the file.
-    pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
-    /// One sentence for the help, without its unit and default, which the table knows.
-    pub(crate) doc: &'static str,
-    /// Where its value lives.
-    place: fn(&mut Values) -> Place<'_>,
-}
-
-/// A field of [`Values`].
-enum Place<'a> {
-    Switch(&'a mut bool),
-    U32(&'a mut u32),
-    U64(&'a mut u64),
-    Usize(&'a mut usize),
-    Hosts(&'a mut Vec<String>),
-    Origins(&'a mut Vec<String>),
-    Words(&'a mut Vec<String>),
-    Files(&'a mut Vec<String>),
-    Listeners(&'a mut Vec<Listen>),
-    Networks(&'a mut Vec<Network>),
-    Text(&'a mut String),
-    Address(&'a mut String),
-}
-
-impl Setting {
-    /// The name of its environment variable.
-    pub(crate) fn variable(&self) -> String {
-        format!("TAUT_{}", self.name.replace('.', "_").to_ascii_uppercase())
-    }
-
-    /// Its flag, without the hyphens before it.
-    pub(crate) fn flag(&self) -> String {
-        self.name.replace(['.', '_'], "-")
-    }
-
-    /// The table of the file that it stands in; empty for the top.
-    pub(crate) fn section(&self) -> &'static str {
-        self.name
-            .rsplit_once('.')
-            .map_or("", |(section, _)| section)
-    }
-
-    /// Sets it. The error says what would be allowed.
-    pub(crate) fn set(&self, values: &mut Values, value: Value) -> Result<(), String> {
-        let too_great = |number: u64| format!("`{number}` is too great for this machine");
-        match ((self.place)(values), value) {
-            (Place::Switch(place), Value::Switch(switch)) => *place = switch,
-            (Place::U32(place), Value::Number(number)) => {
-                *place = u32::try_from(number).map_err(|_| too_great(number))?;
-            }
-            (Place::Usize(place), Value::Number(number)) => {
-                *place = usize::try_from(number).map_err(|_| too_great(number))?;
-            }
-            (Place::U64(place), Value::Number(number)) => *place = number,
-            (Place::Hosts(place), Value::List(items)) => {
-                items.iter().try_for_each(|host| check_host(host))?;
-                *place = items;
-            }
-            (Place::Origins(place), Value::List(items)) => {
-                items.iter().try_for_each(|origin| check_origin(origin))?;
-                *place = items;
-            }
-            (Place::Words(place), Value::List(items)) => *place = items,
-            (Place::Files(place), Value::List(items)) => *place = items,
-            (Place::Text(place), Value::Text(text)) => *place = text,
-            (Place::Networks(place), Value::List(items)) => {
-                let networks = items.iter().map(|item| item.parse::<Network>());
-                *place = networks
-                    .collect::<Result<_, _>>()
-                    .map_err(|error| error.to_string())?;
-            }
-            (Place::Address(place), Value::Text(text)) => {
-                check_address(&text)?;
-                *place = text;
-            }
-            (Place::Listeners(place), Value::List(items)) => {
-                let listeners = items.iter().map(|item| item.parse::<Listen>());
-                let listeners: Vec<_> = listeners
-                    .collect::<Result<_, _>>()
-                    .map_err(|error| error.to_string())?;
-                if listeners.is_empty() {
-                    return Err("an empty list is not allowed; name at least one address, for example 127.0.0.1:8080".into());
-                }
-                *place = listeners;
-            }
-            _ => return Err(format!("use {}", self.kind.allowed())),
-        }
-        Ok(())
-    }
-
-    /// Its value, written as the file would have it.
-    pub(crate) fn show(&self, values: &Values) -> String {
-        self.kind.show(&self.value(values))
-    }
-
-    /// Gives `to` the value that it has in `from`.
-    pub(crate) fn copy(&self, from: &Values, to: &mut Values) {
-        // It was allowed there, so it is here.
-        let _ = self.set(to, self.value(from));
-    }
-
-    /// Its value.
-    pub(crate) fn value(&self, values: &Values) -> Value {
-        // `place` gives exclusive places, which spares a second accessor per setting; a copy costs nothing here.
-        let mut values = values.clone();
-        match (self.place)(&mut values) {
-            Place::Switch(place) => Value::Switch(*place),
-            Place::U32(place) => Value::Number(u64::from(*place)),
-            Place::U64(place) => Value::Number(*place),
-            Place::Usize(place) => Value::Number(*place as u64),
-            Place::Hosts(place)
-            | Place::Origins(place)
-            | Place::Words(place)
-            | Place::Files(place) => Value::List(std::mem::take(place)),
-            Place::Text(place) | Place::Address(place) => Value::Text(std::mem::take(place)),
-            Place::Networks(place) => Value::List(place.iter().map(Network::to_string).collect()),
-            Place::Listeners(place) => Value::List(place.iter().map(Listen::to_string).collect()),
-        }
-    }
-}
-
-/// One TCP address without a scheme, or nothing.
-fn check_address(text: &str) -> Result<(), String> {
-    if text.is_empty() {
-        return Ok(());
-    }
-    let listen: Listen = text.parse().map_err(|error| format!("{error}"))?;
-    match listen.endpoint {
-        Endpoint::Tcp(_) if !text.contains("://") => Ok(()),
-        _ => Err(format!(
-            "`{text}` is not allowed; use HOST:PORT, for example 127.0.0.1:9464"
-        )),
-    }
-}
-
-/// A host that could never be one would silently allow nothing.
-fn check_host(host: &str) -> Result<(), String> {
-    let is_name = !host.is_empty() && !host.contains(['/', '@', '?', '*']) && host.is_ascii();
-    if is_name && (!host.contains(':') || host.starts_with('[')) {
-        return Ok(());
-    }
-    Err(format!(
-        "`{host}` is not allowed; use a host name without scheme and port, for example chat.example"
-    ))
-}
-
-/// The same for an origin: scheme, host and port, as browsers send it.
-fn check_origin(origin: &str) -> Result<(), String> {
-    let authority = origin
-        .strip_prefix("https://")
-        .or_else(|| origin.strip_prefix("http://"));
-    match authority {
-        Some(authority)
-            if !authority.is_empty() && !authority.contains(['/', '?', '#', '*', '@']) =>
-        {
-            Ok(())
-        }
-        _ => Err(format!(
-            "`{origin}` is not allowed; use an origin as browsers send it, without a path, for example https://app.example"
-        )),
-    }
-}
+use super::setting::{Place, Setting};
+use super::value::{Kind, bounds};
 
 /// Looks a setting up by its name.
 pub(crate) fn find(name: &str) -> Option<&'static Setting> {
@@ -380,7 +139,7 @@ pub(crate) static TABLE: &[Setting] = &[
     Setting {
         name: "auth.life_ms_max",
         kind: Kind::Milliseconds(bounds(60_000..=10 * 365 * DAY_MS)),
-        doc: "How far off the end of a token may be; so long revocations are remembered",
+        doc: "How far the end of a token may be from now and from its iat; so long revocations are remembered",
         place: |values| Place::U64(&mut values.auth.life_ms_max),
     },
     Setting {
@@ -422,7 +181,7 @@ pub(crate) static TABLE: &[Setting] = &[
     Setting {
         name: "auth.proxies",
         kind: Kind::List,
-        doc: "Addresses of proxies, such as 10.0.0.0/8: whose auth.proxy_header counts, and who may use proxy:// listeners",
+        doc: "Addresses of proxies, such as 10.0.0.0/8: whose X-Forwarded-For, Forwarded and auth.proxy_header count, and who may use proxy:// listeners",
         place: |values| Place::Words(&mut values.auth.proxies),
     },
     Setting {
@@ -590,7 +349,7 @@ pub(crate) static TABLE: &[Setting] = &[
     Setting {
         name: "limits.exempt",
         kind: Kind::List,
-        doc: "Addresses and networks (10.0.0.0/8) to which neither [limits.conn] nor [limits.address] applies: by default this machine itself; connections of Unix sockets never are limited",
+        doc: "Addresses and networks (10.0.0.0/8) to which neither [limits.conn] nor [limits.address] applies: by default this machine itself, and always Unix sockets; [limits.user] applies to all",
         place: |values| Place::Networks(&mut values.config.limits.rates.exempt),
     },
     Setting {
@@ -628,6 +387,18 @@ pub(crate) static TABLE: &[Setting] = &[
         kind: Kind::Count(bounds(1..=1_000_000_000)),
         doc: "The same at once, after a rest",
         place: |values| Place::U64(&mut values.config.limits.rates.conn.joins.burst),
+    },
+    Setting {
+        name: "limits.conn.reads_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Looks at history, state and who is there that one connection may take a second; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.conn.reads.per_s),
+    },
+    Setting {
+        name: "limits.conn.reads_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.conn.reads.burst),
     },
     Setting {
         name: "limits.address.conns_max",
@@ -682,6 +453,90 @@ pub(crate) static TABLE: &[Setting] = &[
         kind: Kind::Count(bounds(1..=1_000_000_000)),
         doc: "The same at once, after a rest",
         place: |values| Place::U64(&mut values.config.limits.rates.address.joins.burst),
+    },
+    Setting {
+        name: "limits.address.reads_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Looks at history, state and who is there that all connections of one address may take a second; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.address.reads.per_s),
+    },
+    Setting {
+        name: "limits.address.reads_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.address.reads.burst),
+    },
+    Setting {
+        name: "limits.user.conns_max",
+        kind: Kind::Count(bounds(0..=10_000_000)),
+        doc: "Open connections of one verified user, wherever they come from; 0 is no limit",
+        place: |values| Place::U32(&mut values.config.limits.rates.user.conns_max),
+    },
+    Setting {
+        name: "limits.user.opens_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Connections a second that may begin to be one user's; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.opens.per_s),
+    },
+    Setting {
+        name: "limits.user.opens_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.opens.burst),
+    },
+    Setting {
+        name: "limits.user.rooms_max",
+        kind: Kind::Count(bounds(0..=10_000_000)),
+        doc: "Rooms that all connections of one user may be in, counted for each of them; 0 is no limit",
+        place: |values| Place::U32(&mut values.config.limits.rates.user.rooms_max),
+    },
+    Setting {
+        name: "limits.user.messages_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Messages a second that all connections of one user may say; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.messages.per_s),
+    },
+    Setting {
+        name: "limits.user.messages_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.messages.burst),
+    },
+    Setting {
+        name: "limits.user.bytes_per_s",
+        kind: Kind::Bytes(bounds(0..=1_000_000_000)),
+        doc: "Bytes of them a second; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.bytes.per_s),
+    },
+    Setting {
+        name: "limits.user.bytes_burst",
+        kind: Kind::Bytes(bounds(1..=1 << 34)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.bytes.burst),
+    },
+    Setting {
+        name: "limits.user.joins_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Rooms a second that they may join; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.joins.per_s),
+    },
+    Setting {
+        name: "limits.user.joins_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.joins.burst),
+    },
+    Setting {
+        name: "limits.user.reads_per_s",
+        kind: Kind::Count(bounds(0..=1_000_000_000)),
+        doc: "Looks at history, state and who is there that they may take a second; 0 is no limit",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.reads.per_s),
+    },
+    Setting {
+        name: "limits.user.reads_burst",
+        kind: Kind::Count(bounds(1..=1_000_000_000)),
+        doc: "The same at once, after a rest",
+        place: |values| Place::U64(&mut values.config.limits.rates.user.reads.burst),
     },
     Setting {
         name: "socketio.ping_ms",

@@ -2,7 +2,7 @@
 
 use taut_server::{CertificateSource, ClientCertificates, Listen, Speaks};
 
-use super::table::Values;
+use super::values::Values;
 
 /// What the settings of `[tls]` say, beside those that the server takes as they are.
 #[derive(Debug, Clone)]

@@ -22,6 +22,7 @@ mod body;
 mod chunked;
 pub mod date;
 mod encode;
+mod forwarded;
 mod framing;
 mod head;
 mod headers;
@@ -38,6 +39,7 @@ pub use body::{BodyDecoder, BodyStep};
 pub use encode::{
     encode_chunk, encode_last_chunk, encode_request, encode_response_head, reason_phrase,
 };
+pub use forwarded::{HOPS_MAX, Hop, Hops, Unclear};
 pub use framing::Framing;
 pub use head::{Limits, Version};
 pub use headers::{HEADERS_MAX, Headers};

@@ -66,7 +66,7 @@ pub fn check_json(bytes: &[u8]) -> Result<&str, String> {
     let value: &RawValue =
         serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     if is_too_deep(value.get().as_bytes()) {
-        return Err(format!("it nests deeper than {DEPTH_MAX} levels"));
+        return Err(format!("nested deeper than {DEPTH_MAX} levels"));
     }
     Ok(value.get())
 }

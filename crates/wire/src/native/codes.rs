@@ -52,6 +52,7 @@ pub const ERRORS: &[ErrorCode] = &[
     refusal("unexpected", 412),
     refusal("message-too-large", 413),
     refusal("unsupported-type", 415),
+    refusal("bad-configuration", 422),
     refusal("upgrade-required", 426),
     refusal("too-many-rooms-per-conn", 429),
     refusal("rate-limited", 429),

@@ -1,9 +1,9 @@
 //! What the API answers, as JSON.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use taut_hub::{Durability, Grant, LagPolicy, Right, RoomFacts, RoomName, RoomPolicy};
-
-use super::Cursor;
 
 /// A Conn, as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,17 +40,53 @@ pub enum Found {
 }
 
 /// To how many Conns something was done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counted {
     /// It was.
     pub done: u64,
-    /// It could not be: their door cannot, or their grant does not allow it.
-    pub refused: u64,
+    /// It could not be, and why.
+    pub refused: BTreeMap<Unmoved, u64>,
+}
+
+/// Why a Conn is not brought into a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unmoved {
+    /// Its grant does not allow it.
+    Forbidden,
+    /// Its rooms are those of its URL.
+    Door,
+    /// A session of Socket.IO that is not in that namespace.
+    Namespace,
+    /// It is in as many rooms as it may be.
+    TooManyRooms,
+    /// As many requests of it wait for an answer as may.
+    Busy,
+}
+
+impl Unmoved {
+    /// Its code on the wire.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Forbidden => "forbidden",
+            Self::Door => "door",
+            Self::Namespace => "namespace",
+            Self::TooManyRooms => "too-many-rooms-per-conn",
+            Self::Busy => "busy",
+        }
+    }
+}
+
+impl Counted {
+    /// How many it was asked for.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.done + self.refused.values().sum::<u64>()
+    }
 }
 
 /// Appends a page of rooms or Conns, with the cursor of the next one; or what was done.
-pub fn encode_found(out: &mut Vec<u8>, found: &Found, next: Option<Cursor>) {
-    let cursor = next.map(|cursor| cursor.to_string());
+pub fn encode_found(out: &mut Vec<u8>, found: &Found, cursor: Option<&str>) {
     let value = match found {
         Found::Rooms(rooms) => {
             json!({"rooms": rooms.iter().map(room).collect::<Vec<_>>(), "cursor": cursor})
@@ -58,7 +94,7 @@ pub fn encode_found(out: &mut Vec<u8>, found: &Found, next: Option<Cursor>) {
         Found::Conns(conns) => {
             json!({"conns": conns.iter().map(conn).collect::<Vec<_>>(), "cursor": cursor})
         }
-        Found::Done(counted) => json!({"done": counted.done, "refused": counted.refused}),
+        Found::Done(counted) => done(counted),
         Found::Grant(grant) => {
             out.extend_from_slice(grant.as_deref().unwrap_or(b"null\n"));
             return;
@@ -72,6 +108,22 @@ pub fn encode_done(out: &mut Vec<u8>) {
     line(out, &json!({"done": 1, "refused": 0}));
 }
 
+/// What has changed in the configuration in force, and what waits for a restart.
+pub fn encode_reloaded(out: &mut Vec<u8>, changed: &[String], waiting: &[String]) {
+    line(out, &json!({"changed": changed, "waiting": waiting}));
+}
+
+fn done(counted: &Counted) -> Value {
+    let refused = counted.all() - counted.done;
+    let mut value = json!({"done": counted.done, "refused": refused});
+    if refused > 0 {
+        let reasons = counted.refused.iter();
+        let reasons = reasons.map(|(why, count)| (why.code().to_owned(), json!(count)));
+        value["reasons"] = Value::Object(reasons.collect());
+    }
+    value
+}
+
 fn room(room: &RoomFacts) -> Value {
     json!({
         "room": room.name.as_str(),
@@ -81,6 +133,7 @@ fn room(room: &RoomFacts) -> Value {
         "messages": room.messages,
         "bytes": room.bytes,
         "durable": room.durable,
+        "in_memory": room.in_memory,
     })
 }
 

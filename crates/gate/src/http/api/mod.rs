@@ -15,11 +15,12 @@ use taut_hub::{ConnId, RoomName};
 use super::Action;
 
 pub use encode::{
-    ConnFacts, Counted, Found, encode_done, encode_found, encode_grant, encode_policy,
+    ConnFacts, Counted, Found, Unmoved, encode_done, encode_found, encode_grant, encode_policy,
+    encode_reloaded,
 };
 pub use openapi::document;
 pub use read::{api, conn_of};
-pub use table::{ENDPOINTS, Endpoint, Kind, Parameter, Place};
+pub use table::{ENDPOINTS, Endpoint, Kind, Parameter, Stands};
 
 /// Entries of one page at most.
 pub const PAGE_ENTRIES_MAX: u32 = 1_000;
@@ -57,6 +58,8 @@ pub enum Call {
     },
     /// To take back what users or tokens may do.
     Revoke(Revoke),
+    /// To read the configuration again.
+    Reload,
     /// The document of the API.
     Document,
 }
@@ -67,7 +70,7 @@ pub struct Rooms {
     /// Which: those that the pattern covers.
     pub pattern: taut_hub::Pattern,
     /// Where it begins.
-    pub cursor: Cursor,
+    pub cursor: RoomsCursor,
     /// At most so many.
     pub limit: u32,
 }
@@ -108,11 +111,20 @@ pub enum Deed {
     /// To end them.
     Disconnect,
     /// To bring them into a room.
-    Join(RoomName),
+    Join(Place),
     /// To take them out of one.
-    Leave(RoomName),
+    Leave(Place),
     /// To say what they may do in a room.
     Explain(RoomName),
+}
+
+/// Where Conns are brought, or are taken from.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The room.
+    pub room: RoomName,
+    /// In which namespace, of sessions of Socket.IO.
+    pub namespace: Option<Box<str>>,
 }
 
 /// What is taken back. See `taut_auth::Revocation`.
@@ -126,6 +138,40 @@ pub enum Revoke {
     IssuedBefore(u64),
 }
 
+/// Where in the list of rooms a page begins: those in memory come first, then those that the store has besides, by their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoomsCursor {
+    /// At a place of a core.
+    Memory(Cursor),
+    /// In the store, behind that name.
+    Store(Option<RoomName>),
+}
+
+impl RoomsCursor {
+    /// Reads what [`RoomsCursor`] shows.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix("store:") {
+            None => Cursor::parse(text).map(Self::Memory),
+            Some("") => Some(Self::Store(None)),
+            Some(name) => RoomName::parse(name)
+                .ok()
+                .map(|name| Self::Store(Some(name))),
+        }
+    }
+}
+
+impl std::fmt::Display for RoomsCursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Memory(cursor) => cursor.fmt(f),
+            Self::Store(after) => {
+                write!(f, "store:{}", after.as_ref().map_or("", RoomName::as_str))
+            }
+        }
+    }
+}
+
 /// Where in a list a page begins: a place of a core. What lives stays in its place, so a list read page by page shows each of it once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cursor {
@@ -136,6 +182,12 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// Behind all places.
+    pub const END: Self = Self {
+        core: u16::MAX,
+        place: 0,
+    };
+
     /// Reads what [`Cursor`] shows.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

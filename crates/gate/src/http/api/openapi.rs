@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::table::{ENDPOINTS, Endpoint, Kind, Parameter, Place};
+use super::table::{ENDPOINTS, Endpoint, Kind, Parameter, Stands};
 
 /// The document, as JSON text. Made anew at each call: it is asked for rarely.
 #[must_use]
@@ -72,15 +72,15 @@ fn parameter(known: &Parameter) -> Value {
         Kind::Switch => json!({"type": "string", "enum": ["", "1"]}),
         Kind::OneOf(words) => json!({"type": "string", "enum": words}),
     };
-    let place = match known.place {
-        Place::Query => "query",
-        Place::Header => "header",
+    let place = match known.stands {
+        Stands::InQuery => "query",
+        Stands::InHeader => "header",
     };
     json!({
         "name": known.name,
         "in": place,
         "required": known.required,
-        "allowEmptyValue": (known.place == Place::Query).then_some(true),
+        "allowEmptyValue": (known.stands == Stands::InQuery).then_some(true),
         "description": known.about,
         "schema": schema,
     })
@@ -115,7 +115,7 @@ fn schemas() -> Value {
         "State": {"description": "The keys of a room that are set; of one key the message that set it.", "type": "object"},
         "Roster": object(&["room", "count"], json!({"room": text(), "count": whole(), "conns": whole(), "members": {"type": "array"}})),
         "Room": object(&["room", "users", "conns", "at"], json!({
-            "room": text(), "users": whole(), "conns": whole(), "at": text(), "messages": whole(), "bytes": whole(), "durable": {"type": "boolean"},
+            "room": text(), "users": whole(), "conns": whole(), "at": text(), "messages": whole(), "bytes": whole(), "durable": {"type": "boolean"}, "in_memory": {"type": "boolean"},
         })),
         "Rooms": object(&["rooms", "cursor"], json!({
             "rooms": list(json!({"$ref": "#/components/schemas/Room"})), "cursor": perhaps(),
@@ -126,7 +126,8 @@ fn schemas() -> Value {
         "Conns": object(&["conns", "cursor"], json!({
             "conns": list(json!({"$ref": "#/components/schemas/Conn"})), "cursor": perhaps(),
         })),
-        "Done": object(&["done", "refused"], json!({"done": whole(), "refused": whole()})),
+        "Done": object(&["done", "refused"], json!({"done": whole(), "refused": whole(), "reasons": {"type": "object", "additionalProperties": whole()}})),
+        "Reloaded": object(&["changed", "waiting"], json!({"changed": list(text()), "waiting": list(text())})),
         "Policy": object(&["room", "policy"], json!({"room": text(), "policy": {"type": "object"}})),
         "Grant": object(&["room", "rights"], json!({"room": text(), "user": perhaps(), "rights": {
             "type": "object",

@@ -5,8 +5,11 @@ use std::borrow::Cow;
 use taut_hub::{ConnId, Pattern, RoomName};
 use taut_wire::http::{Method, Request, target};
 
-use super::table::{Kind, Place};
-use super::{Call, Conns, Cursor, Deed, ENDPOINTS, Endpoint, PAGE_ENTRIES, Revoke, Rooms, Select};
+use super::table::{Kind, Stands};
+use super::{
+    Call, Conns, Cursor, Deed, ENDPOINTS, Endpoint, PAGE_ENTRIES, Place, Revoke, Rooms,
+    RoomsCursor, Select,
+};
 use crate::http::parameters::parse_room;
 use crate::http::{Action, Problem, Site, route};
 
@@ -79,7 +82,7 @@ impl<'a> Given<'a> {
             let mut queries = endpoint
                 .parameters
                 .iter()
-                .filter(|known| known.place == Place::Query);
+                .filter(|known| known.stands == Stands::InQuery);
             let Some(known) = queries.find(|known| known.name == name) else {
                 return Err(unknown(endpoint, &name));
             };
@@ -119,17 +122,29 @@ impl<'a> Given<'a> {
         self.room()?.ok_or_else(missing)
     }
 
+    fn place(&self) -> Result<Place, Problem> {
+        Ok(Place {
+            room: self.the_room()?,
+            namespace: self.text("namespace").map(Into::into),
+        })
+    }
+
     fn limit(&self) -> u32 {
         let limit = self.text("limit").and_then(|text| text.parse().ok());
         limit.unwrap_or(PAGE_ENTRIES).max(1)
     }
 
     fn cursor(&self) -> Result<Cursor, Problem> {
-        let Some(text) = self.text("cursor") else {
-            return Ok(Cursor::default());
-        };
-        let wrong = || bad_query("?cursor= is no cursor of this server; begin without one".into());
-        Cursor::parse(text).ok_or_else(wrong)
+        let cursor = self
+            .text("cursor")
+            .map_or(Some(Cursor::default()), Cursor::parse);
+        cursor.ok_or_else(no_cursor)
+    }
+
+    fn rooms_cursor(&self) -> Result<RoomsCursor, Problem> {
+        let begin = RoomsCursor::Memory(Cursor::default());
+        let cursor = self.text("cursor").map_or(Some(begin), RoomsCursor::parse);
+        cursor.ok_or_else(no_cursor)
     }
 
     fn conn(&self) -> Result<Option<(u16, ConnId)>, Problem> {
@@ -139,11 +154,15 @@ impl<'a> Given<'a> {
     }
 }
 
+fn no_cursor() -> Problem {
+    bad_query("?cursor= is no cursor of this server; begin without one".to_owned())
+}
+
 fn unknown(endpoint: &Endpoint, name: &str) -> Problem {
     let known: Vec<&str> = endpoint
         .parameters
         .iter()
-        .filter(|known| known.place == Place::Query)
+        .filter(|known| known.stands == Stands::InQuery)
         .map(|known| known.name)
         .collect();
     let name: String = name.chars().take(32).collect();
@@ -239,7 +258,7 @@ pub(super) fn rooms(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call
     let pattern = given.text("match").unwrap_or("**");
     Ok(Call::Rooms(Rooms {
         pattern: Pattern::parse(pattern).map_err(|error| bad_query(error.to_string()))?,
-        cursor: given.cursor()?,
+        cursor: given.rooms_cursor()?,
         limit: given.limit(),
     }))
 }
@@ -269,11 +288,11 @@ pub(super) fn disconnect(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result
 }
 
 pub(super) fn join(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call, Problem> {
-    done(given, Deed::Join(given.the_room()?))
+    done(given, Deed::Join(given.place()?))
 }
 
 pub(super) fn leave(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call, Problem> {
-    done(given, Deed::Leave(given.the_room()?))
+    done(given, Deed::Leave(given.place()?))
 }
 
 /// Something done to a Conn or to all of a user: to which must be said, or a forgotten parameter would reach everybody.
@@ -293,6 +312,10 @@ fn done(given: &Given<'_>, deed: Deed) -> Result<Call, Problem> {
         cursor: Cursor::default(),
         limit: u32::MAX,
     })))
+}
+
+pub(super) fn reload(_: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call, Problem> {
+    Ok(Call::Reload)
 }
 
 pub(super) fn revoke(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call, Problem> {

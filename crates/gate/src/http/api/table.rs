@@ -32,7 +32,7 @@ pub struct Parameter {
     /// Its name.
     pub name: &'static str,
     /// Where it stands.
-    pub place: Place,
+    pub stands: Stands,
     /// The request cannot do without it.
     pub required: bool,
     /// What it may be.
@@ -43,11 +43,11 @@ pub struct Parameter {
 
 /// Where a parameter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Stands {
     /// In the query.
-    Query,
+    InQuery,
     /// A header field.
-    Header,
+    InHeader,
 }
 
 /// What a parameter may be.
@@ -66,7 +66,7 @@ pub enum Kind {
 const fn text(name: &'static str, about: &'static str) -> Parameter {
     Parameter {
         name,
-        place: Place::Query,
+        stands: Stands::InQuery,
         required: false,
         kind: Kind::Text,
         about,
@@ -84,6 +84,10 @@ const ROOM: Parameter = needed("room", "The room, for example `games/42`.");
 const IN_ROOM: Parameter = text("room", "Only Conns that are in this room.");
 const CONN: Parameter = text("conn", "This Conn, by its id, for example `c0-12-34`.");
 const USER: Parameter = text("user", "All Conns of this verified user.");
+const NAMESPACE: Parameter = text(
+    "namespace",
+    "Of a Socket.IO session, in which of its namespaces: by default `/` where it is in it, else its first; it leaves in all.",
+);
 const DOOR: Parameter = text(
     "door",
     "Only Conns that came by this door, for example `websocket`.",
@@ -115,7 +119,7 @@ const EXPECT: Parameter = text(
     "The position at which the key was set last; empty: the key is not set.",
 );
 const ID: Parameter = Parameter {
-    place: Place::Header,
+    stands: Stands::InHeader,
     ..text(
         "Idempotency-Key",
         "Makes it happen once, however often it is sent.",
@@ -137,7 +141,7 @@ const COUNTS: Parameter = Parameter {
     ..text("counts", "Only how many there are.")
 };
 const TOKEN: Parameter = Parameter {
-    place: Place::Header,
+    stands: Stands::InHeader,
     ..text(
         "Taut-Token",
         "Whose grant: that of this token. A header, so that it gets into no log.",
@@ -187,7 +191,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         method: "GET",
         path: "/api/rooms",
         id: "listRooms",
-        summary: "List rooms that are in memory, with their counts.",
+        summary: "List rooms with their counts: those in memory, then those that the store has besides, by their names.",
         parameters: &[&MATCH, &PAGE, &CURSOR],
         body: false,
         answer: "Rooms",
@@ -227,8 +231,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
         method: "POST",
         path: "/api/join",
         id: "join",
-        summary: "Bring a connection, or all of a user, into a room. Only native connections (JSON lines, datagrams, and WebSockets with the subprotocol `taut`) can be.",
-        parameters: &[&ROOM, &CONN, &USER],
+        summary: "Bring a connection, or all of a user, into a room, where its grant allows that: Socket.IO, native connections, and people at a text terminal, who leave the room that they are in. `reasons` says why others were not.",
+        parameters: &[&ROOM, &CONN, &USER, &NAMESPACE],
         body: false,
         answer: "Done",
         read: read::join,
@@ -237,8 +241,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
         method: "POST",
         path: "/api/leave",
         id: "leave",
-        summary: "Take a connection, or all of a user, out of a room. One that has nothing but this room ends.",
-        parameters: &[&ROOM, &CONN, &USER],
+        summary: "Take a connection, or all of a user, out of a room. One that cannot be without it (a payload WebSocket, a stream, a long poll) ends.",
+        parameters: &[&ROOM, &CONN, &USER, &NAMESPACE],
         body: false,
         answer: "Done",
         read: read::leave,
@@ -282,6 +286,16 @@ pub const ENDPOINTS: &[Endpoint] = &[
         body: false,
         answer: "Done",
         read: read::revoke,
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/reload",
+        id: "reload",
+        summary: "Read the configuration again, as SIGHUP does: the same files, flags and environment. What changed, and what waits for a restart; with a mistake in it nothing changes.",
+        parameters: &[],
+        body: false,
+        answer: "Reloaded",
+        read: read::reload,
     },
     Endpoint {
         method: "GET",

@@ -216,6 +216,8 @@ impl Core {
         }
         self.note_door(session);
         if session != id {
+            let client = self.identities.client(id);
+            self.identities.set_client_of_request(session, client);
             if let Some(identity) = self.identities.of(id).cloned() {
                 self.admit(session, identity);
             }

@@ -5,26 +5,25 @@ use std::sync::Arc;
 use taut_auth::{ApiKey, Revocation};
 use taut_gate::http::Problem;
 use taut_gate::http::api::{
-    self, ApiRequest, Call, Conns, Cursor, Deed, Found, Rooms, encode_done, encode_found,
-    encode_grant, encode_policy,
+    self, ApiRequest, Call, Conns, Cursor, Found, Rooms, RoomsCursor, encode_done, encode_found,
+    encode_grant, encode_policy, encode_reloaded,
 };
-use taut_gate::{Close, Command};
-use taut_hub::{ConnId, Grant, Input, Join, Right, RoomName, Start, Watch};
+use taut_hub::{ConnId, Grant, Input, Right, RoomName};
 use taut_wire::http::Framing;
 
 use super::super::Talk;
 use super::{Phase, is_bodyless};
-use crate::core::{Core, Flag, Survey, What, nothing_found};
+use crate::core::{Core, Flag, Kept, Survey, What, nothing_found};
 use crate::identity::{Judged, Revoker};
-
-/// What an ended Conn is told.
-const ENDED: &str = "an administrator ended this connection";
+use crate::reload::ReloadRequest;
 
 /// As whom somebody asks.
 #[derive(Debug)]
 struct Authority {
     /// The user whose words these are.
     user: Option<Arc<str>>,
+    /// Whether a key was shown, and not a token.
+    has_key: bool,
 }
 
 impl Core {
@@ -59,7 +58,12 @@ impl Core {
                 limit,
             }) => {
                 let found = Found::Rooms(Vec::new());
-                self.survey_for(id, What::Rooms(pattern), cursor, limit, found);
+                let (at, after) = match cursor {
+                    RoomsCursor::Memory(cursor) => (cursor, None),
+                    RoomsCursor::Store(after) => (Cursor::END, after),
+                };
+                let what = What::Rooms(Box::new((pattern, Kept::After(after))));
+                self.survey_for(id, what, at, limit, found);
             }
             Call::Conns(conns) => self.survey_conns(id, conns),
             Call::Policy(room) => {
@@ -69,6 +73,7 @@ impl Core {
             }
             Call::Grant { room, token } => self.explain_grant(id, &room, token.as_deref()),
             Call::Revoke(revoke) => self.revoke(id, revoke),
+            Call::Reload => self.ask_for_reload(id),
             Call::Room(_) | Call::Document => {}
         }
     }
@@ -90,7 +95,10 @@ impl Core {
             return Err(Problem::new(401, "unauthorized", detail));
         };
         if ApiKey::find(shown, keys).is_some() {
-            return Ok(Authority { user: None });
+            return Ok(Authority {
+                user: None,
+                has_key: true,
+            });
         }
         if !self.identities.asks() || !shown.contains('.') {
             let detail = "this is no key of the server API; `taut token key` makes one";
@@ -101,7 +109,10 @@ impl Core {
                 let user = identity.user.clone();
                 let is_admin = |room| identity.grant.allows(room, Right::Admin, user.as_deref());
                 if room.is_some_and(is_admin) {
-                    return Ok(Authority { user });
+                    return Ok(Authority {
+                        user,
+                        has_key: false,
+                    });
                 }
                 let detail = match room {
                     Some(_) => {
@@ -130,7 +141,10 @@ impl Core {
         self.open(id);
         if let Some(talk) = self.http_talk(id) {
             talk.is_lifted = true;
+            talk.has_key = authority.has_key;
         }
+        // It is let in already, so this cannot fail.
+        let _ = self.limiter.belong(id.slot, authority.user.as_ref(), true);
         self.hub(Input::Granted {
             conn: id,
             user: authority.user,
@@ -138,17 +152,26 @@ impl Core {
         });
     }
 
+    /// Whether the request under way has every right.
+    pub(crate) fn is_lifted(&mut self, id: ConnId) -> bool {
+        self.http_talk(id).is_some_and(|talk| talk.is_lifted)
+    }
+
+    /// Whether a Conn asks with a key of the API, to which no rate applies.
+    pub(crate) fn has_key(&mut self, id: ConnId) -> bool {
+        self.http_talk(id)
+            .is_some_and(|talk| talk.is_lifted && talk.has_key)
+    }
+
     /// The request is answered: the Conn is nobody again. What it may have been before, its next request shows anew.
     pub(super) fn lower(&mut self, id: ConnId) {
         let is_lifted = |talk: &mut super::HttpTalk| std::mem::take(&mut talk.is_lifted);
-        let Some(auth) = self.auth.clone() else {
-            return;
-        };
         if self.http_talk(id).is_some_and(is_lifted) {
+            let grant = self.anonymous();
             self.hub(Input::Granted {
                 conn: id,
                 user: None,
-                grant: Arc::clone(&auth.anonymous),
+                grant,
             });
         }
     }
@@ -185,15 +208,20 @@ impl Core {
         }
         let is_one = matches!(&survey.what, What::Conns(conns) if conns.select.conn.is_some());
         let is_nobody = match &survey.found {
-            Found::Done(counted) => counted.done + counted.refused == 0,
+            Found::Done(counted) => counted.all() == 0,
             Found::Grant(grant) => grant.is_none(),
             Found::Rooms(_) | Found::Conns(_) => false,
         };
         if is_one && is_nobody {
             return self.no_such_conn(id);
         }
+        if let Some(error) = &survey.failure {
+            let problem = Problem::new(503, "unavailable", error.to_string());
+            return self.answer_problem(id, &problem);
+        }
         let mut body = Vec::new();
-        encode_found(&mut body, &survey.found, survey.next(self.cores));
+        let next = survey.next(self.cores, self.safe.is_some());
+        encode_found(&mut body, &survey.found, next.as_deref());
         self.say_json(id, &body);
     }
 
@@ -202,83 +230,10 @@ impl Core {
         self.answer_problem(id, &Problem::new(404, "not-found", detail));
     }
 
-    /// Does to a Conn of this core what was asked, and notes what came of it.
-    pub(crate) fn do_to(&mut self, id: ConnId, deed: &Deed, found: &mut Found) {
-        match (deed, found) {
-            (Deed::List, Found::Conns(conns)) => conns.extend(self.facts_of(id)),
-            (Deed::Explain(room), Found::Grant(grant)) => {
-                let (user, rules) = self.shard.standing(id);
-                let mut body = Vec::new();
-                encode_grant(&mut body, room, user.map(|user| &**user), rules);
-                *grant = Some(body);
-            }
-            (Deed::Disconnect, Found::Done(counted)) => {
-                self.close(id, Close::Refused, Some(ENDED));
-                counted.done += 1;
-            }
-            (Deed::Join(room), Found::Done(counted)) => match self.bring_into(id, room) {
-                true => counted.done += 1,
-                false => counted.refused += 1,
-            },
-            (Deed::Leave(room), Found::Done(counted)) if self.shard.is_bound_for(id, room) => {
-                self.take_out(id, room);
-                counted.done += 1;
-            }
-            _ => {}
-        }
-    }
-
-    /// Native Conns only: the others have no way to be told of a room that they did not ask for.
-    fn bring_into(&mut self, id: ConnId, room: &RoomName) -> bool {
-        if !self.takes_commands(id) {
-            return false;
-        }
-        self.open(id);
-        if !self.shard.allows(id, room, Right::Join) {
-            return false;
-        }
-        let name = self.name_once(id);
-        let Some(conn) = self.conns.find(id) else {
-            return false;
-        };
-        let join = Join {
-            name,
-            door: conn.door(),
-            start: Start::Now,
-            presence: Watch::Nothing,
-            data: None,
-            state: false,
-        };
-        let room = room.clone();
-        self.command(id, Command::Join { room, join }, None);
-        true
-    }
-
-    fn take_out(&mut self, id: ConnId, room: &RoomName) {
-        let room = room.clone();
-        if self.takes_commands(id) {
-            return self.command(id, Command::Leave { room }, None);
-        }
-        self.hub(Input::Expel { conn: id, room });
-    }
-
-    /// Whether a Conn is native and has space for one more request under way.
-    fn takes_commands(&mut self, id: ConnId) -> bool {
-        match self.conns.find(id).map(|conn| &conn.talk) {
-            Some(Talk::Lines(session) | Talk::Datagrams(session) | Talk::Native(_, session)) => {
-                !session.is_full()
-            }
-            _ => false,
-        }
-    }
-
     fn explain_grant(&mut self, id: ConnId, room: &RoomName, token: Option<&str>) {
         let mut body = Vec::new();
-        let Some(auth) = self.auth.clone() else {
-            return;
-        };
         match token {
-            None => encode_grant(&mut body, room, None, &auth.anonymous),
+            None => encode_grant(&mut body, room, None, &self.anonymous()),
             Some(token) => match self.identities.judge(token, false) {
                 Judged::In(identity) => {
                     let user = identity.user.as_deref();
@@ -341,6 +296,38 @@ impl Core {
                 }
                 Err(detail) => {
                     self.answer_problem(id, &Problem::new(503, "unavailable", detail));
+                }
+            }
+        }
+    }
+
+    /// Files are read, and every core is asked, so somebody else does it.
+    fn ask_for_reload(&mut self, id: ConnId) {
+        let asked = ReloadRequest::of(id, self.reloaded.0.clone(), Arc::clone(&self.alert));
+        match self.reloads.ask(asked) {
+            Ok(()) => self.wait_for_others(id),
+            Err(problem) => self.answer_problem(id, &problem),
+        }
+    }
+
+    /// What came of reloads.
+    pub(crate) fn hear_reloaded(&mut self) {
+        while let Ok((id, outcome)) = self.reloaded.1.try_recv() {
+            if !self.is_surveying(id) {
+                continue;
+            }
+            match outcome.problems.as_slice() {
+                [] => {
+                    let mut body = Vec::new();
+                    encode_reloaded(&mut body, &outcome.changed, &outcome.waiting);
+                    self.say_json(id, &body);
+                }
+                problems => {
+                    let detail = format!(
+                        "nothing was changed, the configuration has mistakes: {}",
+                        problems.join("; ")
+                    );
+                    self.answer_problem(id, &Problem::new(422, "bad-configuration", detail));
                 }
             }
         }

@@ -3,6 +3,8 @@
 mod answer;
 mod api;
 mod body;
+mod deeds;
+mod forwarded;
 
 use std::sync::Arc;
 
@@ -44,6 +46,8 @@ pub(crate) struct HttpTalk {
     served: bool,
     /// It may do everything, until the request to the API under way is answered.
     is_lifted: bool,
+    /// That request came with a key of the API: no rate holds for it.
+    has_key: bool,
     /// The request under way has waited for a key that did not come.
     pub(crate) is_impatient: bool,
 }
@@ -141,7 +145,12 @@ impl Core {
             self.answer_problem(id, &problem);
             return Step::Took(length);
         }
-        if stands_for_somebody(&action) {
+        if let Err(problem) = self.hear_proxy(id, &request.headers) {
+            self.last_request(id);
+            self.answer_problem(id, &problem);
+            return Step::Took(length);
+        }
+        if self.identities.asks() && stands_for_somebody(&action) {
             let shown = gate_http::shown(&request, &self.site);
             match self.identify_request(
                 id,
@@ -315,7 +324,7 @@ impl Core {
 
     fn upgrade(&mut self, id: ConnId, socket: gate_http::Socket) {
         if socket.room.is_some()
-            && let Some(over) = self.limiter.wait(id.slot, Cost::JOIN)
+            && let Some(over) = self.limiter.wait(id.slot, Cost::Join)
         {
             return self.answer_problem(id, &gate_http::refused(&over.refusal()));
         }

@@ -30,14 +30,14 @@ impl Core {
                 let room = view.name.as_str();
                 match view.way {
                     Way::Lobby => Format::SocketIoLobby,
-                    Way::Joined => Format::SocketIoJoined,
+                    Way::Joined if &*view.namespace == "/" => Format::SocketIoJoined,
                     Way::Room if view.namespace.strip_prefix('/') == Some(room) => {
                         Format::SocketIoRoom
                     }
                     Way::Room if view.namespace.strip_prefix("/r/") == Some(room) => {
                         Format::SocketIoUrl
                     }
-                    Way::Room => Format::SocketIo,
+                    Way::Joined | Way::Room => Format::SocketIo,
                 }
             }
             _ => Format::SocketIo,
@@ -73,12 +73,14 @@ impl Core {
             return;
         }
         for (namespace, way) in self.shown_in(id, room) {
-            let Some(found) = self.shard.room(room) else {
-                return;
-            };
-            let offset = match way {
-                Way::Room => found.position(message.offset).to_string(),
-                Way::Lobby | Way::Joined => self.offset(id, &namespace),
+            let is_alone = way == Way::Room && !self.is_more_than_its_room(id, &namespace);
+            let at = self
+                .shard
+                .room(room)
+                .map(|found| found.position(message.offset));
+            let offset = match at {
+                Some(at) if is_alone => at.to_string(),
+                _ => self.offset(id, &namespace),
             };
             let Some(found) = self.shard.room(room) else {
                 return;
@@ -102,19 +104,32 @@ impl Core {
             .collect()
     }
 
-    /// Where a client in `/` stands in all its rooms.
+    /// Whether a namespace shows other rooms than its own.
+    fn is_more_than_its_room(&mut self, id: ConnId, namespace: &Arc<str>) -> bool {
+        let views = self.socketio(id).map(|socketio| socketio.views.as_slice());
+        let mut views = views.into_iter().flatten();
+        views.any(|view| view.namespace == *namespace && view.way == Way::Joined)
+    }
+
+    /// Where a client stands in all rooms of a namespace. In a namespace that is nothing but a room that is its position there.
     pub(super) fn offset(&mut self, id: ConnId, namespace: &Arc<str>) -> String {
         let Some(socketio) = self.socketio(id) else {
             return String::new();
         };
         let views = socketio.views.iter();
+        let mut is_own = false;
         let rooms: Vec<_> = views
             .filter(|view| view.namespace == *namespace)
             .map(|view| {
+                is_own |= view.way == Way::Room;
                 let name = (view.way == Way::Joined).then(|| view.name.clone());
                 (view.room, name)
             })
             .collect();
+        if let (true, [(room, None)]) = (is_own, rooms.as_slice()) {
+            let at = self.stand(id, *room);
+            return at.map_or_else(String::new, |at| at.to_string());
+        }
         if rooms.len() > OFFSET_ROOMS_MAX {
             return NOWHERE.to_owned();
         }

@@ -19,7 +19,7 @@ use crate::core::{Asker, Core};
 use crate::session::{Pass, encode_public_id};
 
 /// The door's label.
-const DOOR: Door = Door("socketio");
+pub(super) const DOOR: Door = Door("socketio");
 
 /// Bytes of the object `auth` that are passed on to an application that is asked.
 const AUTH_BYTES_MAX: usize = 16 << 10;
@@ -198,9 +198,10 @@ impl Core {
             return;
         };
         let way = match (&found.room, &room) {
-            (Some(_), _) => Way::Room,
+            (Some(own), Some(room)) if own == room => Way::Room,
+            (Some(_), None) => Way::Room,
             (None, None) => Way::Lobby,
-            (None, Some(_)) => Way::Joined,
+            (_, Some(_)) => Way::Joined,
         };
         let Some(entering) = &found.entering else {
             return;
@@ -356,7 +357,7 @@ impl Core {
     }
 
     /// `connect_error`, with what the hub said.
-    pub(super) fn refuse_entering(&mut self, id: ConnId, namespace: &str, refusal: &Refusal) {
+    pub(crate) fn refuse_entering(&mut self, id: ConnId, namespace: &str, refusal: &Refusal) {
         let mut data = Vec::new();
         native::encode_refused(&mut data, None, refusal);
         self.say_refused(id, namespace, &refusal.to_string(), &data);

@@ -2,7 +2,7 @@
 //!
 //! The session is one Conn, a member once of each room that any of its namespaces hears: a [`View`] says which namespace shows a room, and how.
 //! [`enter`] is CONNECT, [`recover`] how an earlier session goes on, [`packet`] what a client says, [`answer`] what the hub answers, [`deliver`]
-//! how room messages go out.
+//! how room messages go out, [`moves`] what the server API does to its rooms.
 //!
 //! Invariants:
 //! - While there is one view in all, of the one room that the Conn is in, and nothing is being recovered, the Conn has a shared Format: it is as
@@ -15,6 +15,7 @@
 mod answer;
 mod deliver;
 mod enter;
+mod moves;
 mod packet;
 mod recover;
 

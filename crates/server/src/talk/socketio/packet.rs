@@ -233,7 +233,7 @@ impl Core {
     }
 
     /// The client leaves a namespace, and the rooms that nothing else of it hears.
-    fn leave_namespace(&mut self, id: ConnId, namespace: &str) {
+    pub(super) fn leave_namespace(&mut self, id: ConnId, namespace: &str) {
         let Some(socketio) = self.socketio(id) else {
             return;
         };
@@ -281,7 +281,7 @@ impl Core {
     }
 
     /// `emit("leave", room)`.
-    fn leave_by_verb(
+    pub(super) fn leave_by_verb(
         &mut self,
         id: ConnId,
         namespace: &Arc<str>,

@@ -38,13 +38,17 @@ impl Core {
         let stands = match (room, &auth.offset) {
             // It has heard nothing since it came.
             (room, None) => vec![(room.cloned(), Start::After(pass.at))],
-            (Some(room), Some(offset)) => {
+            (Some(room), Some(offset)) if !offset.contains(':') => {
                 vec![(Some(room.clone()), later(native::position(offset))?)]
             }
-            (None, Some(offset)) => {
+            (own, Some(offset)) => {
                 let Offset(stands) = Offset::decode(offset)?;
+                if own.is_some() && !stands.iter().any(|stand| stand.room.is_none()) {
+                    // A namespace that is a room is always in it.
+                    return None;
+                }
                 let stands = stands.into_iter().map(|Stand { room, at }| match room {
-                    None => Some((None, later(at)?)),
+                    None => Some((own.cloned(), later(at)?)),
                     room => Some((room, Start::After(at))),
                 });
                 stands.collect::<Option<_>>()?
