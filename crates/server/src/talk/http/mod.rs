@@ -150,7 +150,7 @@ impl Core {
             self.answer_problem(id, &problem);
             return Step::Took(length);
         }
-        if self.identities.asks() && stands_for_somebody(&action) {
+        if self.takes_tokens() && stands_for_somebody(&action) {
             let shown = gate_http::shown(&request, &self.site);
             match self.identify_request(
                 id,
