@@ -15,7 +15,7 @@ use super::descriptors::{conns_max, seats, sockets_max};
 use super::secrecy::{Secrecy, destinations, read_papers};
 use crate::acceptor::{self, Acceptor};
 use crate::config::{Config, FilesConfig, Limits};
-use crate::core::{self, Alert, Core, Hooked, unix_ms};
+use crate::core::{self, Alert, Core, Doorstep, Hooked, unix_ms};
 use crate::error::StartError;
 use crate::files::Desk;
 use crate::health::Health;
@@ -290,6 +290,7 @@ fn open_hooks(
         system("webhooks cannot speak TLS", source)
     })?;
     for (core, counter) in cores.iter_mut().zip(counters) {
+        core.identities.doorstep = Doorstep::of(&counter);
         core.hooked = Some(Hooked::new(counter));
     }
     Ok(Some(hooks))
