@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import subprocess
 import time
 
@@ -16,6 +17,7 @@ import taut
 from peers import Native, Raw, close_code, handshake_bytes, read_head, request, request_bytes
 from socketio_wire import POLLING, Polling
 from test_api import make_key
+from test_attacks import NASTY, STEERS
 from test_auth import SECRET, Signer, coded, token
 
 EVERYTHING = {"**": "* admin"}
@@ -367,3 +369,22 @@ def test_a_page_with_somebodys_cookie_says_nothing_and_opens_nothing(keyed, room
         request(keyed, "POST", f"{POLLING}&sid={session}", [cookie, ("Origin", "http://localhost:1")], f"40/r/{room},")
         assert request(keyed, "GET", f"{POLLING}&sid={session}", [cookie]).body.startswith(b"44")
     assert history_of(keyed, room) == []
+
+
+def test_taut_admin_shows_what_others_wrote_without_obeying(keyed, room, closing):
+    eve = closing.add(Native(keyed))
+    assert eve.ask(auth=token("eve", **{"name": f"eve{NASTY}"}))["ok"] == "auth"
+    odd = [f"{room}/{NASTY}", f"{room}/\u202egnp.exe", f"{room}/\u009b31m", f"{room}/a b\u2066"]
+    # Those that are names at all.
+    rooms = [name for name in [room, *odd] if "ok" in eve.ask(join=name, data={"mood": NASTY})]
+    assert room in rooms
+    for name in rooms:
+        eve.ask(publish=name, data=f"hi {NASTY}\nERROR forged", event="say\u202e", key="k\u2028")
+    environment = {"TAUT_API_KEY": keyed.key, "PATH": os.environ["PATH"]}
+    for words in (["rooms"], ["conns"], ["who", room], ["history", room], ["state", room], ["grant", room], ["policy", room], ["rooms", f"{room}/{NASTY}"], ["who", rooms[-1]], ["history", rooms[-1]]):
+        words = [word.replace("\0", "") for word in words]
+        done = subprocess.run([taut.BINARY, "admin", *words, "--url", keyed.http], capture_output=True, timeout=30, env=environment)
+        said = (done.stdout + done.stderr).decode()
+        assert said and "unrecognized" not in said, (words, said)
+        assert not STEERS.search(said), (words, said)
+        assert not any(line.startswith("ERROR forged") for line in said.split("\n")), said

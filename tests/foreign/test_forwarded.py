@@ -90,7 +90,7 @@ def test_what_could_be_read_in_two_ways_is_refused(start, room, headers):
     server = start(config())
     raw = Raw(server)
     problem = ask(raw, server, "GET", f"/r/{room}", headers).assert_problem(400)
-    assert problem["code"] == "bad-header" and "Forwarded" in problem["detail"]
+    assert problem["code"] == "bad-request" and "Forwarded" in problem["detail"]
     raw.close()
 
 

@@ -50,6 +50,10 @@ impl Core {
 
     /// The next slice.
     pub(super) fn go_on_again(&mut self) {
+        // Each turn comes by here.
+        if self.again.is_none() {
+            return;
+        }
         let Some(mut again) = self.again.take() else {
             return;
         };

@@ -93,18 +93,17 @@ impl Stream {
     /// Writes as much of the parts as the kernel takes; 0 when it takes nothing now.
     fn write_all_of(&mut self, parts: [&[u8]; 3], datagrams: &mut Datagrams) -> io::Result<usize> {
         // Most often there is one, and a plain write costs less.
-        let mut filled = parts.iter().filter(|part| !part.is_empty());
-        let alone = match (filled.next(), filled.next()) {
-            (Some(part), None) => Some(*part),
+        let alone = match parts {
+            [[], [], part] | [[], part, []] | [part, [], []] => Some(part),
             _ => None,
         };
-        let slices = parts.map(IoSlice::new);
+        let slices = || parts.map(IoSlice::new);
         loop {
             let result = match (&mut *self, alone) {
                 (Self::Tcp(stream), Some(part)) => stream.write(part),
-                (Self::Tcp(stream), None) => stream.write_vectored(&slices),
+                (Self::Tcp(stream), None) => stream.write_vectored(&slices()),
                 (Self::Unix(stream), Some(part)) => stream.write(part),
-                (Self::Unix(stream), None) => stream.write_vectored(&slices),
+                (Self::Unix(stream), None) => stream.write_vectored(&slices()),
                 (Self::Datagrams(key), _) => {
                     let mut written = 0;
                     for part in parts {

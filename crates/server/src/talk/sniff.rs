@@ -98,6 +98,7 @@ impl Core {
                     return Step::Took(0);
                 }
                 self.await_token(id);
+                self.knock(id, None);
             }
         }
         Step::Took(0)
