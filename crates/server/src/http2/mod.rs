@@ -1,6 +1,6 @@
 //! HTTP/2 over TLS (RFC 9113), in front of the cores: each stream becomes a request of HTTP/1.1 on a Conn of its own.
 //!
-//! A TLS connection that has agreed on `h2` (ALPN) goes to a [`Front`](front::Front) and not to a core. There the `h2` crate reads its frames; a stream's head is
+//! A TLS connection that has agreed on `h2` (ALPN) goes to a [`Front`] and not to a core. There the `h2` crate reads its frames; a stream's head is
 //! [translated](request) and goes down a [lane](lane::Lane), a pair of sockets whose other end a core has as a Conn. So there is one parser of requests, one strictness
 //! and one set of features, whatever the version, and flow control goes through: a client that takes nothing lets its window, then the lane, then its Conn fill.
 //!
