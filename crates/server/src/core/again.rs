@@ -85,10 +85,8 @@ impl Core {
         if self.identities.awaits_client(id) {
             return;
         }
-        let address = match self.identities.client(id) {
-            Some(client) => Some(SocketAddr::new(client, 0)),
-            None => self.address_of(id),
-        };
+        let address = self.client_address(id);
+        let address = address.map(|address| SocketAddr::new(address, 0));
         self.limiter.count_again(id.slot, address);
         let user = self
             .identities
