@@ -83,7 +83,6 @@ struct Waiting {
 
 /// At the other end of a connection that is not the Conn's own socket: what all streams of one HTTP/2 connection have in common.
 #[derive(Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "http2"), expect(dead_code))]
 pub(crate) struct Origin {
     /// Its address; `None` for a Unix socket.
     pub(crate) address: Option<SocketAddr>,
