@@ -412,6 +412,38 @@ def test_lines_people_and_datagrams_are_told_why_not_in_their_own_words(tmp_path
     assert running.stop() == 0
 
 
+def test_half_a_line_and_its_end_come_in_no_earlier(tmp_path, application, closing):
+    gate = threading.Event()
+
+    def decide(asked):
+        gate.wait(10)
+        return by_cookie(asked) if asked["address"] and not application.open else (200, b"", 0)
+
+    application.open, application.decide = False, decide
+    running = Server(tmp_path, connect_config(application.port, after=ROLES))
+    last_words = [b'{"publish":"lobby","data":"early","ref":1}', b"early"]
+    for is_open in [False, True]:
+        application.open = is_open
+        gate.clear()
+        before = len(application.asked)
+        peers = [closing.add(Raw(running)).send(words).finish() for words in last_words]
+        deadline = time.monotonic() + 10
+        while len(application.asked) < before + 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        gate.set()
+        for peer in peers if not is_open else peers[:1]:
+            rest = peer.rest() if not is_open else peer.until(b"\n")
+            assert (b'"ok":"publish"' if is_open else b"log in first") in rest, rest
+        deadline = time.monotonic() + 10
+        application.open = True
+        while data(running, "lobby") != (["early", "early"] if is_open else []):
+            assert time.monotonic() < deadline, data(running, "lobby")
+            time.sleep(0.05)
+    assert_alive(running)
+    assert running.stop() == 0
+
+
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 def test_a_namespace_of_socket_io_is_let_in_as_by_a_middleware(guarded, application, closing, transport):
     refused = closing.add(PythonClient(guarded.http, transports=[transport], auth={"ticket": "wrong"}))
