@@ -27,7 +27,7 @@ pub struct Reloaded {
 /// Who asked, and what came of it.
 pub(crate) type Answered = (ConnId, Reloaded);
 
-/// One who asks. See the [module](self).
+/// One who asks. What it asked for is answered through it.
 #[derive(Debug)]
 pub struct ReloadRequest(Option<Asker>);
 
