@@ -5,7 +5,9 @@ from websockets.sync.client import connect as websocket
 
 from peers import EventStream, Native, nc, post, request
 from socketio_clients import TRANSPORTS, Agent, JsClient, PythonClient
+from taut import Server
 from test_api import Api
+from test_serve_udp import Device
 
 
 @pytest.fixture(scope="module", params=[1, 2])
@@ -199,4 +201,26 @@ def test_the_grant_decides(tmp_path, agent, closing):
     assert "refused" in api.admin("join", "closed/1", "--conn", conn)
     assert "done" in api.admin("leave", "open/1", "--conn", conn, "--namespace", "/")
     moved(client, "taut:left", "open/1")
+    assert api.server.stop() == 0
+
+
+def test_native_connections_over_udp_and_a_unix_socket_are_moved_like_all(tmp_path, room, closing):
+    path = str(tmp_path / "t.sock")
+    api = Api(tmp_path, 2)
+    assert api.server.stop() == 0
+    api.server = Server(tmp_path, api.server.folder.joinpath(f"taut-{api.server.port}.toml").read_text(), ["--listen", "udp://127.0.0.1:0", "--listen", f"unix:{path}"], port=api.server.port)
+    device = closing.add(Device(api.server))
+    device.join(f"{room}/udp")
+    near = closing.add(Native(api.server, at=path))
+    near.ask(join=f"{room}/unix")
+    for peer, mark in ((device, "udp"), (near, "unix")):
+        conn = api.ask("GET", "conns", room=f"{room}/{mark}")["conns"][0]["conn"]
+        assert api.ask("POST", "join", conn=conn, room=room) == {"done": 1, "refused": 0}
+        assert (joined := peer.unit())["ok"] == "join" and joined["room"] == room
+        post(api.server, room, "hello")
+        assert peer.message()["data"] == "hello"
+        assert api.ask("POST", "leave", conn=conn, room=room)["done"] == 1
+        assert peer.unit()["ok"] == "leave"
+    device.close()
+    near.close()
     assert api.server.stop() == 0

@@ -236,3 +236,30 @@ def test_handshakes_behind_which_nothing_comes(doors, closing):
         raw.until(b"\x89", 3 * PATIENCE_S)
         raw.rest(3 * PATIENCE_S)
     assert request(doors, "GET", "/r/slow/none?who").status == 200
+
+
+def head_of(response):
+    """How many messages the room had when this was answered."""
+    return int(response.json()["at"].rsplit("-", 1)[1])
+
+
+@pytest.mark.parametrize("opening", [b"hi\n", b'{"join":"lobby"}\n'], ids=["a person", "lines"])
+def test_a_core_hears_others_between_the_shortest_units_of_one(start, closing, opening):
+    """One read holds 65,000 lines of two bytes. Between two answers to somebody else there are far fewer, at least sometimes: whoever is busy measures no time."""
+    server = start("cores = 1\n", ["--memory"])
+    flood = closing.add(Raw(server)).send(opening)
+    line = b"x\n" if opening[:1] == b"h" else b'{"publish":"lobby","data":1}\n'
+    flood.socket.setblocking(False)
+    asker, between, before = closing.add(Raw(server)), [], None
+    for _ in range(30):
+        try:
+            while True:
+                flood.socket.send(line * 50_000)
+        except BlockingIOError:
+            pass
+        asker.send(request_bytes(server, "GET", "/r/lobby?history&limit=1"))
+        head = head_of(asker.response(seconds=120))
+        if before is not None and head > before:
+            between.append(head - before)
+        before = head
+    assert between and min(between) < 20_000, between

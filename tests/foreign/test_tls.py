@@ -70,9 +70,10 @@ def test_curl_says_and_hears_in_both_versions(server, certificates, room):
         assert b'"at"' in said.stdout
     page = json.loads(subprocess.run([*base, url], capture_output=True, check=True).stdout)
     assert [message["data"] for message in page["messages"]] == ["hello", "hello"]
-    # HTTP/2 is not offered, so a client that would rather speak it speaks HTTP/1.1.
-    told = subprocess.run([*base, "--http2", "-v", url], capture_output=True, check=True)
-    assert b"HTTP/1.1 200" in told.stderr
+    # Whoever would rather speak HTTP/1.1 speaks it, also where both are offered.
+    for version, words in [("--http1.1", b"HTTP/1.1 200"), ("--http2", b"HTTP/2 200")]:
+        told = subprocess.run([*base, version, "-v", url], capture_output=True, check=True)
+        assert words in told.stderr
     plain = subprocess.run(["curl", "-sS", "--max-time", "10", "--noproxy", "*", f"http://localhost:{server.port}/r/{room}"], capture_output=True, check=True)
     assert json.loads(plain.stdout) == page, "the same port in clear text"
 

@@ -278,3 +278,20 @@ def test_users_count_behind_a_proxy_that_vouches_for_them(start, closing, room):
     said = [ask(kept, server, "POST", f"/r/{room}", [("X-User", "ana")], "x").status for _ in range(3)]
     assert said == [200, 200, 429]
     assert ask(kept, server, "POST", f"/r/{room}", [("X-User", "bo")], "x").status == 200
+
+
+def test_a_user_stays_counted_when_a_proxy_hands_on_its_requests_from_elsewhere(start, closing, room):
+    config = CONFIG + '\n[limits.user]\nconns_max = 1\n[limits]\nexempt = []\n'
+    server = start(config.replace("leeway_ms = 0", 'leeway_ms = 0\nproxies = ["127.0.0.1"]'))
+    kept = closing.add(Raw(server))
+    for address in ["192.0.2.1", "192.0.2.2", "192.0.2.2"]:
+        said = ask(kept, server, "POST", f"/r/{room}", [*bearer(), ("X-Forwarded-For", address)], "x")
+        assert said.status == 200, said
+        other = closing.add(Raw(server))
+        wait_s(ask(other, server, "POST", f"/r/{room}", [*bearer(), ("X-Forwarded-For", "192.0.2.9")], "x"))
+    kept.close()
+    late = closing.add(Raw(server))
+    deadline = time.monotonic() + PATIENCE_S
+    while ask(late, server, "GET", f"/r/{room}?history", [*bearer(), ("X-Forwarded-For", "192.0.2.9")]).status != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -25,6 +25,8 @@ pub enum Close {
     Revoked,
     /// The server has no room for it now.
     Full,
+    /// It cannot be known now whether it may come in.
+    Unavailable,
     /// Its address has as many Conns as it may, or opens them too fast: it may come back after so many milliseconds.
     RateLimited(u32),
 }
@@ -96,6 +98,12 @@ impl Close {
                 "full",
                 "the server has no room now; come back later",
                 Some(10_000),
+            ),
+            Self::Unavailable => (
+                CloseCode::TRY_AGAIN,
+                "unavailable",
+                "the server cannot find out now whether you may come in; come back in a moment",
+                Some(1_000),
             ),
             Self::RateLimited(retry_ms) => (
                 CloseCode(4029),

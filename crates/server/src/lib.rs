@@ -35,7 +35,9 @@ pub use application::{Application, Heard, Say};
 pub use config::{Config, EngineLimits, FilesConfig, Limits};
 pub use error::{Fault, StartError};
 pub use health::Health;
-pub use hooks::{HOOKS_MAX, HookUrl, HookUrlError, OnFailure, Webhook};
+pub use hooks::{
+    Authorities, AuthoritiesError, HOOKS_MAX, HookEvent, HookUrl, HookUrlError, OnFailure, Webhook,
+};
 pub use identity::{RecordError, RevokeError, Revoker};
 pub use limits::{AddressRates, ConnRates, PerSecond, RateLimits, UserRates};
 pub use listen::{

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use clap::ArgMatches;
-use taut_server::OnFailure;
+use taut_server::{HookEvent, OnFailure};
 
 use crate::failure::Failure;
 use crate::load::load;
@@ -105,14 +105,26 @@ fn show_hook(rows: &mut Rows, hook: &Hook) {
         OnFailure::Refuse => "refuse",
     };
     rows.comment("\n[[webhooks]]".into());
-    rows.value("event", "\"publish\"", &hook.place);
-    rows.value("match", &quoted(&hook.pattern), &hook.place);
+    let event = match webhook.event {
+        HookEvent::Publish(_) => "publish",
+        HookEvent::Connect => "connect",
+    };
+    rows.value("event", &quoted(event), &hook.place);
+    if let Some(pattern) = &hook.pattern {
+        rows.value("match", &quoted(pattern), &hook.place);
+    }
     rows.value("url", &quoted(&webhook.url.to_string()), &hook.place);
     rows.comment("# secret is set, and not shown".into());
     rows.value("deadline_ms", &webhook.deadline_ms.to_string(), &hook.place);
     rows.value("on_failure", &quoted(on_failure), &hook.place);
     rows.value("concurrency", &webhook.concurrency.to_string(), &hook.place);
     rows.value("queue_max", &webhook.queue_max.to_string(), &hook.place);
+    if hook.pattern.is_none() && !webhook.url.is_private() {
+        rows.value("allow_http", "true", &hook.place);
+    }
+    if let Some(path) = &hook.ca_file {
+        rows.value("ca_file", &quoted(path), &hook.place);
+    }
 }
 
 /// A name as TOML has it as a key.

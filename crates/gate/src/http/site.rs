@@ -42,7 +42,8 @@ impl Site {
     }
 
     /// Whether a request with a cookie is the user's own doing, and not that of a page of somebody else: browsers send cookies along whoever asks.
-    pub(super) fn trusts_cookie_of(&self, request: &Request<'_>) -> bool {
+    #[must_use]
+    pub fn trusts_cookie_of(&self, request: &Request<'_>) -> bool {
         if let Some(origin) = request.headers.first("origin") {
             let own = authority(origin).is_some_and(|theirs| {
                 let host = request.host.as_ref();

@@ -122,7 +122,8 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        if conn.flags.has(Flag::Throttled) || conn.flags.has(Flag::Hooked) {
+        let unread = conn.flags.has(Flag::Throttled) || conn.flags.has(Flag::Hooked);
+        if unread || self.identities.awaits(id) {
             // It may have answered: we are not reading.
             return self.set_alarm(id.slot, ping_ms);
         }

@@ -9,14 +9,14 @@ use std::time::Instant;
 use taut_hub::{Body, ConnId, Input, Output, Refusal, Right, Ticket, Wish};
 
 use super::{Core, Flag};
-use crate::hooks::{Asker, Counter, Job, Verdict, write_question};
+use crate::hooks::{Answer, Asker, Counter, Job, Topic, Verdict, write_question};
 
 /// What a Conn may want while the application is asked for it. Only what it had sent before that: it is not read meanwhile.
 const WAITING_MAX: usize = 1_024;
 
 /// What a core keeps of its webhooks.
 pub(crate) struct Hooked {
-    desk: Counter,
+    pub(super) desk: Counter,
     /// What waits of each Conn: first the message that is asked about.
     waiting: HashMap<ConnId, VecDeque<Input>>,
 }
@@ -64,19 +64,22 @@ impl Core {
                     conn.flags.set(Flag::Hooked, true);
                 }
             }
-            Err(verdict) => self.judge(id, input, verdict),
+            Err(answer) => self.judge(id, input, verdict_of(answer)),
         }
         None
     }
 
     /// Takes in what the application has said.
     pub(super) fn hear_application(&mut self) {
-        while let Some((id, verdict)) = self
+        while let Some((id, answer)) = self
             .hooked
             .as_ref()
             .and_then(|hooked| hooked.desk.done.try_recv().ok())
         {
-            self.go_on(id, verdict);
+            match answer {
+                Answer::Messages(verdict) => self.go_on(id, verdict),
+                Answer::Entry(number, entry) => self.hear_of_newcomer(id, number, entry),
+            }
         }
     }
 
@@ -99,7 +102,7 @@ impl Core {
                     let waiting = hooked.waiting.entry(id).or_default();
                     return waiting.push_front(input);
                 }
-                Err(verdict) => self.judge(id, input, verdict),
+                Err(answer) => self.judge(id, input, verdict_of(answer)),
             }
         }
         if let Some(hooked) = &mut self.hooked {
@@ -155,10 +158,17 @@ impl Core {
             core: self.id,
             conn: id,
             body: write_question(&asker, room, drafts),
-            messages: drafts.len(),
+            topic: Topic::Messages(drafts.len()),
             asked: Instant::now(),
         };
         Some((index, job))
+    }
+}
+
+fn verdict_of(answer: Answer) -> Option<Verdict> {
+    match answer {
+        Answer::Messages(verdict) => verdict,
+        Answer::Entry(..) => None,
     }
 }
 

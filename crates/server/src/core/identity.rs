@@ -6,6 +6,7 @@
 //! - What a Conn says behind a token that waits is not read before the token is judged.
 //! - A Conn stays the same user as long as it lives; only HTTP requests stand each for itself.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use taut_gate::{Close, display_name, native, text};
 use taut_hub::{ConnId, Grant, Input, Right, RoomName};
 use taut_wire::http::Headers;
 
+use super::doorstep::Doorstep;
 use super::{Core, Flag, Stream};
 use crate::identity::{Doorman, Judged};
 use crate::limits::Over;
@@ -48,6 +50,8 @@ pub(crate) struct Identities {
     revision: u64,
     revocations: u64,
     known: HashMap<Box<str>, Arc<Identity>>,
+    /// Where the application is asked about newcomers.
+    pub(crate) doorstep: Option<Box<Doorstep>>,
     /// Whose connections of `proxy://` listeners are: `None` until the proxy has said it. Others have no entry.
     clients: HashMap<ConnId, Option<IpAddr>>,
     /// Whose the requests are that proxies hand on, as their headers say.
@@ -79,10 +83,11 @@ struct Waiting {
 
 /// At the other end of a connection that is not the Conn's own socket: what all streams of one HTTP/2 connection have in common.
 #[derive(Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "http2"), expect(dead_code))]
 pub(crate) struct Origin {
     /// Its address; `None` for a Unix socket.
     pub(crate) address: Option<SocketAddr>,
+    /// Whose it is, where that is a proxy's and the PROXY protocol says so.
+    pub(crate) client: Option<IpAddr>,
     /// Whom its certificate names, where it showed one that the configured authorities vouch for.
     pub(crate) certificate: Option<Arc<str>>,
 }
@@ -96,8 +101,10 @@ pub(crate) enum Asker {
     Native(Option<Box<str>>),
     /// `/auth`.
     Text,
-    /// A CONNECT of Socket.IO: the namespace and what it brought.
-    Enter(Box<str>, Box<Auth>),
+    /// Nobody: it has just come, and may have brought a datagram.
+    Newcomer(Option<Box<[u8]>>),
+    /// A CONNECT of Socket.IO: the namespace and what it brought; where the application is asked, also as it came.
+    Enter(Box<str>, Box<Auth>, Box<str>),
     /// `emit("auth", …)`: the namespace and the acknowledgement.
     Verb(Arc<str>, Option<u64>),
 }
@@ -116,6 +123,7 @@ impl Identities {
             waiting: Vec::new(),
             judged: 0,
             known: HashMap::new(),
+            doorstep: None,
             clients: HashMap::new(),
             origins: HashMap::new(),
             clients_of_requests: HashMap::new(),
@@ -149,6 +157,9 @@ impl Identities {
 
     /// A Conn is gone.
     pub(crate) fn forget(&mut self, id: ConnId) {
+        if let Some(doorstep) = &mut self.doorstep {
+            doorstep.forget(id);
+        }
         // An empty table hashes what it is asked to take out.
         if !self.clients.is_empty() {
             self.clients.remove(&id);
@@ -220,9 +231,11 @@ impl Identities {
         self.origins.get(&id)
     }
 
-    /// Whether a Conn's token waits to be judged.
+    /// Whether it is not known yet whether a Conn is let in: its token waits to be judged, or the application is asked.
     pub(crate) fn awaits(&self, id: ConnId) -> bool {
+        let asked = self.doorstep.as_deref();
         self.waiting.iter().any(|waiting| waiting.conn == id)
+            || asked.is_some_and(|doorstep| doorstep.awaits(id))
     }
 
     /// Milliseconds until something is to be done.
@@ -233,7 +246,8 @@ impl Identities {
         if self.waiting.iter().any(|waiting| waiting.is_surplus) {
             return Some(0);
         }
-        let first = alarm.into_iter().chain(waiting).min()?;
+        let asked = self.doorstep.as_deref().and_then(Doorstep::next_ms);
+        let first = alarm.into_iter().chain(waiting).chain(asked).min()?;
         Some(first.saturating_sub(now_ms))
     }
 
@@ -290,6 +304,9 @@ impl Core {
                 }
             }
         }
+        if self.has_doorstep() {
+            self.end_questions();
+        }
         let revocations = self.identities.doorman.revocations();
         if revocations != self.identities.revocations {
             self.identities.revocations = revocations;
@@ -305,6 +322,10 @@ impl Core {
 
     /// A Conn shows a token by a message of its own; it is judged at once, or as soon as it can be.
     pub(crate) fn show_token(&mut self, id: ConnId, token: Box<str>, asker: Asker) {
+        if !self.identities.asks {
+            // It means something to the application alone.
+            return self.ask_for_entry(id, asker, Some(&token), None);
+        }
         let until_ms = self.now.mono_ms + FETCH_MS_MAX;
         self.judge_waiting(Waiting {
             conn: id,
@@ -334,9 +355,12 @@ impl Core {
         }
         match self.identities.judge(&waiting.token, patient) {
             Judged::Later => self.wait_with(waiting),
+            Judged::In(identity) if self.has_doorstep() => {
+                self.ask_for_entry(id, waiting.asker, Some(&waiting.token), Some(identity));
+            }
             Judged::In(identity) => {
                 self.resume_input(id.slot);
-                let outcome = self.renew(id, identity);
+                let outcome = self.renew(id, identity).map(Some);
                 self.answer_asker(id, waiting.asker, outcome);
             }
             Judged::No(error) => {
@@ -361,19 +385,34 @@ impl Core {
     }
 
     /// Gives a Conn that lives on a new identity, which must be the same user's.
-    fn renew(&mut self, id: ConnId, identity: Arc<Identity>) -> Result<Arc<Identity>, Told> {
+    pub(super) fn renew(
+        &mut self,
+        id: ConnId,
+        identity: Arc<Identity>,
+    ) -> Result<Arc<Identity>, Told> {
         if let Some(before) = self.identities.of(id)
+            && before.user.is_some()
             && before.user != identity.user
         {
             tracing::info!(conn = %taut_gate::conn_id(self.id, id), "refused a token of another user on a connection that has one");
             return Err(Told::Token(
                 "unauthorized",
-                "the token is another user's; a connection stays the same user, so open a new one",
+                "the token is another user's; a connection stays the same user, so open a new one"
+                    .into(),
             ));
         }
+        self.check_revoked(id, &identity)?;
         self.take_place(id, &identity).map_err(Told::Over)?;
         self.admit(id, Arc::clone(&identity));
         Ok(identity)
+    }
+
+    /// Whether an identity still counts that nobody has judged just now: a proxy or a certificate vouches for it, or the application was asked meanwhile.
+    fn check_revoked(&self, id: ConnId, identity: &Identity) -> Result<(), Told> {
+        match self.identities.doorman.revoked(identity) {
+            Some(why) => Err(self.told(id, &AuthError::Revoked(why))),
+            None => Ok(()),
+        }
     }
 
     /// Takes a place for a Conn among those of the user that it is about to be.
@@ -460,7 +499,7 @@ impl Core {
 
     /// Whether a Conn may be in the lobby.
     pub(crate) fn may_enter(&self, id: ConnId, room: &RoomName) -> bool {
-        !self.identities.asks || self.shard.allows(id, room, Right::Join)
+        self.shard.allows(id, room, Right::Join)
     }
 
     fn identity_alarm(&mut self, id: ConnId) {
@@ -498,6 +537,9 @@ impl Core {
         for id in revoked {
             self.end_identity(id, Close::Revoked);
         }
+        if let Some(doorstep) = &mut self.identities.doorstep {
+            doorstep.forget_decided();
+        }
     }
 
     pub(super) fn end_identity(&mut self, id: ConnId, close: Close) {
@@ -525,31 +567,46 @@ impl Core {
     /// Logs why a token is not taken, and says what the peer may know.
     fn told(&self, id: ConnId, error: &AuthError) -> Told {
         tracing::info!(conn = %taut_gate::conn_id(self.id, id), %error, "refused a token");
-        Told::Token(error.code(), error.said())
+        Told::Token(error.code(), error.said().into())
     }
 
-    fn answer_asker(&mut self, id: ConnId, asker: Asker, outcome: Result<Arc<Identity>, Told>) {
+    pub(super) fn answer_asker(
+        &mut self,
+        id: ConnId,
+        asker: Asker,
+        outcome: Result<Option<Arc<Identity>>, Told>,
+    ) {
         match (asker, outcome) {
             (Asker::Request, _) => {}
+            (Asker::Newcomer(first), Ok(_)) => self.come_in(id, first),
+            (Asker::Newcomer(_), Err(told)) => match told {
+                Told::Token(_, said) => self.close(id, Close::Refused, Some(&said)),
+                Told::Over(over) => {
+                    let retry_ms = u32::try_from(over.retry_ms()).unwrap_or(u32::MAX);
+                    self.close(id, Close::RateLimited(retry_ms), None);
+                }
+            },
             (Asker::Native(reference), Ok(identity)) => self.say_native(id, |out| {
-                let user = identity.user.as_deref();
-                native::encode_authed(out, reference.as_deref(), user, identity.expires_s);
+                let (user, expires_s) = facts(identity.as_deref());
+                native::encode_authed(out, reference.as_deref(), user, expires_s);
             }),
             (Asker::Native(reference), Err(told)) => {
                 self.say_native(id, |out| told.encode(out, reference.as_deref()));
             }
             (Asker::Text, Ok(identity)) => {
-                self.say_text(id, |out| text::encode_authed(out, identity.user.as_deref()));
+                self.say_text(id, |out| {
+                    text::encode_authed(out, facts(identity.as_deref()).0);
+                });
                 self.enter_if_nowhere(id);
             }
             (Asker::Text, Err(told)) => self.say_text(id, |out| match told {
-                Told::Token(_, said) => text::encode_error(out, said),
+                Told::Token(_, said) => text::encode_error(out, &said),
                 Told::Over(over) => text::encode_refused(out, &over.refusal()),
             }),
-            (Asker::Enter(namespace, auth), Ok(_)) => self.enter_known(id, &namespace, *auth),
-            (Asker::Enter(namespace, _), Err(told)) => match told {
+            (Asker::Enter(namespace, auth, _), Ok(_)) => self.enter_known(id, &namespace, *auth),
+            (Asker::Enter(namespace, ..), Err(told)) => match told {
                 Told::Token(code, said) => {
-                    self.refuse_namespace(id, &namespace, code, code, said);
+                    self.refuse_namespace(id, &namespace, code, code, &said);
                 }
                 Told::Over(over) => self.refuse_entering(id, &namespace, &over.refusal()),
             },
@@ -557,8 +614,8 @@ impl Core {
                 let mut unit = Vec::new();
                 match outcome {
                     Ok(identity) => {
-                        let user = identity.user.as_deref();
-                        native::encode_authed(&mut unit, None, user, identity.expires_s);
+                        let (user, expires_s) = facts(identity.as_deref());
+                        native::encode_authed(&mut unit, None, user, expires_s);
                         self.say_ack(id, &namespace, ack, &unit);
                     }
                     Err(told) => {
@@ -576,6 +633,10 @@ impl Core {
     pub(crate) fn identify_peer(&mut self, id: ConnId) -> bool {
         match self.vouched(id, None) {
             Ok(Some(identity)) => {
+                if self.check_revoked(id, &identity).is_err() {
+                    self.close(id, Close::Revoked, None);
+                    return false;
+                }
                 if let Err(over) = self.take_place(id, &identity) {
                     let retry_ms = u32::try_from(over.retry_ms()).unwrap_or(u32::MAX);
                     self.close(id, Close::RateLimited(retry_ms), Some(over.text));
@@ -641,9 +702,15 @@ impl Core {
     }
 
     /// Lets somebody in for the request under way, as [`Core::identify_request`] says it.
-    fn admit_request(&mut self, id: ConnId, identity: Arc<Identity>) -> Option<Option<Problem>> {
-        if let Err(over) = self.take_place(id, &identity) {
-            return Some(Some(Told::Over(over).problem()));
+    pub(super) fn admit_request(
+        &mut self,
+        id: ConnId,
+        identity: Arc<Identity>,
+    ) -> Option<Option<Problem>> {
+        let may = self.check_revoked(id, &identity);
+        let may = may.and_then(|()| self.take_place(id, &identity).map_err(Told::Over));
+        if let Err(told) = may {
+            return Some(Some(told.problem()));
         }
         self.admit(id, identity);
         None
@@ -700,10 +767,20 @@ impl Core {
     }
 }
 
+/// The user that somebody is told to be, and until when, in seconds of Unix time; 0 for ever.
+fn facts(identity: Option<&Identity>) -> (Option<&str>, u64) {
+    let ends_s = identity.map_or(0, |identity| match identity.expires_s {
+        u64::MAX => 0,
+        ends_s => ends_s,
+    });
+    let user = identity.and_then(|identity| identity.user.as_deref());
+    (user, ends_s)
+}
+
 /// Why somebody is not let in.
-enum Told {
+pub(super) enum Told {
     /// Its token is not taken: the word and the sentence.
-    Token(&'static str, &'static str),
+    Token(&'static str, Cow<'static, str>),
     /// Its user has too many connections, or opens them too fast.
     Over(Over),
 }

@@ -9,6 +9,7 @@ mod conn;
 mod datagram;
 mod deadline;
 mod doors;
+mod doorstep;
 mod drain;
 mod flush;
 mod hold;
@@ -16,9 +17,11 @@ mod hooked;
 mod identity;
 mod latest;
 mod link;
+mod listing;
 mod receive;
 mod settle;
 mod survey;
+mod terms;
 mod tunnels;
 mod wheel;
 mod window;
@@ -40,12 +43,14 @@ use taut_wire::ws;
 pub(crate) use again::Again;
 pub(crate) use conn::{Conn, Conns, Flag, Name, Output as Waiting, Stream, Wrote, wrapped};
 pub(crate) use datagram::{Datagrams, Peer};
+pub(crate) use doorstep::Doorstep;
 pub(crate) use drain::Drain;
 pub(crate) use hooked::Hooked;
 pub(crate) use identity::{Asker, Identities, Origin};
 pub(crate) use link::{Alert, Links, Parcel};
+pub(crate) use listing::Kept;
 pub(crate) use settle::ticket_of;
-pub(crate) use survey::{Kept, Survey, Surveys, What, nothing_found};
+pub(crate) use survey::{Survey, Surveys, What, nothing_found};
 pub(crate) use tunnels::{Secured, Tunnels};
 pub(crate) use wheel::Wheel;
 
@@ -144,6 +149,8 @@ pub(crate) struct Core {
     flushed_ns: u64,
     outputs: Vec<Output>,
     read_buffer: Vec<u8>,
+    /// Units that the Conn being read may still bring in this turn.
+    units_left: u32,
     /// Conns that have more to read than a turn's bound let through, or were paused and may go on.
     ready: Vec<u32>,
     /// Sockets whose end waits until they have heard themselves.
@@ -240,6 +247,7 @@ impl Core {
             flushed_ns: 0,
             outputs: Vec::new(),
             read_buffer: vec![0; READ_BYTES],
+            units_left: 0,
             ready: Vec::new(),
             echoing: Vec::new(),
             dirty: Vec::new(),

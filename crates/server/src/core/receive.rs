@@ -19,6 +19,8 @@ const FAREWELL_MS_MAX: u64 = 10_000;
 const LAST_POLL_MS_MAX: u64 = 2_000;
 /// Reads a Conn may have in one turn; then the others come first.
 const READS_PER_TURN: usize = 4;
+/// Units of one Conn in a turn. Reads hold thousands of the shortest ones, and everybody else of the core would wait for all of them.
+const UNITS_PER_TURN: u32 = 1_024;
 
 impl Core {
     /// Takes in a socket from the acceptor, or from its handshake.
@@ -39,6 +41,9 @@ impl Core {
         let id = self.conns.insert(stream, talk, self.now.mono_ms);
         self.limiter.put(id.slot, bill);
         if let Some(origin) = origin {
+            if let Some(client) = origin.client {
+                self.identities.set_client(id, client);
+            }
             self.identities.set_origin(id, origin);
         }
         if let Err(error) = self.register(id.slot, Interest::READABLE, false) {
@@ -127,6 +132,7 @@ impl Core {
             self.ready_again(id.slot);
             return;
         }
+        self.units_left = UNITS_PER_TURN;
         if !self.decode_remainder(id) {
             return;
         }
@@ -147,6 +153,9 @@ impl Core {
                     let after = self.conns.find(id).map(|conn| conn.door_at);
                     let door = after.or(before).unwrap_or_default();
                     self.counts.door(door).bytes_in += count as u64;
+                    if self.units_left == 0 {
+                        break;
+                    }
                     if count < READ_BYTES && !more {
                         finished = true;
                         break;
@@ -225,6 +234,10 @@ impl Core {
             let input = conn.input.take();
             self.decode_input(id, input);
         }
+        if self.units_left == 0 {
+            self.ready_again(id.slot);
+            return false;
+        }
         let Some(conn) = self.conns.find(id) else {
             return false;
         };
@@ -262,6 +275,11 @@ impl Core {
             if conn.flags.waits() {
                 break;
             }
+            if self.units_left == 0 {
+                self.ready_again(id.slot);
+                break;
+            }
+            self.units_left -= 1;
             match self.talk(id, &mut data[consumed..]) {
                 Step::Took(count) => {
                     consumed += count;

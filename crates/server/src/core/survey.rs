@@ -2,16 +2,14 @@
 //!
 //! A survey goes from core to core over the links, looks at a slice of what is there in each turn, and comes back to who asked with what it has found. So no
 //! core looks at more than [`LOOKS_PER_SLICE`] places for it at once, however many there are, and a page is never larger than its limit.
-//!
-//! Rooms that only the store has come behind those in memory: the core that was asked asks the store for the next ones ([`Kept`]), and the survey goes round once
-//! more, for each core to take out those whose home it is.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use taut_gate::http::api::{ConnFacts, Conns, Cursor, Deed, Found, RoomsCursor, Select};
-use taut_hub::{ConnId, Pattern, RoomList, RoomName, StoreError, StoreRequest};
+use taut_hub::{ConnId, Pattern, RoomName, StoreError};
 
+use super::listing::{Kept, Listing};
 use super::{Core, Flag, Name, Parcel};
 use crate::talk::Talk;
 
@@ -30,9 +28,9 @@ pub(crate) struct Survey {
     asker: (u16, ConnId),
     pub(crate) what: What,
     /// Where it looks next; behind the last core it is over.
-    at: Cursor,
+    pub(super) at: Cursor,
     /// How many entries it may still bring.
-    left: u32,
+    pub(super) left: u32,
     pub(crate) found: Found,
     /// It goes back to who asked.
     is_over: bool,
@@ -49,26 +47,13 @@ pub(crate) enum What {
     Conns(Box<Conns>),
 }
 
-/// How far a list of rooms has come with those that the store has.
-#[derive(Debug)]
-pub(crate) enum Kept {
-    /// The next ones are behind this name.
-    After(Option<RoomName>),
-    /// These; those that are in memory are taken out on the way.
-    Found(RoomList),
-    /// There are no more.
-    Done,
-}
-
 /// The surveys at a core.
 #[derive(Debug, Default)]
 pub(crate) struct Surveys {
     here: VecDeque<Box<Survey>>,
     /// How many its own Conns wait for.
     asked: usize,
-    /// Those that wait for the store.
-    listing: HashMap<u64, Box<Survey>>,
-    listed: u64,
+    pub(super) listing: Listing,
 }
 
 impl Survey {
@@ -86,39 +71,7 @@ impl Survey {
         }
     }
 
-    /// It has been at every core: what they have left of the store's rooms is found.
-    fn come_round(&mut self) {
-        let What::Rooms(rooms) = &mut self.what else {
-            return;
-        };
-        if let Kept::Found(list) = &mut rooms.1 {
-            let next = list.next.take();
-            let kept = std::mem::take(&mut list.rooms);
-            self.left -= u32::try_from(kept.len()).unwrap_or(self.left);
-            if let Found::Rooms(found) = &mut self.found {
-                found.extend(kept);
-            }
-            rooms.1 = next.map_or(Kept::Done, |next| Kept::After(Some(next)));
-        }
-    }
-
-    /// What it wants of the store.
-    fn request(&self, id: u64) -> Option<StoreRequest> {
-        let What::Rooms(rooms) = &self.what else {
-            return None;
-        };
-        let (pattern, Kept::After(after)) = &**rooms else {
-            return None;
-        };
-        Some(StoreRequest::List {
-            id,
-            after: after.clone(),
-            pattern: pattern.clone(),
-            rooms_max: self.left,
-        })
-    }
-
-    fn go_on_behind(&mut self, place: Option<u32>) {
+    pub(super) fn go_on_behind(&mut self, place: Option<u32>) {
         self.at = match place {
             Some(place) => Cursor {
                 core: self.at.core,
@@ -183,7 +136,7 @@ impl Core {
         }
     }
 
-    fn pass_on(&mut self, mut survey: Box<Survey>) {
+    pub(super) fn pass_on(&mut self, mut survey: Box<Survey>) {
         let is_round = survey.at.core >= self.cores;
         if is_round {
             survey.come_round();
@@ -224,45 +177,6 @@ impl Core {
             }
             What::Conns(_) => self.look_at_conns(survey),
         }
-    }
-
-    /// Asks the store for the rooms that follow.
-    fn ask_for_rooms(&mut self, survey: Box<Survey>) {
-        self.surveys.listed += 1;
-        let id = self.surveys.listed;
-        if let (Some(safe), Some(request)) = (&mut self.safe, survey.request(id)) {
-            safe.ask(request);
-            self.surveys.listing.insert(id, survey);
-            self.alert.raise();
-        }
-    }
-
-    /// The store has said which rooms it has.
-    pub(super) fn rooms_listed(&mut self, id: u64, result: Result<RoomList, StoreError>) {
-        let Some(mut survey) = self.surveys.listing.remove(&id) else {
-            return;
-        };
-        let What::Rooms(rooms) = &mut survey.what else {
-            return;
-        };
-        match result {
-            Ok(list) => {
-                rooms.1 = Kept::Found(list);
-                survey.at = Cursor::default();
-            }
-            Err(error) => survey.failure = Some(error),
-        }
-        self.pass_on(survey);
-    }
-
-    /// Takes out of what the store has what is in memory here: it was listed already.
-    fn take_out_known(&self, survey: &mut Survey) {
-        if let What::Rooms(rooms) = &mut survey.what
-            && let Kept::Found(list) = &mut rooms.1
-        {
-            list.rooms.retain(|room| !self.shard.is_home_of(&room.name));
-        }
-        survey.go_on_behind(None);
     }
 
     fn look_at_conns(&mut self, survey: &mut Survey) {

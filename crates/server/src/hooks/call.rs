@@ -10,7 +10,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use taut_wire::http::{self, BodyDecoder, Limits, Method};
 
 use super::ANSWER_BYTES_MAX;
-use super::config::HookUrl;
+use super::config::{Authorities, HookUrl};
 
 /// A connection that is kept for the next call.
 pub(super) enum Line {
@@ -22,7 +22,9 @@ pub(super) enum Line {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failed {
     #[error("the connection failed: {0}")]
-    Broken(#[from] io::Error),
+    Broken(io::Error),
+    #[error("{0}; where a private authority has signed it, name its certificate in `ca_file`")]
+    Certificate(rustls::Error),
     #[error("it did not answer in time")]
     Late,
     #[error("its answer is no HTTP: {0}")]
@@ -31,10 +33,18 @@ pub(super) enum Failed {
     Status(u16),
 }
 
-/// What the clients of all webhooks trust.
-pub(super) fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+/// What the client of a webhook trusts: the authorities that are named, or else the system's.
+pub(super) fn tls_config(
+    authorities: Option<&Authorities>,
+) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let roots = match authorities {
+        Some(Authorities(roots)) => Arc::clone(roots),
+        None => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            Arc::new(roots)
+        }
+    };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -105,8 +115,8 @@ type Answered = (Result<Vec<u8>, Failed>, bool);
 /// One request and its answer; and whether the connection may carry another one.
 fn exchange(line: &mut Line, request: &[u8], until: Instant) -> Result<Answered, Failed> {
     line.wait_at_most(left(until)?)?;
-    line.write_all(request).map_err(late)?;
-    line.flush().map_err(late)?;
+    line.write_all(request)?;
+    line.flush()?;
     let mut bytes = Vec::new();
     let mut chunk = [0; 16 << 10];
     let limits = Limits::default();
@@ -167,7 +177,7 @@ fn read(
     until: Instant,
 ) -> Result<(), Failed> {
     line.wait_at_most(left(until)?)?;
-    match line.read(chunk).map_err(late)? {
+    match line.read(chunk)? {
         0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
         count => {
             bytes.extend_from_slice(&chunk[..count]);
@@ -184,10 +194,16 @@ fn left(until: Instant) -> Result<Duration, Failed> {
     Ok(left)
 }
 
-fn late(error: io::Error) -> Failed {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Failed::Late,
-        _ => Failed::Broken(error),
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+        match (error.kind(), inner) {
+            (io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut, _) => Self::Late,
+            (_, Some(error @ rustls::Error::InvalidCertificate(_))) => {
+                Self::Certificate(error.clone())
+            }
+            _ => Self::Broken(error),
+        }
     }
 }
 

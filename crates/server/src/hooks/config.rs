@@ -1,17 +1,21 @@
 //! What a webhook is told before it starts.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use taut_auth::WebhookKey;
 use taut_hub::Pattern;
 
-/// A webhook: the application is asked before a message is taken.
+/// A webhook: the application is asked before something happens.
 #[derive(Debug, Clone)]
 pub struct Webhook {
-    /// The rooms that it is asked about.
-    pub pattern: Pattern,
+    /// What it is asked about.
+    pub event: HookEvent,
     /// Where it is.
     pub url: HookUrl,
     /// What calls are signed with.
@@ -24,14 +28,71 @@ pub struct Webhook {
     pub concurrency: usize,
     /// Jobs that may wait.
     pub queue_max: usize,
+    /// Whose certificates are trusted; `None` for the system's authorities.
+    pub authorities: Option<Authorities>,
+}
+
+impl Webhook {
+    /// Whether nobody comes in without its yes.
+    #[must_use]
+    pub fn decides(&self) -> bool {
+        matches!(self.event, HookEvent::Connect) && self.on_failure == OnFailure::Refuse
+    }
+}
+
+/// What a webhook is asked about.
+#[derive(Debug, Clone)]
+pub enum HookEvent {
+    /// Each message in the rooms that this covers, before it is taken.
+    Publish(Pattern),
+    /// Each newcomer, before it may do anything.
+    Connect,
+}
+
+/// Authorities whose certificates are trusted, and no others.
+#[derive(Clone)]
+pub struct Authorities(pub(super) Arc<RootCertStore>);
+
+/// What is wrong with a file of authorities.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct AuthoritiesError(String);
+
+impl Authorities {
+    /// Reads the certificates of a PEM text.
+    ///
+    /// # Errors
+    /// It holds none, or one that cannot be read.
+    pub fn from_pem(bytes: &[u8]) -> Result<Self, AuthoritiesError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(bytes) {
+            let certificate = certificate
+                .map_err(|error| AuthoritiesError(format!("its PEM cannot be read: {error}")))?;
+            roots.add(certificate).map_err(|error| {
+                AuthoritiesError(format!("it holds no certificate of an authority: {error}"))
+            })?;
+        }
+        if roots.is_empty() {
+            return Err(AuthoritiesError(
+                "it holds no certificate (no line -----BEGIN CERTIFICATE-----)".into(),
+            ));
+        }
+        Ok(Self(Arc::new(roots)))
+    }
+}
+
+impl fmt::Debug for Authorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Authorities({})", self.0.len())
+    }
 }
 
 /// What holds where the application cannot be asked, answers nonsense, or too late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
-    /// The message is taken as it came.
+    /// The message is taken as it came; who comes may do what its token says, or what anybody may.
     Allow,
-    /// It is refused, with the advice to try again.
+    /// It, or whoever comes, is refused, with the advice to try again.
     Refuse,
 }
 
@@ -51,6 +112,18 @@ pub struct HookUrl {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct HookUrlError(&'static str);
+
+impl HookUrl {
+    /// Whether nobody on the way can read what is sent: by TLS, or because it does not leave this machine.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        let is_loopback = || match self.host.parse::<IpAddr>() {
+            Ok(address) => address.to_canonical().is_loopback(),
+            Err(_) => self.host.eq_ignore_ascii_case("localhost"),
+        };
+        self.is_tls || is_loopback()
+    }
+}
 
 impl FromStr for HookUrl {
     type Err = HookUrlError;
@@ -148,6 +221,29 @@ mod tests {
             "http://[::1/",
         ] {
             assert!(wrong.parse::<HookUrl>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_leaves_the_machine_in_clear_text_is_told_apart() {
+        for (url, is_private) in [
+            ("http://127.0.0.9:81/", true),
+            ("http://[::1]/", true),
+            ("http://LOCALHOST/", true),
+            ("https://app.example/", true),
+            ("http://app.example/", false),
+            ("http://127.0.0.1.example/", false),
+        ] {
+            let parsed: HookUrl = url.parse().unwrap();
+            assert_eq!(parsed.is_private(), is_private, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_an_authority_is_refused() {
+        let nonsense = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for wrong in [&b""[..], b"hello", nonsense] {
+            assert!(Authorities::from_pem(wrong).is_err());
         }
     }
 }

@@ -10,7 +10,8 @@ use taut_hub::{ConnId, RoomName};
 
 use super::breaker::Breaker;
 use super::call::{self, Line};
-use super::config::{OnFailure, Webhook};
+use super::config::{HookEvent, OnFailure, Webhook};
+use super::entry::{self, Entry};
 use super::words::{self, Verdict};
 use crate::core::Alert;
 
@@ -21,24 +22,38 @@ pub(crate) struct Job {
     pub(crate) conn: ConnId,
     /// What is asked, written already: the message itself stays with its core.
     pub(crate) body: Vec<u8>,
-    /// How many messages it is about.
-    pub(crate) messages: usize,
+    pub(crate) topic: Topic,
     pub(crate) asked: Instant,
 }
 
-/// What came of a [`Job`]; `None`: the application could not be asked, and so nothing passes.
-pub(crate) type Answer = (ConnId, Option<Verdict>);
+/// What a [`Job`] is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Topic {
+    /// So many messages.
+    Messages(usize),
+    /// Whether a Conn may come in; with the number of the question, since one that is late must not pass for another.
+    Entry(u32),
+}
+
+/// What came of a [`Job`].
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// Of messages; `None`: the application could not be asked, and so nothing passes.
+    Messages(Option<Verdict>),
+    /// Of who wants in, and to which question.
+    Entry(u32, Entry),
+}
 
 /// All webhooks.
 pub(crate) struct Hooks {
     all: Vec<Hook>,
-    tls: Arc<ClientConfig>,
     outlets: Vec<Outlet>,
     started: Instant,
 }
 
 struct Hook {
     config: Webhook,
+    tls: Arc<ClientConfig>,
     queue: Mutex<Queue>,
     /// Rings when there is something to ask.
     bell: Condvar,
@@ -52,14 +67,14 @@ struct Queue {
 }
 
 struct Outlet {
-    sender: Sender<Answer>,
+    sender: Sender<(ConnId, Answer)>,
     alert: Arc<Alert>,
 }
 
 /// A core's side of the desk.
 pub(crate) struct Counter {
     hooks: Arc<Hooks>,
-    pub(crate) done: Receiver<Answer>,
+    pub(crate) done: Receiver<(ConnId, Answer)>,
 }
 
 impl Hooks {
@@ -76,15 +91,18 @@ impl Hooks {
                 (Outlet { sender, alert }, done)
             })
             .unzip();
-        let of_config = |config| Hook {
-            config,
-            queue: Mutex::default(),
-            bell: Condvar::new(),
-            breaker: Mutex::default(),
+        let of_config = |config: Webhook| {
+            Ok::<_, rustls::Error>(Hook {
+                tls: call::tls_config(config.authorities.as_ref())?,
+                config,
+                queue: Mutex::default(),
+                bell: Condvar::new(),
+                breaker: Mutex::default(),
+            })
         };
+        let all: Result<Vec<_>, _> = webhooks.into_iter().map(of_config).collect();
         let hooks = Arc::new(Self {
-            all: webhooks.into_iter().map(of_config).collect(),
-            tls: call::tls_config()?,
+            all: all?,
             outlets,
             started: Instant::now(),
         });
@@ -111,9 +129,9 @@ impl Hooks {
         };
         let mut line = None;
         while let Some(job) = hook.next() {
-            let verdict = self.judge(hook, &job, &mut line);
+            let answer = self.answer(hook, &job, &mut line);
             if let Some(outlet) = self.outlets.get(usize::from(job.core))
-                && outlet.sender.send((job.conn, verdict)).is_ok()
+                && outlet.sender.send((job.conn, answer)).is_ok()
             {
                 outlet.alert.raise();
             }
@@ -131,14 +149,14 @@ impl Hooks {
         }
     }
 
-    fn judge(&self, hook: &Hook, job: &Job, line: &mut Option<Line>) -> Option<Verdict> {
+    fn answer(&self, hook: &Hook, job: &Job, line: &mut Option<Line>) -> Answer {
         if !lock(&hook.breaker).admits(self.now_ms()) {
-            return hook.otherwise();
+            return hook.otherwise(job.topic);
         }
-        match self.ask(hook, job, line) {
-            Ok(verdict) => {
+        match ask(hook, job, line) {
+            Ok(answer) => {
                 lock(&hook.breaker).succeeded();
-                Some(verdict)
+                answer
             }
             Err(text) => {
                 let url = &hook.config.url;
@@ -146,18 +164,9 @@ impl Hooks {
                 if lock(&hook.breaker).failed(self.now_ms()) {
                     tracing::error!(%url, on_failure = ?hook.config.on_failure, "a webhook failed again and again and is left alone for a while");
                 }
-                hook.otherwise()
+                hook.otherwise(job.topic)
             }
         }
-    }
-
-    fn ask(&self, hook: &Hook, job: &Job, line: &mut Option<Line>) -> Result<Verdict, String> {
-        let until = job.asked + Duration::from_millis(hook.config.deadline_ms);
-        let signature = hook.config.key.sign(&job.body, unix_s());
-        let url = &hook.config.url;
-        let answer = call::post(url, &self.tls, line, &signature, &job.body, until)
-            .map_err(|failed| failed.to_string())?;
-        words::read(&answer, job.messages)
     }
 
     fn now_ms(&self) -> u64 {
@@ -183,27 +192,55 @@ impl Hook {
     }
 
     /// What holds where the application cannot be asked.
-    fn otherwise(&self) -> Option<Verdict> {
-        match self.config.on_failure {
-            OnFailure::Allow => Some(Verdict::Allow),
-            OnFailure::Refuse => None,
+    fn otherwise(&self, topic: Topic) -> Answer {
+        let allows = self.config.on_failure == OnFailure::Allow;
+        match topic {
+            Topic::Messages(_) => Answer::Messages(allows.then_some(Verdict::Allow)),
+            Topic::Entry(number) => Answer::Entry(number, Entry::of_failure(allows)),
         }
     }
+}
+
+fn ask(hook: &Hook, job: &Job, line: &mut Option<Line>) -> Result<Answer, String> {
+    let config = &hook.config;
+    let until = job.asked + Duration::from_millis(config.deadline_ms);
+    let signature = config.key.sign(&job.body, unix_s());
+    let answer = call::post(&config.url, &hook.tls, line, &signature, &job.body, until)
+        .map_err(|failed| failed.to_string())?;
+    Ok(match job.topic {
+        Topic::Messages(count) => Answer::Messages(Some(words::read(&answer, count)?)),
+        Topic::Entry(number) => Answer::Entry(number, entry::read(&answer)?),
+    })
 }
 
 impl Counter {
     /// The first webhook that is asked about a room.
     pub(crate) fn of(&self, room: &RoomName) -> Option<usize> {
         let mut hooks = self.hooks.all.iter();
-        hooks.position(|hook| hook.config.pattern.matches(room.as_str()))
+        hooks.position(|hook| match &hook.config.event {
+            HookEvent::Publish(pattern) => pattern.matches(room.as_str()),
+            HookEvent::Connect => false,
+        })
+    }
+
+    /// The webhook that is asked about newcomers, with its settings.
+    pub(crate) fn of_newcomers(&self) -> Option<(usize, &Webhook)> {
+        let mut hooks = self.hooks.all.iter().map(|hook| &hook.config).enumerate();
+        hooks.find(|(_, config)| matches!(config.event, HookEvent::Connect))
     }
 
     /// Hands in a job. Where as many wait as may, what holds on a failure.
-    pub(crate) fn hand_in(&self, index: usize, job: Job) -> Result<(), Option<Verdict>> {
-        let hook = self.hooks.all.get(index).ok_or(Some(Verdict::Allow))?;
+    pub(crate) fn hand_in(&self, index: usize, job: Job) -> Result<(), Answer> {
+        let Some(hook) = self.hooks.all.get(index) else {
+            // There is none that could have been meant.
+            return Err(match job.topic {
+                Topic::Messages(_) => Answer::Messages(None),
+                Topic::Entry(number) => Answer::Entry(number, Entry::of_failure(false)),
+            });
+        };
         let mut queue = lock(&hook.queue);
         if queue.jobs.len() >= hook.config.queue_max {
-            return Err(hook.otherwise());
+            return Err(hook.otherwise(job.topic));
         }
         queue.jobs.push_back(job);
         drop(queue);

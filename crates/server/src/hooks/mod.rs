@@ -10,10 +10,14 @@ mod breaker;
 mod call;
 mod config;
 mod desk;
+mod entry;
 mod words;
 
-pub use config::{HookUrl, HookUrlError, OnFailure, Webhook};
-pub(crate) use desk::{Counter, Hooks, Job};
+pub use config::{
+    Authorities, AuthoritiesError, HookEvent, HookUrl, HookUrlError, OnFailure, Webhook,
+};
+pub(crate) use desk::{Answer, Counter, Hooks, Job, Topic};
+pub(crate) use entry::{Declined, Entry, Head, Newcomer, Terms};
 pub(crate) use words::{Asker, Verdict, ask as write_question};
 
 /// Webhooks that there may be.

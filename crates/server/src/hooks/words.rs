@@ -117,7 +117,7 @@ fn body(message: &Value) -> Option<Body> {
 }
 
 /// A reason goes to terminals and logs, too.
-fn shorten(reason: &str) -> String {
+pub(super) fn shorten(reason: &str) -> String {
     let shown = reason.chars().filter(|c| !c.is_control());
     shown.take(REASON_CHARS_MAX).collect()
 }

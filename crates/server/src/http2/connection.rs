@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
@@ -84,10 +83,8 @@ impl Connection {
         let luggage = tunnel.luggage.take();
         let (bill, client) = luggage.map_or((None, None), |l| (l.bill, l.client));
         let origin = Origin {
-            // As the proxy says, where one stands in front.
-            address: client
-                .map(|client| SocketAddr::new(client, 0))
-                .or_else(|| tunnel.address()),
+            address: tunnel.address(),
+            client,
             certificate: tunnel.peer().cloned(),
         };
         let (wire, pulse) = match Wire::new(tunnel, buffers) {

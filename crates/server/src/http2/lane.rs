@@ -24,7 +24,7 @@ const RESTING_MAX: usize = 4;
 /// How long. Shorter than a core keeps a connection between two requests, or both would end it at the same time.
 const REST: Duration = Duration::from_secs(10);
 /// Bytes that may be under way in each direction, as the kernel counts them: the window of a stream is not to be doubled by what waits here.
-const SOCKET_BYTES: usize = 64 << 10;
+const SOCKET_BYTES: usize = 32 << 10;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -116,7 +116,8 @@ impl Lanes {
     /// Whether one more Conn may come in; who is turned away and told so has a bill, too.
     fn admit(&self) -> Result<Option<Box<Bill>>, NoLane> {
         let why = if self.entrance.has_room() {
-            match self.entrance.limits.admit(self.origin.address) {
+            let client = self.origin.client.map(|client| (client, 0).into());
+            match self.entrance.limits.admit(client.or(self.origin.address)) {
                 Ok(bill) => return Ok(bill),
                 Err(over) => Why::Over(over),
             }

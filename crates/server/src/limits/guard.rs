@@ -120,8 +120,14 @@ pub(crate) struct Memory {
 impl Memory {
     /// Watches the process's memory against what [`Memory::most`] has said. `None` where the system does not tell.
     pub(crate) fn watch(bytes_max: Arc<AtomicU64>) -> Option<Self> {
+        let status = File::open("/proc/self/status").inspect_err(|error| {
+            tracing::debug!(
+                %error,
+                "this system does not say how much memory is used: nobody is turned away for want of it"
+            );
+        });
         Some(Self {
-            status: File::open("/proc/self/status").ok()?,
+            status: status.ok()?,
             bytes_max,
         })
     }

@@ -201,6 +201,19 @@ impl Limiter {
         Ok(())
     }
 
+    /// A Conn comes from elsewhere, as a proxy says: it gives its place there up and takes one here. Its user stays. Who is refused has none.
+    pub(crate) fn come_from(&mut self, slot: u32, address: SocketAddr) -> Result<(), Over> {
+        if let Some(bill) = self.bill_mut(slot) {
+            bill.place = None;
+        }
+        let (bill, outcome) = match self.limits.admit(Some(address)) {
+            Ok(bill) => (bill, Ok(())),
+            Err(over) => (None, Err(over)),
+        };
+        self.replace(slot, bill);
+        outcome
+    }
+
     /// A session goes on over a socket that came with `bill`: where it comes from now counts, and its user stays.
     pub(crate) fn replace(&mut self, slot: u32, bill: Option<Box<Bill>>) {
         let share = self.take(slot).and_then(|mut bill| bill.share.take());

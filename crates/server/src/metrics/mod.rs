@@ -19,7 +19,7 @@ mod words;
 pub(crate) use counts::{Counts, DoorAt, Standing};
 pub(crate) use gather::Gatherer;
 pub(crate) use histogram::Histogram;
-pub(crate) use scrape::{ALERT, Acceptance, Over, Scrapes, Teller};
+pub(crate) use scrape::{ALERT, Acceptance, Scrapes, Teller};
 
 use std::sync::Arc;
 

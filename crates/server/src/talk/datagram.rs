@@ -144,7 +144,7 @@ impl Core {
         // As on any network, what comes too fast is lost.
         let full = matches!(&conn.talk, Talk::Datagrams(session) if session.is_full());
         let choked = conn.waiting_bytes() > self.limits.answers_bytes_max;
-        if full || choked || conn.flags.has(Flag::Closing) {
+        if full || choked || conn.flags.has(Flag::Closing) || self.identities.awaits(id) {
             return;
         }
         match self.too_long(unit) {
@@ -174,7 +174,10 @@ impl Core {
         }
         let reference = request.reference_json();
         match &request.verb {
-            Verb::Publish { .. } | Verb::Batch { .. } | Verb::Set { .. } | Verb::Delete { .. } => {
+            // Where the application is asked who comes, nobody says anything who is not there.
+            Verb::Publish { .. } | Verb::Batch { .. } | Verb::Set { .. } | Verb::Delete { .. }
+                if !self.has_doorstep() =>
+            {
                 self.publish_for_stranger(peer, request, bytes_max);
             }
             Verb::Ping => {
@@ -227,7 +230,18 @@ impl Core {
         }
         self.note_door(id);
         self.set_alarm(id.slot, self.limits.proof_ms_max);
-        self.native_unit(id, unit);
+        if !self.knock(id, Some(unit.into())) {
+            self.native_unit(id, unit);
+        }
+    }
+
+    /// The application lets a Conn in that came without an HTTP request: what it was asked for is done now.
+    pub(crate) fn come_in(&mut self, id: ConnId, first: Option<Box<[u8]>>) {
+        match self.conns.find(id).map(|conn| &conn.talk) {
+            Some(Talk::Text(_)) => self.come_in_by_text(id),
+            Some(Talk::Datagrams(_)) => self.native_unit(id, &first.unwrap_or_default()),
+            _ => {}
+        }
     }
 
     fn publish_for_stranger(&mut self, peer: Peer, request: Request<'_>, bytes_max: usize) {

@@ -138,7 +138,7 @@ impl Core {
     pub(super) fn command(&mut self, id: ConnId, command: Command, reference: Option<Box<str>>) {
         self.open(id);
         let command = match command {
-            Command::Auth { token } if self.identities.asks() => {
+            Command::Auth { token } if self.takes_tokens() => {
                 return self.show_token(id, token, Asker::Native(reference));
             }
             command => command,

@@ -50,12 +50,8 @@ impl Core {
         if bill.is_some_and(|bill| bill.turned.is_some()) {
             return Step::Took(length);
         }
-        drop(self.limiter.take(id.slot));
-        match self.limiter.admit(client) {
-            Ok(bill) => {
-                self.limiter.put(id.slot, bill);
-                Step::Took(length)
-            }
+        match self.limiter.come_from(id.slot, client) {
+            Ok(()) => Step::Took(length),
             Err(over) => Step::End(Close::Full, Some(over.text.to_owned())),
         }
     }

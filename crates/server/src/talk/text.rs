@@ -66,6 +66,13 @@ impl Core {
             return;
         }
         self.await_token(id);
+        if !self.knock(id, None) {
+            self.come_in_by_text(id);
+        }
+    }
+
+    /// Who types is let in.
+    pub(crate) fn come_in_by_text(&mut self, id: ConnId) {
         if self.may_enter(id, &RoomName::lobby()) {
             self.enter(id, RoomName::lobby());
         } else {
@@ -198,7 +205,7 @@ impl Core {
             Line::Auth("") => {
                 self.say_text(id, |out| text::encode_error(out, "say which: /auth TOKEN"));
             }
-            Line::Auth(_) if !self.identities.asks() => {
+            Line::Auth(_) if !self.takes_tokens() => {
                 self.say_text(id, |out| text::encode_error(out, OPEN));
             }
             Line::Auth(token) => self.show_token(id, token.into(), Asker::Text),

@@ -24,7 +24,7 @@ pub use paper::CertificateFacts;
 pub(crate) use papers::{Papers, tickets};
 pub use self_signed::SelfSigned;
 pub(crate) use tunnel::{Buffers, Luggage, Tunnel};
-pub(crate) use watch::{Bell, Look, Renewal, Watch, looks, paths, unix_s, warn_of_end};
+pub(crate) use watch::{Look, Renewal, Watch, looks, paths, unix_s, warn_of_end};
 
 impl TlsConfig {
     /// Whether there is anything to show to clients.

@@ -135,13 +135,14 @@ pub(crate) fn read_roles(tables: &DeTable<'_>, lines: &Lines) -> (Vec<RoleRule>,
     (rules, problems)
 }
 
-/// What the server is told; `None` where nobody is asked who they are. `source` says where a setting comes from.
+/// What the server is told; `None` where nobody is asked who they are. `is_asked`: the application is, whose answers may name roles. `source` says where a setting comes from.
 ///
 /// # Errors
 /// All that is wrong. No text has any of a secret in it.
 pub(crate) fn build(
     values: &AuthValues,
     rules: &[RoleRule],
+    is_asked: bool,
     source: impl Fn(&str) -> Source,
 ) -> Result<Option<Arc<Auth>>, Vec<Problem>> {
     let mut builder = Builder {
@@ -180,10 +181,10 @@ pub(crate) fn build(
     }
     let is_restricted = asks || !values.anonymous.is_empty();
     if !is_restricted {
-        if api_keys.is_empty() {
+        if api_keys.is_empty() && !is_asked {
             return Ok(None);
         }
-        // Rooms are open to everybody, the API is not.
+        // Rooms are open to everybody, as far as this server knows.
         let rule = read_rule("**", "*", "open server");
         anonymous = rule
             .ok()

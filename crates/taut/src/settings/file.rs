@@ -153,6 +153,12 @@ impl Reader {
                 DeValue::Table(entries) => {
                     let start = hook.span().start;
                     let (hook, problems) = webhooks::read(entries, start, &self.lines);
+                    if let Some(hook) = &hook
+                        && hook.pattern.is_none()
+                        && self.document.hooks.iter().any(|one| one.pattern.is_none())
+                    {
+                        self.complain(start, "there is a webhook for connect already".into());
+                    }
                     self.document.hooks.extend(hook);
                     self.document.problems.extend(problems);
                 }

@@ -111,7 +111,9 @@ pub(crate) fn layer(
         let source = index.and_then(|index| sources.get(index));
         source.cloned().unwrap_or(Source::Default)
     };
-    values.config.auth = auth::build(&values.auth, &document.roles, source).map_err(Problems)?;
+    let is_asked = document.hooks.iter().any(|hook| hook.pattern.is_none());
+    values.config.auth =
+        auth::build(&values.auth, &document.roles, is_asked, source).map_err(Problems)?;
     values.config.webhooks = document
         .hooks
         .iter()

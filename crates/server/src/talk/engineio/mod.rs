@@ -218,11 +218,10 @@ impl Core {
         if session != id {
             let client = self.identities.client(id);
             self.identities.set_client_of_request(session, client);
-        }
-        if session != id
-            && let Some(identity) = self.identities.of(id).cloned()
-        {
-            self.admit(session, identity);
+            if let Some(identity) = self.identities.of(id).cloned() {
+                self.admit(session, identity);
+            }
+            self.move_head(id, session);
         }
         self.await_token(session);
         self.say_open(session, secret);

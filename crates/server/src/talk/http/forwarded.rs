@@ -64,18 +64,11 @@ impl Core {
                 None => return Ok(()),
             },
         };
-        drop(self.limiter.take(id.slot));
-        match self.limiter.admit(address) {
-            Ok(bill) => {
-                self.limiter.put(id.slot, bill);
-                Ok(())
-            }
-            Err(over) => {
-                // Nobody's from now on: the next request is looked at anew.
-                self.identities.set_client_of_request(id, None);
-                Err(refused(&over.refusal()))
-            }
-        }
+        self.limiter.come_from(id.slot, address).map_err(|over| {
+            // Nobody's from now on: the next request is looked at anew.
+            self.identities.set_client_of_request(id, None);
+            refused(&over.refusal())
+        })
     }
 }
 
@@ -86,5 +79,5 @@ fn unclear(unclear: Unclear) -> Problem {
         }
         Unclear::Malformed => "Forwarded is not as RFC 7239 has it",
     };
-    Problem::new(400, "bad-header", detail)
+    Problem::new(400, "bad-request", detail)
 }

@@ -150,7 +150,7 @@ impl Core {
             self.answer_problem(id, &problem);
             return Step::Took(length);
         }
-        if self.identities.asks() && stands_for_somebody(&action) {
+        if self.takes_tokens() && stands_for_somebody(&action) {
             let shown = gate_http::shown(&request, &self.site);
             match self.identify_request(
                 id,
@@ -159,13 +159,12 @@ impl Core {
             ) {
                 None => {}
                 Some(None) => return Step::More,
-                Some(Some(problem)) => {
-                    if !is_bodyless(framing) {
-                        self.last_request(id);
-                    }
-                    self.answer_problem(id, &problem);
-                    return Step::Took(length);
-                }
+                Some(Some(problem)) => return self.turn_down(id, &problem, framing, length),
+            }
+            match self.ask_about_request(id, &request, &action, shown.as_ref()) {
+                None => {}
+                Some(None) => return Step::More,
+                Some(Some(problem)) => return self.turn_down(id, &problem, framing, length),
             }
         }
         match action {
@@ -180,6 +179,9 @@ impl Core {
                 self.ask_for_file(id, &asked, wanted);
             }
             Action::Engine(asked) => {
+                if asked.sid.is_none() {
+                    self.keep_head(id, &request);
+                }
                 return self.engine_request(id, asked, framing, expects, data, length);
             }
             Action::RefuseEngine(error) => self.refuse_engine(id, error, framing),
@@ -189,6 +191,21 @@ impl Core {
             }
             action => self.begin(id, action, framing, expects),
         }
+        Step::Took(length)
+    }
+
+    /// Who asks is not let in. A body is not worth reading; closing keeps it from being taken for a request.
+    fn turn_down(
+        &mut self,
+        id: ConnId,
+        problem: &Problem,
+        framing: Framing,
+        length: usize,
+    ) -> Step {
+        if !is_bodyless(framing) {
+            self.last_request(id);
+        }
+        self.answer_problem(id, problem);
         Step::Took(length)
     }
 

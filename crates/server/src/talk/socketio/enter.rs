@@ -21,6 +21,9 @@ use crate::session::{Pass, encode_public_id};
 /// The door's label.
 pub(super) const DOOR: Door = Door("socketio");
 
+/// Bytes of the object `auth` that are passed on to an application that is asked.
+const AUTH_BYTES_MAX: usize = 16 << 10;
+
 /// A namespace whose CONNECT is not answered.
 #[derive(Debug)]
 pub(super) struct Entering {
@@ -123,12 +126,20 @@ impl Core {
                 return self.refuse_namespace(id, namespace, &text, code, &text);
             }
         };
-        match auth.token.take() {
-            Some(token) if self.identities.asks() => {
-                let asker = Asker::Enter(namespace.into(), Box::new(auth));
-                self.show_token(id, token, asker);
-            }
-            _ => self.enter_known(id, namespace, auth),
+        let has_doorstep = self.has_doorstep();
+        if has_doorstep && payload.len() > AUTH_BYTES_MAX {
+            let text = format!("the object auth has more than {AUTH_BYTES_MAX} bytes");
+            return self.refuse_namespace(id, namespace, &text, "bad-field", &text);
+        }
+        let token = auth.token.take().filter(|_| self.takes_tokens());
+        if token.is_none() && !has_doorstep {
+            return self.enter_known(id, namespace, auth);
+        }
+        let payload = if has_doorstep { payload } else { "" };
+        let asker = Asker::Enter(namespace.into(), Box::new(auth), payload.into());
+        match token {
+            Some(token) => self.show_token(id, token, asker),
+            None => self.ask_for_entry(id, asker, None, None),
         }
     }
 
@@ -366,7 +377,8 @@ impl Core {
         self.say_refused(id, namespace, message, &data);
     }
 
-    fn say_refused(&mut self, id: ConnId, namespace: &str, message: &str, data: &[u8]) {
+    /// The same with whatever data there are.
+    pub(crate) fn say_refused(&mut self, id: ConnId, namespace: &str, message: &str, data: &[u8]) {
         self.say(id, |out, framing| {
             encode_packet(out, &mut Vec::new(), framing, |out| {
                 wire::encode_connect_error(out, namespace, message, Some(data));

@@ -317,7 +317,7 @@ impl Core {
         }
     }
 
-    /// `emit("auth", token)`. An open server takes no notice of tokens.
+    /// `emit("auth", token)`. An open server takes no notice of tokens, where no application does.
     fn auth_by_verb(
         &mut self,
         id: ConnId,
@@ -325,7 +325,7 @@ impl Core {
         ack: Option<u64>,
         token: Box<str>,
     ) {
-        if self.identities.asks() {
+        if self.takes_tokens() {
             let asker = Asker::Verb(Arc::clone(namespace), ack);
             return self.show_token(id, token, asker);
         }
