@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import json
 import os
+import socket
+import ssl
 import subprocess
 import time
 
@@ -15,10 +17,12 @@ from websockets.sync.client import connect
 
 import taut
 from peers import Native, Raw, close_code, handshake_bytes, read_head, request, request_bytes
+from servers import Certificates
 from socketio_wire import POLLING, Polling
 from test_api import make_key
 from test_attacks import NASTY, STEERS
-from test_auth import SECRET, Signer, coded, token
+from test_auth import SECRET, Signer, coded, curl, token
+from test_webhooks import Application, connect_config
 
 EVERYTHING = {"**": "* admin"}
 
@@ -388,3 +392,64 @@ def test_taut_admin_shows_what_others_wrote_without_obeying(keyed, room, closing
         assert said and "unrecognized" not in said, (words, said)
         assert not STEERS.search(said), (words, said)
         assert not any(line.startswith("ERROR forged") for line in said.split("\n")), said
+
+
+def test_a_user_whom_a_proxy_or_a_certificate_names_stays_out_when_it_is_taken_back(start, room, tmp_path, closing):
+    key, digest = make_key()
+    made = Certificates(tmp_path)
+    made.sign("good", "DNS:localhost,IP:127.0.0.1")
+    made.sign("ana", "DNS:ana", usage="clientAuth")
+    made.sign("bo", "DNS:bo", usage="clientAuth")
+    trusted = f'proxies = ["127.0.0.0/8"]\nproxy_header = "X-Forwarded-User"\nproxy_roles = ["all"]\ncertificates = true\ncertificate_roles = ["all"]\napi_keys = ["{digest}"]\n'
+    server = start(f'[auth]\n{trusted}\n[roles.all]\n"**" = "*"\n', ["--tls-cert", str(made.folder / "good.pem"), "--tls-key", str(made.folder / "good.key"), "--tls-client-ca", str(made.ca)])
+
+    def by_proxy(user):
+        return request(server, "GET", f"/r/{room}?history", [("X-Forwarded-User", user)]).status
+
+    def by_certificate(user):
+        own = ["--cacert", str(made.ca), "--cert", str(made.folder / f"{user}.pem"), "--key", str(made.folder / f"{user}.key"), "--resolve", f"localhost:{server.port}:127.0.0.1"]
+        return int(curl(*own, f"https://localhost:{server.port}/r/{room}?history").split(" ", 2)[1])
+
+    def by_line(user):
+        context = ssl.create_default_context(cafile=made.ca)
+        context.load_cert_chain(made.folder / f"{user}.pem", made.folder / f"{user}.key")
+        peer = closing.add(context.wrap_socket(socket.create_connection(("127.0.0.1", server.port), 10), server_hostname="localhost"))
+        peer.sendall(json.dumps({"join": room}).encode() + b"\n")
+        return 200 if b'"ok"' in peer.recv(65536) else 401
+
+    ways = [by_proxy, by_certificate, by_line]
+    assert [way(user) for way in ways for user in ("ana", "bo")] == [200] * 6
+    assert request(server, "POST", "/api/revoke?user=ana", bearer(key)).status == 200
+    assert [way("ana") for way in ways] == [401] * 3
+    assert [way("bo") for way in ways] == [200] * 3
+
+
+@pytest.mark.parametrize("door", ["lines", "socket.io"])
+def test_a_token_that_is_taken_back_while_the_application_is_asked_lets_nobody_in(tmp_path, closing, door):
+    key, digest = make_key()
+    application = Application()
+    closing.callback(application.close)
+
+    def decide(asked):
+        if (asked.get("user") or "").startswith("thief"):
+            revoked = request(server, "POST", "/api/revoke?token=stolen", bearer(key))
+            assert revoked.status == 200, revoked
+        return 200, b'{"allow":true}', 0
+
+    application.decide = decide
+    auth = f'[auth]\nsecret = "{SECRET}"\nleeway_ms = 0\napi_keys = ["{digest}"]\n'
+    server = taut.Server(tmp_path, connect_config(application.port, 1, after=auth))
+    stolen = token("thief", jti="stolen")
+    if door == "lines":
+        peer = closing.add(Native(server))
+        peer.send(auth=stolen, ref=1)
+        assert "ok" not in peer.unit()
+    else:
+        opened = request(server, "GET", POLLING)
+        target = f"{POLLING}&sid={json.loads(opened.body.decode()[1:])['sid']}"
+        request(server, "POST", target, (), f'40/r/den,{json.dumps({"token": stolen})}')
+        assert request(server, "GET", target).body.startswith(b"44/r/den,")
+    assert any((asked.get("user") or "") == "thief" for asked in application.asked)
+    peer = closing.add(Native(server))
+    assert peer.ask(auth=token("ana"))["ok"] == "auth"
+    assert server.stop() == 0

@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+import time
 import urllib.request
 
 import pytest
@@ -26,7 +27,11 @@ def config(proxies="127.0.0.1", more=""):
 def address(server, room):
     """Where the one Conn in the room comes from, without its port."""
     asked = urllib.request.Request(f"{server.http}/api/conns?room={room}", headers={"Authorization": f"Bearer {KEY}"})
-    conns = json.load(urllib.request.urlopen(asked, timeout=10))["conns"]
+    deadline = time.monotonic() + 10
+    # The handshake is answered before the room has answered.
+    while not (conns := json.load(urllib.request.urlopen(asked, timeout=10))["conns"]):
+        assert time.monotonic() < deadline, "nobody came into the room"
+        time.sleep(0.05)
     assert len(conns) == 1, conns
     return conns[0]["address"]
 

@@ -5,6 +5,7 @@ import hmac
 import http.server
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -411,6 +412,38 @@ def test_lines_people_and_datagrams_are_told_why_not_in_their_own_words(tmp_path
     assert running.stop() == 0
 
 
+def test_half_a_line_and_its_end_come_in_no_earlier(tmp_path, application, closing):
+    gate = threading.Event()
+
+    def decide(asked):
+        gate.wait(10)
+        return by_cookie(asked) if asked["address"] and not application.open else (200, b"", 0)
+
+    application.open, application.decide = False, decide
+    running = Server(tmp_path, connect_config(application.port, after=ROLES))
+    last_words = [b'{"publish":"lobby","data":"early","ref":1}', b"early"]
+    for is_open in [False, True]:
+        application.open = is_open
+        gate.clear()
+        before = len(application.asked)
+        peers = [closing.add(Raw(running)).send(words).finish() for words in last_words]
+        deadline = time.monotonic() + 10
+        while len(application.asked) < before + 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        gate.set()
+        for peer in peers if not is_open else peers[:1]:
+            rest = peer.rest() if not is_open else peer.until(b"\n")
+            assert (b'"ok":"publish"' if is_open else b"log in first") in rest, rest
+        deadline = time.monotonic() + 10
+        application.open = True
+        while data(running, "lobby") != (["early", "early"] if is_open else []):
+            assert time.monotonic() < deadline, data(running, "lobby")
+            time.sleep(0.05)
+    assert_alive(running)
+    assert running.stop() == 0
+
+
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 def test_a_namespace_of_socket_io_is_let_in_as_by_a_middleware(guarded, application, closing, transport):
     refused = closing.add(PythonClient(guarded.http, transports=[transport], auth={"ticket": "wrong"}))
@@ -473,6 +506,39 @@ def test_a_conn_ends_when_its_time_is_up_and_a_new_question_keeps_it(tmp_path, a
     bye = ends.unit(20)
     assert bye["bye"] == "expired"
     assert stays.ask(publish="other", data=1)["ok"] == "publish"
+    assert_alive(running)
+    assert running.stop() == 0
+
+
+def test_a_reload_changes_nothing_of_what_the_application_has_said(tmp_path, application, closing):
+    application.decide = guests_may
+    running = Server(tmp_path, connect_config(application.port, after=ROLES))
+    ana, guest = closing.add(Native(running)), closing.add(Native(running))
+    assert ana.ask(auth="ticket-of-ana")["ok"] == "auth"
+    assert guest.ask(join="lobby")["ok"] == "join"
+    path = tmp_path / f"taut-{running.port}.toml"
+    path.write_text(path.read_text().replace(ROLES, ROLES + '"cellar" = "-*"\n'))
+    running.process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 10
+    while "reload" not in running.said():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.3)
+    assert ana.ask(publish="cellar", data=1)["ok"] == "publish"
+    assert ana.ask(publish="den", data=1)["error"] == "forbidden"
+    assert guest.ask(publish="lobby", data=1)["error"] in ("forbidden", "unauthorized")
+    request(running, "POST", "/r/cellar", cookie(running), "x").assert_problem(403)
+    assert_alive(running)
+    assert running.stop() == 0
+
+
+def test_requests_of_http_2_are_asked_about_as_well(tmp_path, application):
+    application.decide = by_cookie
+    running = Server(tmp_path, connect_config(application.port, after=ROLES), ("--tls-self-signed",))
+    for headers, status in [((), "401"), (("-H", "Cookie: sid=of-ana"), "200"), ((), "401")]:
+        done = subprocess.run(["curl", "-sk", "--http2", "-m", "10", "-o", "/dev/null", "-w", "%{http_version} %{http_code}", *headers, f"https://localhost:{running.port}/r/lobby?history"], capture_output=True, text=True, timeout=20, check=False)
+        assert done.stdout == f"2 {status}", done
+    assert [asked["address"] in ("127.0.0.1", "::1") for asked in application.asked] == [True] * len(application.asked)
     assert_alive(running)
     assert running.stop() == 0
 

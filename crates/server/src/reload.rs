@@ -50,6 +50,8 @@ pub struct Reloader {
     pub(crate) memory_bytes_max: Arc<AtomicU64>,
     pub(crate) rates: Arc<SharedLimits>,
     pub(crate) datagram_bytes_max: usize,
+    /// Whether the application decides who comes in: its webhooks stay as they are.
+    pub(crate) is_decided: bool,
     pub(crate) doorman: Arc<Doorman>,
     /// Certificates, when there are any.
     pub(crate) renewal: Option<Arc<Renewal>>,
@@ -110,7 +112,8 @@ impl Reloader {
     /// # Errors
     /// What is wrong with it. Nothing has changed then.
     pub fn reload(&self, config: &Config) -> Result<usize, String> {
-        if !listen::is_guarded(config) && !self.site.loopback_only {
+        let decides = self.is_decided && listen::is_decided(config);
+        if !decides && !listen::asks(config) && !self.site.loopback_only {
             return Err("nobody would be asked who they are, on an address that others reach: keep a key in [auth], or set `open = true`".to_owned());
         }
         let papers = match &self.renewal {

@@ -85,10 +85,8 @@ impl Core {
         if self.identities.awaits_client(id) {
             return;
         }
-        let address = match self.identities.client(id) {
-            Some(client) => Some(SocketAddr::new(client, 0)),
-            None => self.address_of(id),
-        };
+        let address = self.client_address(id);
+        let address = address.map(|address| SocketAddr::new(address, 0));
         self.limiter.count_again(id.slot, address);
         let user = self
             .identities
@@ -107,7 +105,12 @@ impl Core {
             return;
         }
         let auth = self.identities.doorman.auth();
-        let (Some(auth), Some(before)) = (auth, self.identities.of(id).cloned()) else {
+        let before = self.identities.of(id).cloned();
+        if self.has_doorstep() && before.as_ref().is_some_and(|one| one.proof == Proof::Other) {
+            // The application has said it, and is not asked again.
+            return;
+        }
+        let (Some(auth), Some(before)) = (auth, before) else {
             return self.judge_nobody(id);
         };
         if !self.identities.asks() {

@@ -99,6 +99,11 @@ impl Doorstep {
         self.ends.front().map(|(until_ms, ..)| *until_ms)
     }
 
+    /// Somebody was revoked: what the application said before that is asked again.
+    pub(super) fn forget_decided(&mut self) {
+        self.decided.clear();
+    }
+
     /// The first question whose time is up; those that were answered are let go.
     fn overdue(&mut self, now_ms: u64) -> Option<(ConnId, u32)> {
         while let Some((until_ms, id, number)) = self.ends.front().copied() {

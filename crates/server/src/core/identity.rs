@@ -401,9 +401,18 @@ impl Core {
                     .into(),
             ));
         }
+        self.check_revoked(id, &identity)?;
         self.take_place(id, &identity).map_err(Told::Over)?;
         self.admit(id, Arc::clone(&identity));
         Ok(identity)
+    }
+
+    /// Whether an identity still counts that nobody has judged just now: a proxy or a certificate vouches for it, or the application was asked meanwhile.
+    fn check_revoked(&self, id: ConnId, identity: &Identity) -> Result<(), Told> {
+        match self.identities.doorman.revoked(identity) {
+            Some(why) => Err(self.told(id, &AuthError::Revoked(why))),
+            None => Ok(()),
+        }
     }
 
     /// Takes a place for a Conn among those of the user that it is about to be.
@@ -528,6 +537,9 @@ impl Core {
         for id in revoked {
             self.end_identity(id, Close::Revoked);
         }
+        if let Some(doorstep) = &mut self.identities.doorstep {
+            doorstep.forget_decided();
+        }
     }
 
     pub(super) fn end_identity(&mut self, id: ConnId, close: Close) {
@@ -621,6 +633,10 @@ impl Core {
     pub(crate) fn identify_peer(&mut self, id: ConnId) -> bool {
         match self.vouched(id, None) {
             Ok(Some(identity)) => {
+                if self.check_revoked(id, &identity).is_err() {
+                    self.close(id, Close::Revoked, None);
+                    return false;
+                }
                 if let Err(over) = self.take_place(id, &identity) {
                     let retry_ms = u32::try_from(over.retry_ms()).unwrap_or(u32::MAX);
                     self.close(id, Close::RateLimited(retry_ms), Some(over.text));
@@ -691,8 +707,10 @@ impl Core {
         id: ConnId,
         identity: Arc<Identity>,
     ) -> Option<Option<Problem>> {
-        if let Err(over) = self.take_place(id, &identity) {
-            return Some(Some(Told::Over(over).problem()));
+        let may = self.check_revoked(id, &identity);
+        let may = may.and_then(|()| self.take_place(id, &identity).map_err(Told::Over));
+        if let Err(told) = may {
+            return Some(Some(told.problem()));
         }
         self.admit(id, identity);
         None

@@ -32,6 +32,14 @@ pub struct Webhook {
     pub authorities: Option<Authorities>,
 }
 
+impl Webhook {
+    /// Whether nobody comes in without its yes.
+    #[must_use]
+    pub fn decides(&self) -> bool {
+        matches!(self.event, HookEvent::Connect) && self.on_failure == OnFailure::Refuse
+    }
+}
+
 /// What a webhook is asked about.
 #[derive(Debug, Clone)]
 pub enum HookEvent {

@@ -244,7 +244,6 @@ async fn fill(
     answer: &mut Answer,
     come: &mut Vec<u8>,
 ) -> Result<usize, Broken> {
-    let mut buffer = [0; READ_BYTES];
     loop {
         poll_fn(|cx| match answer.poll_unwanted(cx) {
             Poll::Ready(Unwanted) => Poll::Ready(Err(Broken::Unwanted)),
@@ -252,6 +251,8 @@ async fn fill(
             Poll::Pending => socket.poll_read_ready(cx).map(|_| Ok(())),
         })
         .await?;
+        // Not above, or a stream at rest would hold it.
+        let mut buffer = [0; READ_BYTES];
         match socket.try_read(&mut buffer) {
             Ok(count) => {
                 come.extend_from_slice(&buffer[..count]);

@@ -11,7 +11,7 @@ use super::{Address, Bound, Endpoint, HostPort, Listen, Speaks, is_loopback};
 use crate::config::Config;
 use crate::core::Stream;
 use crate::error::StartError;
-use crate::hooks::{HookEvent, OnFailure};
+use crate::hooks::Webhook;
 use crate::tls::{TlsConfig, TlsError};
 
 /// Connections the kernel may keep for us between two looks of the acceptor.
@@ -173,13 +173,20 @@ fn resolve(at: &HostPort, open: bool) -> Result<Vec<SocketAddr>, StartError> {
     }
 }
 
-/// Whether a public address may be served: somebody is asked who they are, the application decides it, or nobody is asked on purpose.
-pub(crate) fn is_guarded(config: &Config) -> bool {
+/// Whether a public address may be served.
+fn is_guarded(config: &Config) -> bool {
+    asks(config) || is_decided(config)
+}
+
+/// Whether somebody is asked who they are, or nobody on purpose.
+pub(crate) fn asks(config: &Config) -> bool {
     let restricts = config.auth.as_ref().is_some_and(|auth| auth.is_restricted);
-    let decides = config.webhooks.iter().any(|webhook| {
-        matches!(webhook.event, HookEvent::Connect) && webhook.on_failure == OnFailure::Refuse
-    });
-    config.open || restricts || decides
+    config.open || restricts
+}
+
+/// Whether the application decides who comes in.
+pub(crate) fn is_decided(config: &Config) -> bool {
+    config.webhooks.iter().any(Webhook::decides)
 }
 
 /// Binds the address of the metrics.

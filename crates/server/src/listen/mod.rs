@@ -7,4 +7,4 @@ mod unix;
 pub use address::{
     Address, Bound, Endpoint, HostPort, Listen, ListenError, Speaks, UNIX_MODE_DEFAULT, is_loopback,
 };
-pub(crate) use bind::{Acceptable, Listener, bind_all, bind_metrics, is_guarded};
+pub(crate) use bind::{Acceptable, Listener, asks, bind_all, bind_metrics, is_decided};

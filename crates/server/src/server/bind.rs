@@ -90,6 +90,7 @@ impl Server {
             doorman: Arc::clone(&doorman),
             renewal: None,
             requires_tls: Arc::clone(&requires_tls),
+            is_decided: config.webhooks.iter().any(Webhook::decides),
             bound: bound.clone().into(),
             stopper: Stopper(Arc::clone(&stop)),
             line: line.clone(),

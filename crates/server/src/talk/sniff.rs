@@ -111,7 +111,15 @@ impl Core {
             return;
         }
         match self.sniff(id, rest, true) {
-            Step::Took(_) => self.talk_end(id, rest),
+            Step::Took(_) => {
+                if self.identities.awaits(id)
+                    && let Some(conn) = self.conns.find(id)
+                {
+                    // It is heard when it is let in; that it has ended is known.
+                    return conn.input.put(rest.to_vec());
+                }
+                self.talk_end(id, rest);
+            }
             Step::More => self.remove(id.slot, Farewell::Said),
             Step::End(close, text) => self.close(id, close, text.as_deref()),
         }
