@@ -59,7 +59,7 @@ pub enum Unmoved {
     Namespace,
     /// It is in as many rooms as it may be.
     TooManyRooms,
-    /// As many requests of it wait for an answer as may.
+    /// As many requests of it wait for an answer as may, or it is not known yet who it is.
     Busy,
 }
 

@@ -63,6 +63,10 @@ impl Core {
 
     /// The grant decides as it would if the Conn asked.
     fn check_move(&mut self, id: ConnId, room: &RoomName) -> Result<(), Unmoved> {
+        if self.identities.awaits(id) {
+            // Who it is, and whether it may come in, is not known yet.
+            return Err(Unmoved::Busy);
+        }
         self.open(id);
         if !self.shard.allows(id, room, Right::Join) {
             return Err(Unmoved::Forbidden);
