@@ -150,7 +150,7 @@ impl Core {
     ) {
         let number = self.next_question();
         let body = {
-            let address = self.origin_of(id);
+            let address = self.client_address(id);
             let door = self.conns.find(id).map_or("", |conn| conn.door().0);
             let head = self.identities.doorstep.as_deref();
             let head = head.and_then(|doorstep| doorstep.heads.get(&id)).cloned();
@@ -270,7 +270,7 @@ impl Core {
 
     fn head_of(&mut self, id: ConnId, request: &Request<'_>, shown: Option<&Shown<'_>>) -> Head {
         let mut head = Head::of(request, self.site.trusts_cookie_of(request));
-        head.address = self.origin_of(id);
+        head.address = self.client_address(id);
         if let Some(shown) = shown {
             match self.identities.asks() {
                 true => head.claims = claims_of(&shown.token),
@@ -278,12 +278,6 @@ impl Core {
             }
         }
         head
-    }
-
-    /// Where a Conn comes from, as far as anybody knows.
-    fn origin_of(&mut self, id: ConnId) -> Option<IpAddr> {
-        let client = self.identities.client(id);
-        client.or_else(|| self.address_of(id).map(|address| address.ip()))
     }
 
     fn next_question(&mut self) -> u32 {
