@@ -7,7 +7,6 @@
 //! - The table has as many entries as questions wait and are asked at the desk, which are bounded; beyond that `on_failure` holds at once.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
