@@ -579,7 +579,7 @@ def test_a_slow_application_holds_up_nobody_but_those_it_is_asked_about(tmp_path
         return 200, b"", 0
 
     application.decide = decide
-    running = Server(tmp_path, connect_config(application.port, 1, concurrency=2, queue_max=3))
+    running = Server(tmp_path, connect_config(application.port, 1, concurrency=2, queue_max=3, deadline_ms=20_000))
     waiting = [closing.add(Native(running)) for _ in range(5)]
     for one in waiting:
         one.send(ping=True, ref=1)

@@ -73,6 +73,7 @@ pub const BYES: &[ByeCode] = &[
     farewell("fault", &[1011], true),
     farewell("restart", &[1012], true),
     farewell("full", &[1013], true),
+    farewell("unavailable", &[1013], true),
     farewell("expired", &[4001], true),
     farewell("revoked", &[4003], false),
     farewell("gap", &[4008], true),
