@@ -21,7 +21,6 @@ mod listing;
 mod receive;
 mod settle;
 mod survey;
-mod terms;
 mod tunnels;
 mod wheel;
 mod window;
