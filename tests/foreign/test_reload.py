@@ -243,7 +243,8 @@ def test_a_reload_under_load_loses_nobody_a_message(start, room, closing, memory
     finally:
         over.set()
         thread.join()
-    assert one.server.said().count("the configuration was reloaded") > 3
+    # Signals that come during one reload are one after it, so a slow machine sees few.
+    assert "the configuration was reloaded" in one.server.said()
     one.server.assert_healthy()
 
 
