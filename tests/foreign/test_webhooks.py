@@ -566,6 +566,7 @@ def test_an_answer_about_a_newcomer_that_makes_no_sense_is_a_failure(tmp_path, a
         native.send(join="lobby", ref=1)
         unit = native.unit()
         assert unit.get("bye") == "unavailable" if on_failure == "refuse" else unit["ok"] == "join", unit
+        native.close()
         assert_alive(running)
         assert running.stop() == 0
 
