@@ -11,8 +11,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
 
-from peers import EventStream, Native, Raw, nc, post, request_bytes
+from peers import EventStream, Native, Raw, nc, post, request, request_bytes
 from taut import free_port
+from test_webhooks import application  # noqa: F401
+from test_webhooks import config as webhook
 
 
 class Metrics:
@@ -171,6 +173,22 @@ def test_whoever_is_turned_away_is_counted(start):
         time.sleep(0.05)
     for peer in peers:
         peer.close()
+
+
+def test_questions_for_the_application_are_counted_by_their_outcome(start, application):  # noqa: F811
+    metrics = Metrics(start, webhook(application.port, 1))
+    post(metrics.server, "orders/1", "taken")
+    application.decide = lambda asked: (500, b"", 0)
+    request(metrics.server, "POST", "/r/orders/1", (), "lost").assert_problem(503)
+    of_orders = {"webhook": "0", "event": "publish"}
+    metrics.until(1, "taut_webhook_questions_total", outcome="answered", **of_orders)
+    metrics.until(1, "taut_webhook_questions_total", outcome="failed", **of_orders)
+    # After five failures in a row nobody is asked for a while.
+    for _ in range(9):
+        request(metrics.server, "POST", "/r/orders/1", (), "lost")
+    asked = metrics.value("taut_webhook_questions_total", outcome="failed", **of_orders)
+    assert metrics.value("taut_webhook_questions_total", outcome="unasked", **of_orders) == 10 - asked > 0
+    assert metrics.value("taut_webhook_waiting", **of_orders) == 0
 
 
 def test_the_page_is_bounded_and_names_nothing_that_a_peer_chose(metrics, closing):

@@ -1,6 +1,7 @@
 //! The desk where cores have the application asked for them.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -58,6 +59,16 @@ struct Hook {
     /// Rings when there is something to ask.
     bell: Condvar,
     breaker: Mutex<Breaker>,
+    tally: Tally,
+}
+
+/// What came of a webhook's questions so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) answered: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    /// Not asked at all: too many waited, or it had failed again and again.
+    pub(crate) unasked: AtomicU64,
 }
 
 #[derive(Default)]
@@ -98,6 +109,7 @@ impl Hooks {
                 queue: Mutex::default(),
                 bell: Condvar::new(),
                 breaker: Mutex::default(),
+                tally: Tally::default(),
             })
         };
         let all: Result<Vec<_>, _> = webhooks.into_iter().map(of_config).collect();
@@ -120,6 +132,17 @@ impl Hooks {
         hooks
             .flat_map(|(index, hook)| std::iter::repeat_n(index, hook.config.concurrency))
             .collect()
+    }
+
+    /// Of each webhook the word for its event, its tally, and how many questions wait.
+    pub(crate) fn tallies(&self) -> impl Iterator<Item = (&'static str, &Tally, usize)> {
+        self.all.iter().map(|hook| {
+            let event = match hook.config.event {
+                HookEvent::Publish(_) => "publish",
+                HookEvent::Connect => "connect",
+            };
+            (event, &hook.tally, lock(&hook.queue).jobs.len())
+        })
     }
 
     /// Asks until the desk is closed. What one thread does.
@@ -151,14 +174,17 @@ impl Hooks {
 
     fn answer(&self, hook: &Hook, job: &Job, line: &mut Option<Line>) -> Answer {
         if !lock(&hook.breaker).admits(self.now_ms()) {
+            hook.tally.unasked.fetch_add(1, Ordering::Relaxed);
             return hook.otherwise(job.topic);
         }
         match ask(hook, job, line) {
             Ok(answer) => {
                 lock(&hook.breaker).succeeded();
+                hook.tally.answered.fetch_add(1, Ordering::Relaxed);
                 answer
             }
             Err(text) => {
+                hook.tally.failed.fetch_add(1, Ordering::Relaxed);
                 let url = &hook.config.url;
                 tracing::warn!(%url, "a webhook failed: {text}");
                 if lock(&hook.breaker).failed(self.now_ms()) {
@@ -171,6 +197,12 @@ impl Hooks {
 
     fn now_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl std::fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hooks")
     }
 }
 
@@ -240,6 +272,7 @@ impl Counter {
         };
         let mut queue = lock(&hook.queue);
         if queue.jobs.len() >= hook.config.queue_max {
+            hook.tally.unasked.fetch_add(1, Ordering::Relaxed);
             return Err(hook.otherwise(job.topic));
         }
         queue.jobs.push_back(job);

@@ -10,6 +10,7 @@ use super::scrape::Acceptance;
 use super::text::Page;
 use super::{Histogram, process};
 use crate::health::Health;
+use crate::hooks::Hooks;
 use crate::keeper::Keeper;
 use crate::orders::{Order, Orders};
 use crate::reload::Outcomes;
@@ -27,6 +28,7 @@ pub(crate) struct Gatherer {
     pub(crate) health: Arc<Health>,
     pub(crate) stop: Arc<Stop>,
     pub(crate) keeper: Option<Arc<Keeper>>,
+    pub(crate) hooks: Option<Arc<Hooks>>,
     #[cfg(feature = "http2")]
     pub(crate) http2: Arc<crate::http2::Counts>,
     /// The folder that holds the store's files.
@@ -80,6 +82,7 @@ impl Gatherer {
         write_lag(&mut page, &counts, &standing);
         write_rooms(&mut page, &standing);
         self.write_store(&mut page, &standing);
+        self.write_webhooks(&mut page);
         let mut links = page.gauge(
             "taut_link_backlog_messages",
             "Messages that wait at a core for space in a ring to another core.",
@@ -151,6 +154,40 @@ impl Gatherer {
             "HTTP/2 connections that were closed because they sent PING, SETTINGS, RST_STREAM or empty frames without end.",
         )
         .sample(&[], counts.calmed.load(Ordering::Relaxed));
+    }
+
+    fn write_webhooks(&self, page: &mut Page) {
+        let Some(hooks) = &self.hooks else {
+            return;
+        };
+        let mut calls = page.counter(
+            "taut_webhook_questions_total",
+            "Questions for the application, by webhook (in the order of the configuration) and outcome: answered, failed, or unasked, because too many waited or it had failed again and again.",
+        );
+        for (index, (event, tally, _)) in hooks.tallies().enumerate() {
+            let outcomes = [
+                ("answered", &tally.answered),
+                ("failed", &tally.failed),
+                ("unasked", &tally.unasked),
+            ];
+            let webhook = index.to_string();
+            for (outcome, count) in outcomes {
+                let labels = [
+                    ("webhook", &*webhook),
+                    ("event", event),
+                    ("outcome", outcome),
+                ];
+                calls.sample(&labels, count.load(Ordering::Relaxed));
+            }
+        }
+        let mut waiting = page.gauge(
+            "taut_webhook_waiting",
+            "Questions that wait for a free call to the application.",
+        );
+        for (index, (event, _, count)) in hooks.tallies().enumerate() {
+            let webhook = index.to_string();
+            waiting.sample(&[("webhook", &webhook), ("event", event)], count);
+        }
     }
 
     fn write_store(&self, page: &mut Page, standing: &Standing) {

@@ -142,6 +142,7 @@ impl Server {
             health: Arc::clone(&health),
             stop: Arc::clone(&stop),
             keeper: kept.as_ref().map(|(keeper, _)| Arc::clone(keeper)),
+            hooks: hooks.clone(),
             #[cfg(feature = "http2")]
             http2: Arc::clone(&http2),
             store_dir: config.store_dir,
