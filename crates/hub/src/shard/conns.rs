@@ -54,6 +54,8 @@ pub(crate) struct More {
     rooms: Vec<Membership>,
     /// Joins that the home has not answered, in their order.
     joining: Vec<Joining>,
+    /// Rooms that it leaves, as soon as the home has answered.
+    leaving: Vec<RoomId>,
 }
 
 /// A join on its way.
@@ -156,6 +158,15 @@ impl Entry {
         }
     }
 
+    /// How many rooms it is in, or will be in as soon as all that is under way has been answered.
+    pub(crate) fn bound_for(&self) -> usize {
+        match self {
+            Self::Nowhere { .. } => 0,
+            Self::One { .. } => 1,
+            Self::More { more, .. } => more.rooms.len() - more.leaving.len() + more.joining.len(),
+        }
+    }
+
     pub(crate) fn place_in(&self, room: RoomId) -> Option<u32> {
         self.memberships()
             .iter()
@@ -180,6 +191,7 @@ impl Entry {
             if let Some(at) = more.rooms.iter().position(|m| m.room == room) {
                 more.rooms.swap_remove(at);
             }
+            more.leaving.retain(|leaving| *leaving != room);
         });
     }
 
@@ -212,6 +224,16 @@ impl Entry {
         counts
     }
 
+    /// A leave is on its way to the home of a room that it is in: it makes room for another one from now on.
+    pub(crate) fn begin_leave(&mut self, room: RoomId) {
+        self.change(|more| {
+            let is_in = more.rooms.iter().any(|membership| membership.room == room);
+            if is_in && !more.leaving.contains(&room) {
+                more.leaving.push(room);
+            }
+        });
+    }
+
     /// Joins of this room on their way count no more.
     pub(crate) fn void_joins(&mut self, room: &RoomName) {
         self.change(|more| {
@@ -228,13 +250,15 @@ impl Entry {
             Self::Nowhere { .. } => Box::default(),
             Self::One { membership, .. } => Box::new(More {
                 rooms: vec![membership],
-                joining: Vec::new(),
+                ..More::default()
             }),
             Self::More { more, .. } => more,
         };
         change(&mut more);
         *self = match more.rooms.as_slice() {
-            _ if !more.joining.is_empty() => Self::More { generation, more },
+            _ if !more.joining.is_empty() || !more.leaving.is_empty() => {
+                Self::More { generation, more }
+            }
             [] => Self::Nowhere { generation },
             [membership] => Self::One {
                 generation,
@@ -242,5 +266,44 @@ impl Entry {
             },
             _ => Self::More { generation, more },
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(rooms: u32) -> Entry {
+        let mut entry = Entry::Nowhere { generation: 1 };
+        (0..rooms).for_each(|room| {
+            entry.add(Membership {
+                room: RoomId(room),
+                index: 0,
+            });
+        });
+        entry
+    }
+
+    #[test]
+    fn a_room_that_is_being_left_makes_room_for_another_at_once() {
+        for rooms in [1, 2, 3] {
+            let mut entry = entry(rooms);
+            entry.begin_leave(RoomId(0));
+            entry.begin_leave(RoomId(0));
+            entry.begin_leave(RoomId(9));
+            assert_eq!(
+                entry.bound_for(),
+                rooms as usize - 1,
+                "said twice, it is one; of another room it is none"
+            );
+            assert_eq!(
+                entry.memberships().len(),
+                rooms as usize,
+                "until the home has answered"
+            );
+            entry.remove(RoomId(0));
+            assert_eq!(entry.bound_for(), rooms as usize - 1);
+            assert_eq!(entry.memberships().len(), rooms as usize - 1);
+        }
     }
 }

@@ -158,11 +158,7 @@ impl Shard {
                 room,
                 farewell,
             } => {
-                let ask = Ask::Leave {
-                    farewell,
-                    ended: false,
-                };
-                self.ask(conn, ticket, room, ask, out);
+                self.leave(conn, ticket, room, farewell, out);
             }
             Input::Granted { conn, user, grant } => self.granted(conn, user.as_ref(), grant, out),
             Input::Publish {
@@ -250,11 +246,9 @@ impl Shard {
         self.rooms_of(conn).contains(name)
     }
 
-    /// How many rooms a Conn is in, or has asked to be in and waits for the answer.
+    /// How many rooms a Conn is in, or will be as soon as what it has asked for is answered.
     pub fn bound_for(&mut self, conn: ConnId) -> usize {
-        self.conns
-            .find(conn)
-            .map_or(0, |entry| entry.memberships().len() + entry.joining().len())
+        self.conns.find(conn).map_or(0, |entry| entry.bound_for())
     }
 
     /// Whether a Conn is in as many rooms as it may be, with those that it waits for.
@@ -382,6 +376,27 @@ impl Shard {
             self.answered(conn, ticket, &room, answer, out);
         }
         self.after_home(&room, out);
+    }
+
+    fn leave(
+        &mut self,
+        conn: ConnId,
+        ticket: Ticket,
+        room: RoomName,
+        farewell: Farewell,
+        out: &mut Vec<Output>,
+    ) {
+        // Whoever leaves one room to join another says both at once, and the answer may have to come from another core.
+        if let Some(id) = self.rooms.find(&room)
+            && let Some(entry) = self.conns.find(conn)
+        {
+            entry.begin_leave(id);
+        }
+        let ask = Ask::Leave {
+            farewell,
+            ended: false,
+        };
+        self.ask(conn, ticket, room, ask, out);
     }
 
     fn rename(&mut self, conn: ConnId, name: &Arc<str>, out: &mut Vec<Output>) {
