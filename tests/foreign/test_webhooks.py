@@ -582,14 +582,16 @@ def test_a_slow_application_holds_up_nobody_but_those_it_is_asked_about(tmp_path
     application.decide = decide
     running = Server(tmp_path, connect_config(application.port, 1, concurrency=2, queue_max=3, deadline_ms=20_000))
     waiting = [closing.add(Native(running)) for _ in range(5)]
-    for one in waiting:
+    for one in waiting[:2]:
         one.send(ping=True, ref=1)
     deadline = time.monotonic() + 10
     while len(application.asked) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     # Two are asked about, three wait, and no further one may.
-    time.sleep(0.3)
+    for one in waiting[2:]:
+        one.send(ping=True, ref=1)
+    time.sleep(0.5)
     late = closing.add(Native(running))
     late.send(ping=True, ref=1)
     assert late.unit()["bye"] == "unavailable"
