@@ -3,12 +3,16 @@ is no flood of lines."""
 
 import json
 import re
+import signal
+import socket
+import subprocess
 import time
 
 import pytest
 from websockets.sync.client import connect
 
 from peers import Native, Raw, request_bytes
+from taut import BINARY, free_port
 
 # What a terminal obeys, ends a line or turns its direction, as UTF-8; without NUL, which Python's own tools dislike.
 NASTY = "\x1b[2J\x1b]0;owned\x07\x9b31m\r\x7f\u202e\u2028\u2066"
@@ -115,6 +119,27 @@ def test_no_secret_is_in_the_log_at_any_level(start, room):
     person.close()
     until_said(server, "closed")
     assert secret not in server.said()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_whoever_reads_the_log_may_go(tmp_path, form):
+    port = free_port()
+    serve = [str(BINARY), "serve", "--memory", "--listen", f"127.0.0.1:{port}", "--log-format", form]
+    process = subprocess.Popen(serve, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert b"listens on" in process.stdout.readline()
+        process.stdout.close()
+        process.stderr.close()
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", port), 10) as raw:
+                raw.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+                assert raw.recv(100).startswith(b"HTTP/1.1 400")
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(40) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_flood_of_peers_is_no_flood_of_lines(start):

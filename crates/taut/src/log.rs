@@ -27,7 +27,10 @@ impl Level {
 /// Starts logging.
 pub(crate) fn start(log: &Log) -> Result<Level, Failure> {
     let filter = filter(&log.level).map_err(Failure::usage)?;
-    let builder = tracing_subscriber::fmt().with_ansi(io::stderr().is_terminal());
+    // A line that cannot be written is lost. To say so on stderr as well would panic where stderr is what is gone.
+    let builder = tracing_subscriber::fmt()
+        .with_ansi(io::stderr().is_terminal())
+        .log_internal_errors(false);
     let (level, started) = if log.format == "json" {
         let builder = builder
             .json()
