@@ -1,6 +1,7 @@
 """`taut pub`, `sub` and `who` with everybody else in the room."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -82,3 +83,32 @@ def test_check_prints_a_configuration_that_it_accepts(tmp_path):
     (tmp_path / "taut.toml").write_text(done.stdout)
     again = subprocess.run([str(BINARY), "check", "--config", str(tmp_path / "taut.toml")], capture_output=True, text=True, check=False, timeout=10)
     assert again.returncode == 0, again
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ('listen = ["0.0.0.0:%d"]', "--open"),
+        ('listen = ["127.0.0.1:%d"]\n[metrics]\nlisten = "0.0.0.0:1"', "metrics.key_file"),
+        ('listen = ["127.0.0.1:%d"]\n[metrics]\nlisten = "127.0.0.1:1"\nkey_file = "/no/such"', "/no/such"),
+        ('listen = ["127.0.0.1:%d"]\nfiles = "/no/such"', "/no/such"),
+        ('listen = ["127.0.0.1:%d"]\nmemory = true\ndata = "rooms"', "taut.toml:3: `memory` and `data`"),
+        ('listen = ["127.0.0.1:{0}", "text://127.0.0.1:{0}"]', "twice"),
+        ('listen = ["127.0.0.1:{0}"]\n[metrics]\nlisten = "127.0.0.1:{0}"', "twice"),
+        ('listen = ["udp://127.0.0.1:%d"]\n[tls]\nself_signed = true\nrequired = true', "`tls.required`"),
+    ],
+)
+def test_check_refuses_what_the_start_would_refuse(tmp_path, config, why):
+    port = free_port()
+    (tmp_path / "taut.toml").write_text((config.format(port) if "{0}" in config else config % port) + "\n")
+    for command in ("check", "serve"):
+        environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+        done = subprocess.run([str(BINARY), command], cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+        assert done.returncode == 2 and why in done.stderr and not done.stdout, (command, done)
+
+
+def test_words_of_admin_say_what_is_missing():
+    environment = {**os.environ, "TAUT_API_KEY": "taut_" + "x" * 43}
+    for word in (["revoke"], ["disconnect"], ["join", "lobby"], ["leave", "lobby"]):
+        done = subprocess.run([str(BINARY), "admin", *word], env=environment, capture_output=True, text=True, timeout=20)
+        assert done.returncode == 2 and "--user <USER>" in done.stderr, done

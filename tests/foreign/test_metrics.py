@@ -13,6 +13,7 @@ from websockets.sync.client import connect
 
 from peers import EventStream, Native, Raw, nc, post, request, request_bytes
 from taut import free_port
+from test_tls import certificates  # noqa: F401
 from test_webhooks import application  # noqa: F401
 from test_webhooks import config as webhook
 
@@ -162,6 +163,88 @@ def test_readers_behind_are_counted_while_they_are(metrics, room, closing):
     metrics.until(1, "taut_readers_behind")
     deaf.close()
     metrics.until(0, "taut_readers_behind")
+
+
+def test_bytes_count_by_the_door_that_they_spoke_and_those_of_tls_by_none(start, certificates, room):  # noqa: F811
+    pair = ["--tls-cert", str(certificates.folder / "good.pem"), "--tls-key", str(certificates.folder / "good.key")]
+    metrics = Metrics(start, arguments=pair)
+    url = f"https://127.0.0.1:{metrics.server.port}/r/{room}"
+    for version in ("--http1.1", "--http2"):
+        subprocess.run(["curl", "-sSk", version, "-d", "x", url], check=True, capture_output=True, timeout=20)
+    metrics.until(2, "taut_messages_received_total", door="http")
+    metrics.until(2, "taut_tls_handshakes_total", outcome="done")
+    metrics.until(2, "taut_closes_total", door="http", reason="bye")
+    assert metrics.value("taut_received_bytes_total", door="none") == 0
+    assert metrics.value("taut_received_bytes_total", door="http") > 200
+    before = metrics.value("taut_tls_handshakes_total", outcome="failed")
+    Raw(metrics.server).send(b"\x16\x03\x01\x00\x05hello").rest()
+    metrics.until(before + 1, "taut_tls_handshakes_total", outcome="failed")
+    failed = [line for line in metrics.server.said().splitlines() if "a TLS handshake failed" in line]
+    assert failed and all("peer=127.0.0.1:" in line for line in failed)
+
+
+@pytest.mark.parametrize("cores", [1, 4])
+def test_polls_count_as_http_wherever_their_session_is(start, room, cores):
+    import socketio
+
+    metrics = Metrics(start, arguments=["--cores", str(cores)])
+    for _ in range(4):
+        with socketio.SimpleClient() as client:
+            client.connect(metrics.server.http, namespace=f"/r/{room}", transports=["polling"])
+            client.call("said", "x", timeout=20)
+    metrics.until(4, "taut_messages_received_total", door="socketio")
+    metrics.until(0, "taut_conns", door="http")
+    found = metrics.samples()
+    assert found["taut_received_bytes_total", ("door", "none")] == 0
+    opened = found["taut_conns_opened_total", ("door", "http")]
+    assert opened == sum(count for key, count in found.items() if key[0] == "taut_closes_total" and ("door", "http") in key)
+
+
+def test_a_client_of_http_says_goodbye_between_two_requests(metrics, room):
+    post(metrics.server, room, "x")
+    metrics.until(0, "taut_conns", door="http")
+    before = metrics.samples()
+    kept = Raw(metrics.server).send(request_bytes(metrics.server, "GET", f"/r/{room}"))
+    assert kept.response().status == 200
+    kept.close()
+    metrics.until(before["taut_closes_total", ("door", "http"), ("reason", "bye")] + 1, "taut_closes_total", door="http", reason="bye")
+    half = Raw(metrics.server).send(request_bytes(metrics.server, "GET", f"/r/{room}"))
+    assert half.response().status == 200
+    half.send("GET /r/")
+    time.sleep(0.1)
+    half.close()
+    metrics.until(1, "taut_closes_total", door="http", reason="vanished")
+
+
+def test_what_readiness_says_is_no_refusal_and_stands_in_the_metrics(start):
+    metrics = Metrics(start, "[limits]\nmemory_bytes_max = 4096\n")
+    metrics.until(0, "taut_ready")
+    response = request(metrics.server, "GET", "/r/lobby")
+    response.assert_problem(503)
+    assert metrics.value("taut_connections_turned_away_total", reason="memory") >= 1
+    assert metrics.value("taut_connections_turned_away_total", reason="full") == 0
+    refused = metrics.value("taut_refusals_total", code="full")
+    assert metrics.value("process_start_time_seconds") == pytest.approx(time.time(), abs=600)
+    drained = Metrics(start, "[limits]\nconns_max = 1\n")
+    kept = Raw(drained.server).send(request_bytes(drained.server, "GET", "/health/ready"))
+    assert kept.response().status == 503
+    assert drained.value("taut_ready") == 0
+    kept.close()
+    drained.until(1, "taut_ready")
+    assert drained.value("taut_refusals_total", code="full") == 0
+    assert refused >= 1
+
+
+def test_an_address_with_too_many_connections_is_counted(start):
+    metrics = Metrics(start, "[limits]\nexempt = []\n[limits.address]\nconns_max = 2\n")
+    peers = [Raw(metrics.server) for _ in range(6)]
+    deadline = time.monotonic() + 10
+    while metrics.value("taut_connections_turned_away_total", reason="address") < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert metrics.value("taut_ready") == 1
+    for peer in peers:
+        peer.close()
 
 
 def test_whoever_is_turned_away_is_counted(start):

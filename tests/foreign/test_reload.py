@@ -1,6 +1,7 @@
 """SIGHUP reads the configuration again: what is different is said and takes hold, or nothing changes and the log says why, with file and line."""
 
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from peers import Native, Raw, history, post, request
-from taut import free_port
+from taut import BINARY, free_port
 
 
 class Reloading:
@@ -163,6 +164,42 @@ def test_a_file_with_mistakes_changes_nothing_and_says_where(start, room):
     assert "100 → 5" in said, "it is compared with what is in force, not with what was refused"
     assert len(history(one.server, room)["messages"]) == 5
     one.server.assert_healthy()
+
+
+def test_a_file_that_is_not_there_is_a_mistake_and_nothing_becomes_open(tmp_path):
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    (folder / "taut.toml").write_text('[auth]\nsecret = "a secret that is long enough for anybody"\n')
+    port = free_port()
+    log = (tmp_path / "log").open("wb")
+    command = [str(BINARY), "serve", "--memory", "--listen", f"127.0.0.1:{port}"]
+    server = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+
+    def said(wanted):
+        deadline = time.monotonic() + 15
+        while wanted not in (text := (tmp_path / "log").read_text()):
+            assert time.monotonic() < deadline and server.poll() is None, text
+            time.sleep(0.05)
+
+    def status():
+        done = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://127.0.0.1:{port}/r/a"], capture_output=True, text=True, timeout=20)
+        return done.stdout
+
+    try:
+        said("They all meet")
+        assert status() == "401"
+        # As while somebody puts another file in its place.
+        (folder / "taut.toml").rename(folder / "old.toml")
+        server.send_signal(signal.SIGHUP)
+        said("`taut.toml` is not there any more")
+        assert status() == "401"
+        (folder / "old.toml").rename(folder / "taut.toml")
+        server.send_signal(signal.SIGHUP)
+        said("the configuration was reloaded")
+        assert status() == "401"
+    finally:
+        server.terminate()
+        server.wait(20)
 
 
 def test_what_needs_a_restart_is_said_each_time_and_changes_nothing(start):

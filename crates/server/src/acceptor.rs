@@ -142,6 +142,8 @@ impl Acceptor {
                     return Some(true);
                 }
             }
+            // The system itself has no room, and would say so again at once.
+            Err(error) if is_out_of_memory(&error) => return Some(true),
             // The peer went before we looked; the next one is unharmed.
             Err(error) => {
                 tracing::debug!(%error, "a connection ended before it was accepted");
@@ -173,13 +175,14 @@ impl Acceptor {
                 Err(over) => Why::Over(over),
             }
         } else {
-            self.acceptance.full.fetch_add(1, Ordering::Relaxed);
             Why::Full
         };
-        self.say_refused(match refused {
+        self.acceptance.turn_away(refused, self.guard.is_heavy());
+        let why = match refused {
             Why::Over(over) => over.text,
             Why::Full => "there is no room for it",
-        });
+        };
+        self.say_refused(why, address);
         if let Some(turned) = self.seats.take(refused) {
             self.give(stream, speaks, Some(Box::new(Bill::of_turned(turned))));
         }
@@ -222,23 +225,27 @@ impl Acceptor {
     /// Takes one waiting connection in with the spare descriptor, only to close it; false when even that failed.
     fn turn_away(&mut self, index: usize, error: &io::Error) -> bool {
         self.spare = None;
-        let taken = self.listeners[index].listener.accept().is_ok();
+        let taken = self.listeners[index].listener.accept();
+        let taken = taken.map(|(_, address)| address);
         self.spare = open_spare();
-        if taken {
+        if let Ok(address) = taken {
             self.acceptance.open_files.fetch_add(1, Ordering::Relaxed);
-            self.say_refused(&format!(
+            let why = format!(
                 "out of file descriptors ({error}); raise the open-file limit (`ulimit -n`)"
-            ));
+            );
+            self.say_refused(&why, address);
         }
-        taken
+        taken.is_ok()
     }
 
     /// Logs the first refusal and then each power of two, so that a flood does not flood the log.
-    fn say_refused(&mut self, why: &str) {
+    fn say_refused(&mut self, why: &str, address: Option<SocketAddr>) {
         self.refused += 1;
         if self.refused.is_power_of_two() {
+            let peer = address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
             tracing::warn!(
                 refused = self.refused,
+                %peer,
                 reason = why,
                 "a connection was turned away"
             );
@@ -259,6 +266,10 @@ pub(crate) fn open_spare() -> Option<File> {
 
 fn is_out_of_files(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+fn is_out_of_memory(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM))
 }
 
 fn fault(source: io::Error) -> Fault {

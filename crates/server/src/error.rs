@@ -19,6 +19,14 @@ pub enum StartError {
         /// The address that is taken.
         address: Address,
     },
+    /// The configuration names the address twice.
+    #[error(
+        "cannot listen on {address} twice: `listen` or `metrics.listen` names it already; leave one out, or choose another port"
+    )]
+    Twice {
+        /// The address.
+        address: Address,
+    },
     /// A file stands where a Unix socket shall be, and it is no socket.
     #[error(
         "cannot listen on {address}: a file that is no socket stands there; remove it, or choose another path"

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Args, Command};
 
 use crate::cli::ServerArgs;
 use crate::failure::Failure;
@@ -236,6 +236,14 @@ const WORDS: &[Word] = &[
     },
 ];
 
+/// Words that do nothing before it is said to whom, by one of these.
+const ONE_OF: &[(&str, &[&str])] = &[
+    ("disconnect", &["conn", "user"]),
+    ("join", &["conn", "user"]),
+    ("leave", &["conn", "user"]),
+    ("revoke", &["user", TOKEN_ID, "issued_before"]),
+];
+
 /// The words as the command line has them.
 pub(crate) fn command() -> Command {
     let mut command = Command::new("admin")
@@ -256,6 +264,12 @@ fn of_word(word: &Word) -> Command {
         command = command.arg(
             Arg::new(*name)
                 .value_name(name.to_uppercase())
+                .help(match *name {
+                    "match" => "A pattern: games/**; * is one segment, ** any number of them",
+                    "room" => "The room",
+                    "key" => "The key",
+                    _ => "What is said",
+                })
                 .required(*required),
         );
     }
@@ -267,6 +281,9 @@ fn of_word(word: &Word) -> Command {
                 .value_name(name.to_uppercase())
                 .help(*help),
         );
+    }
+    if let Some((_, of)) = ONE_OF.iter().find(|(name, _)| *name == word.name) {
+        command = command.group(ArgGroup::new("whom").args(*of).required(true));
     }
     if word.places.iter().any(|(name, _)| *name == "DATA") {
         let help = "DATA is a JSON value";

@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use clap::ArgMatches;
-use taut_server::{HookEvent, OnFailure};
+use taut_server::{CertificateSource, Config, HookEvent, OnFailure, Server};
 
 use crate::failure::Failure;
 use crate::load::load;
+use crate::metrics;
 use crate::secrecy;
 use crate::settings::Settings;
 use crate::settings::rooms;
@@ -37,8 +38,24 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     if let (Some(token), Some(room)) = (asked("token"), asked("room")) {
         return token::check(&settings, token, room);
     }
+    could_start(&settings)?;
     std::io::stdout().write_all(show(&settings).as_bytes())?;
     Ok(())
+}
+
+/// What only the start would say else: an address that nobody may serve so, a folder that is not there.
+fn could_start(settings: &Settings) -> Result<(), Failure> {
+    let mut config = Config {
+        metrics: metrics::config(&settings.values.metrics)?,
+        ..settings.values.config.clone()
+    };
+    if settings.values.tls.self_signed {
+        // It is made at the start; here it only has to be there.
+        let (chain, key) = (String::new(), String::new());
+        let made = CertificateSource::Pem { chain, key };
+        config.tls.certificates.push(made);
+    }
+    Server::check(&config).map_err(Failure::usage)
 }
 
 /// What is in force, as TOML.

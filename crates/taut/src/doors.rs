@@ -1,32 +1,64 @@
 //! What a started server prints: for each door, the line to paste.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use taut_server::{Address, Bound, Speaks, is_loopback};
+use taut_auth::Auth;
+use taut_server::{Address, Bound, Config, Speaks, Webhook, is_loopback};
 
 use crate::terminal::Style;
 
+/// Who is asked who they are, where anybody is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asks {
+    Nobody,
+    /// Tokens, certificates or a proxy say it, as `[auth]` has it.
+    ForToken,
+    /// The application says it.
+    Application,
+}
+
+/// Whom a server with this configuration asks.
+pub(crate) fn asks(config: &Config) -> Asks {
+    let is_restricted = |auth: &Arc<Auth>| auth.is_restricted;
+    if config.webhooks.iter().any(Webhook::decides) {
+        Asks::Application
+    } else if config.auth.as_ref().is_some_and(is_restricted) {
+        Asks::ForToken
+    } else {
+        Asks::Nobody
+    }
+}
+
 /// The start lines. `files`: a folder is served, and may have its own page at `/`. `kept` says where rooms are.
-pub(crate) fn lines(bound: &[Bound], files: bool, kept: &str, style: Style) -> String {
-    let mut out = head(bound, style);
+pub(crate) fn lines(bound: &[Bound], files: bool, asks: Asks, kept: &str, style: Style) -> String {
+    let mut out = head(bound, asks, style);
     out.push('\n');
     for (name, line) in doors(bound, files) {
         out += &format!("  {} {line}\n", style.dim(&format!("{name:<11}")));
     }
+    let who = match asks {
+        Asks::Nobody => "",
+        Asks::ForToken => {
+            "\n[auth] says who may do what here: come with a token, as ?token=TOKEN in an address or --token TOKEN; `taut token mint` makes one."
+        }
+        Asks::Application => "\nYour application is asked who may come in, by its webhook.",
+    };
     out += &format!(
         "\n{}\n",
         style.dim(&format!(
-            "They all meet in the room lobby. {kept}. Ctrl-C stops the server."
+            "They all meet in the room lobby. {kept}. Ctrl-C stops the server.{who}"
         ))
     );
     out
 }
 
-fn head(bound: &[Bound], style: Style) -> String {
-    let reach = if bound.iter().all(|bound| bound.address.is_local()) {
-        "this machine only"
-    } else {
-        "open to everybody who can reach it"
+fn head(bound: &[Bound], asks: Asks, style: Style) -> String {
+    let is_local = bound.iter().all(|bound| bound.address.is_local());
+    let reach = match (is_local, asks) {
+        (true, _) => "this machine only",
+        (false, Asks::Nobody) => "open to everybody who can reach it",
+        (false, _) => "others can reach it, and are asked who they are",
     };
     let listed: Vec<String> = bound
         .iter()
@@ -200,6 +232,7 @@ mod tests {
                 door("[::1]:8080", Speaks::Anything),
             ],
             false,
+            Asks::Nobody,
             "Rooms are in memory",
             Style::plain(),
         );
@@ -220,9 +253,16 @@ mod tests {
     #[test]
     fn a_folder_has_the_root_and_the_page_its_room() {
         let bound = [door("127.0.0.1:8080", Speaks::Anything)];
-        let lines = lines(&bound, true, "Rooms are in memory", Style::plain());
+        let lines = lines(
+            &bound,
+            true,
+            Asks::ForToken,
+            "Rooms are in memory",
+            Style::plain(),
+        );
         assert!(lines.contains("files       http://localhost:8080/\n"));
         assert!(lines.contains("browser     http://localhost:8080/r/lobby\n"));
+        assert!(lines.contains("come with a token"));
     }
 
     #[test]
@@ -235,6 +275,7 @@ mod tests {
                 door("unix:/run/taut.sock", Speaks::Anything),
             ],
             false,
+            Asks::Nobody,
             "Rooms are in memory",
             Style::plain(),
         );

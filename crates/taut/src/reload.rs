@@ -43,6 +43,8 @@ pub(crate) struct Reload {
     /// The process's own flags, which win over the file as they did at the start.
     pub(crate) matches: Option<ArgMatches>,
     pub(crate) values: Values,
+    /// The file that it was read from.
+    pub(crate) path: Option<String>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) roles: Vec<RoleRule>,
     pub(crate) hooks: Vec<Hook>,
@@ -69,6 +71,12 @@ impl Reload {
             Ok(next) => next,
             Err(failure) => return self.refuse(&failure.text),
         };
+        if let (Some(path), None) = (&self.path, &next.path) {
+            // Else all that it sets would go back to the defaults, [auth] too, while somebody puts another one in its place.
+            return self.refuse(&format!(
+                "the configuration file `{path}` is not there any more; put it back, or restart the server to go without"
+            ));
+        }
         for note in &next.notes {
             tracing::warn!("{note}");
         }
@@ -78,6 +86,7 @@ impl Reload {
             Err(problem) => return self.refuse(&problem),
         };
         self.values = values;
+        self.path = next.path;
         self.rules = next.rules;
         self.roles = next.roles;
         if let Err(error) = self.level.set(&self.values.log.level) {
@@ -337,7 +346,11 @@ fn keys_change(old: Option<&Auth>, new: Option<&Auth>) -> Option<Change> {
 
 fn hooks_change(old: &[Hook], new: &[Hook]) -> Option<Change> {
     let said = |hooks: &[Hook]| {
-        let hooks = hooks.iter().map(|hook| format!("{:?}", hook.webhook));
+        // What a secret makes of nothing tells whether it is another one.
+        let hooks = hooks.iter().map(|Hook { webhook, .. }| {
+            let mark = webhook.key.sign(b"", 0);
+            format!("{webhook:?} {mark}")
+        });
         hooks.collect::<Vec<_>>()
     };
     (said(old) != said(new)).then(|| Change {

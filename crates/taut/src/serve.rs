@@ -47,6 +47,7 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
         ..settings.values.config.clone()
     };
     let hosts = config.hosts.clone();
+    let asks = doors::asks(&config);
     // Whoever can connect may send a signal, too: unheard, SIGHUP would end the server.
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| deaf(&error))?;
     let mut server = Server::bind_with(config, storage.store).map_err(|error| refused(&error))?;
@@ -57,6 +58,7 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
     let reload = Reload {
         matches: matches.cloned(),
         values: settings.values,
+        path: settings.path,
         rules: settings.rules,
         roles: settings.roles,
         hooks: settings.hooks,
@@ -79,7 +81,7 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
     }
     // A server whose start lines nobody reads still serves.
     let style = Style::of_stdout();
-    let mut lines = doors::lines(server.bound(), files, &storage.line, style);
+    let mut lines = doors::lines(server.bound(), files, asks, &storage.line, style);
     lines += &secrecy::lines(
         server.bound(),
         server.certificates(),
@@ -96,6 +98,7 @@ pub(crate) fn run(matches: Option<&ArgMatches>) -> Result<(), Failure> {
 fn refused(error: &StartError) -> Failure {
     let code = match error {
         StartError::NoListener
+        | StartError::Twice { .. }
         | StartError::PublicAddress { .. }
         | StartError::Resolve { .. }
         | StartError::PublicMetrics { .. }

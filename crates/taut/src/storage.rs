@@ -30,11 +30,6 @@ pub(crate) struct Opened {
 pub(crate) fn open(values: &Values) -> Result<Opened, Failure> {
     let storage = &values.storage;
     if storage.memory {
-        if !storage.data.is_empty() {
-            return Err(Failure::usage(
-                "`memory` and `data` contradict each other: rooms are kept in memory or in a folder; leave one out",
-            ));
-        }
         return Ok(in_memory("as `memory` asks"));
     }
     let dir = if !storage.data.is_empty() {

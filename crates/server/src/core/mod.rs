@@ -62,7 +62,7 @@ use crate::health::Health;
 use crate::identity::Doorman;
 use crate::keeper::Safe;
 use crate::limits::Limiter;
-use crate::metrics::Counts;
+use crate::metrics::{Counts, DoorAt};
 use crate::orders::Order;
 use crate::reload::{Answered, ReloadLine};
 use crate::session::Sessions;
@@ -134,6 +134,8 @@ pub(crate) struct Core {
     pub(crate) reloaded: (Sender<Answered>, Receiver<Answered>),
     /// What it has done, for who asks.
     pub(crate) counts: Counts,
+    /// The last Conn that went elsewhere with what it had brought, and the door that this counts by; none for TLS.
+    pub(crate) moved: Option<(ConnId, Option<DoorAt>)>,
     /// Where TLS handshakes are shaken, when there is a certificate; and what comes of them.
     pub(crate) handshakes: Option<Arc<Handshakes>>,
     pub(crate) secured: Option<Receiver<Secured>>,
@@ -225,6 +227,7 @@ impl Core {
             reloads: parts.reloads,
             reloaded: channel(),
             counts: Counts::default(),
+            moved: None,
             handshakes: None,
             secured: None,
             tunnels: Tunnels::default(),

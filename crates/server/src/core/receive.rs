@@ -11,6 +11,7 @@ use super::{Core, Flag, Name, READ_BYTES, Stream, token_of};
 use crate::acceptor::Newcomer;
 use crate::limits::TURNED_MS;
 use crate::listen::Speaks;
+use crate::metrics::DoorAt;
 use crate::talk::{Step, Talk};
 
 /// How long a Conn may take to read its last answers and its farewell, in milliseconds.
@@ -151,8 +152,10 @@ impl Core {
                     self.decode_fresh(id, &mut buffer[..count]);
                     // The first bytes say the door that they are counted by.
                     let after = self.conns.find(id).map(|conn| conn.door_at);
-                    let door = after.or(before).unwrap_or_default();
-                    self.counts.door(door).bytes_in += count as u64;
+                    match after {
+                        Some(door) => self.counts.door(door).bytes_in += count as u64,
+                        None => self.count_last_read(id, before, count),
+                    }
                     if self.units_left == 0 {
                         break;
                     }
@@ -166,6 +169,18 @@ impl Core {
         self.read_buffer = buffer;
         if !finished {
             self.ready_again(id.slot);
+        }
+    }
+
+    /// Counts what a Conn brought that is gone now: to the handshakes, whose bytes count nowhere, or to a session, by HTTP.
+    #[cold]
+    fn count_last_read(&mut self, id: ConnId, before: Option<DoorAt>, count: usize) {
+        let door = match self.moved.take() {
+            Some((moved, to)) if moved == id => to,
+            _ => before,
+        };
+        if let Some(door) = door {
+            self.counts.door(door).bytes_in += count as u64;
         }
     }
 

@@ -183,6 +183,7 @@ impl Core {
         };
         self.identities.forget(id);
         self.uncount();
+        self.moved = Some((id, None));
         if let Err(error) = conn.stream.forget(self.poll.registry()) {
             tell_often!(WARN, %error, "a connection could not be handed to a handshake and is closed");
             return true;

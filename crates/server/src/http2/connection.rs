@@ -100,7 +100,8 @@ impl Connection {
             Ok(Err(error)) => return tracing::debug!(%error, "a client did not begin HTTP/2"),
             Err(_) => return tracing::debug!("a client took too long to begin HTTP/2"),
         };
-        tracing::debug!(peer = ?origin.address, "an HTTP/2 connection begins");
+        let peer = origin.address.map(tracing::field::display);
+        tracing::debug!(peer, "an HTTP/2 connection begins");
         let connection = Self {
             ping_pong: wire.ping_pong(),
             wire,

@@ -124,6 +124,8 @@ impl Lanes {
         } else {
             Why::Full
         };
+        let is_heavy = self.entrance.health.is_heavy();
+        self.entrance.acceptance.turn_away(why, is_heavy);
         let turned = self.entrance.seats.take(why).ok_or(NoLane::Full)?;
         Ok(Some(Box::new(Bill::of_turned(turned))))
     }

@@ -32,6 +32,7 @@ use crate::config::Limits;
 use crate::core::Alert;
 use crate::health::Health;
 use crate::limits::{Limits as SharedLimits, Seats};
+use crate::metrics::Acceptance;
 use crate::stop::Stop;
 use crate::tls::{Destination, Tunnel};
 
@@ -100,6 +101,7 @@ pub(crate) struct Entrance {
     pub(crate) conns_max: Arc<AtomicUsize>,
     pub(crate) health: Arc<Health>,
     pub(crate) counts: Arc<Counts>,
+    pub(crate) acceptance: Arc<Acceptance>,
     pub(crate) clocks: Clocks,
 }
 

@@ -58,6 +58,11 @@ impl Guard {
         conns < self.conns_max() && !self.is_heavy
     }
 
+    /// Whether memory is why nobody is let in.
+    pub(crate) fn is_heavy(&self) -> bool {
+        self.is_heavy
+    }
+
     /// Looks at how things are, and says so where they have changed.
     pub(crate) fn look(&mut self, conns: usize) {
         let was = (self.is_crowded, self.is_heavy);
@@ -102,7 +107,9 @@ impl Guard {
 /// Whether a level is too high, which it stays until it is a little lower.
 fn above(was: bool, level: u64, most: u64) -> bool {
     if was {
-        level >= most / 100 * WELL_PERCENT + most % 100 * WELL_PERCENT / 100
+        let well = most / 100 * WELL_PERCENT + most % 100 * WELL_PERCENT / 100;
+        // Of a limit of one, too, there is something below.
+        level >= well.max(1)
     } else {
         level >= most
     }
@@ -226,6 +233,9 @@ mod tests {
         assert!(health.fullness().is_some());
         assert!(guard.lets_in(94));
         assert!(health.fullness().is_none());
+        let mut guard = Guard::new(Arc::new(AtomicUsize::new(1)), None, Arc::clone(&health));
+        assert!(!guard.lets_in(1) && health.fullness().is_some());
+        assert!(guard.lets_in(0) && health.fullness().is_none());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
+use super::judge::{judge, metrics_address};
 use super::unix::{self, UnixFile};
 use super::{Address, Bound, Endpoint, HostPort, Listen, Speaks, is_loopback};
 use crate::config::Config;
@@ -65,9 +66,7 @@ impl Listener {
 /// A default address of a family that this machine does not have is left out, as long as another one could be bound; so is a default UDP
 /// port that another program has.
 pub(crate) fn bind_all(config: &Config) -> Result<Sockets, StartError> {
-    if config.listeners.is_empty() {
-        return Err(StartError::NoListener);
-    }
+    judge(config)?;
     let mut sockets = Sockets::default();
     let by_default = config.listeners == Listen::defaults();
     for listen in &config.listeners {
@@ -109,7 +108,11 @@ pub(crate) fn bind_all(config: &Config) -> Result<Sockets, StartError> {
 }
 
 /// What is spoken there, with TLS as configured; `None` for a default address that has no place then.
-fn secrecy(listen: &Listen, tls: &TlsConfig, by_default: bool) -> Result<Option<Speaks>, TlsError> {
+pub(super) fn secrecy(
+    listen: &Listen,
+    tls: &TlsConfig,
+    by_default: bool,
+) -> Result<Option<Speaks>, TlsError> {
     match (&listen.endpoint, listen.speaks) {
         (Endpoint::Tcp(_), Speaks::Tls) if !tls.has_certificates() => {
             Err(TlsError::NoCertificate {
@@ -157,7 +160,7 @@ fn excuse(address: &Address, source: io::Error, by_default: bool) -> Result<(), 
     Err(StartError::Listen { address, source })
 }
 
-fn resolve(at: &HostPort, open: bool) -> Result<Vec<SocketAddr>, StartError> {
+pub(super) fn resolve(at: &HostPort, open: bool) -> Result<Vec<SocketAddr>, StartError> {
     let mut addresses: Vec<SocketAddr> = (at.host.as_str(), at.port)
         .to_socket_addrs()
         .map_err(|source| StartError::Resolve {
@@ -174,7 +177,7 @@ fn resolve(at: &HostPort, open: bool) -> Result<Vec<SocketAddr>, StartError> {
 }
 
 /// Whether a public address may be served.
-fn is_guarded(config: &Config) -> bool {
+pub(super) fn is_guarded(config: &Config) -> bool {
     asks(config) || is_decided(config)
 }
 
@@ -194,14 +197,7 @@ pub(crate) fn bind_metrics(
     at: &HostPort,
     has_key: bool,
 ) -> Result<(mio::net::TcpListener, SocketAddr), StartError> {
-    let resolved = resolve(at, true)?;
-    if let Some(address) = resolved.iter().find(|address| !is_loopback(address))
-        && !has_key
-    {
-        return Err(StartError::PublicMetrics { address: *address });
-    }
-    // A name may have several addresses; one is enough to be scraped at.
-    let address = resolved.first().copied().ok_or(StartError::NoListener)?;
+    let address = metrics_address(at, has_key)?;
     bind_tcp(address).map_err(|source| {
         let address = Address::Tcp(address);
         match source.kind() {

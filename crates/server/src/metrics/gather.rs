@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::counts::{Counts, DOORS, Standing};
@@ -15,6 +15,7 @@ use crate::keeper::Keeper;
 use crate::orders::{Order, Orders};
 use crate::reload::Outcomes;
 use crate::stop::Stop;
+use crate::tls::Handshakes;
 
 /// How long a core may take to say what it has counted. One that takes longer is in the page with what it said last.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -29,6 +30,8 @@ pub(crate) struct Gatherer {
     pub(crate) stop: Arc<Stop>,
     pub(crate) keeper: Option<Arc<Keeper>>,
     pub(crate) hooks: Option<Arc<Hooks>>,
+    /// Made after it, where there is a certificate.
+    pub(crate) handshakes: Arc<OnceLock<Arc<Handshakes>>>,
     #[cfg(feature = "http2")]
     pub(crate) http2: Arc<crate::http2::Counts>,
     /// The folder that holds the store's files.
@@ -100,10 +103,12 @@ impl Gatherer {
     }
 
     fn write_ready(&self, page: &mut Page) {
-        let is_ready = !self.stop.is_stopping() && self.health.is_store_well();
+        let is_ready = !self.stop.is_stopping()
+            && self.health.is_store_well()
+            && self.health.fullness().is_none();
         page.gauge(
             "taut_ready",
-            "1 while /health/ready says yes: the server is not shutting down and can keep what is said.",
+            "1 while /health/ready says yes: the server is not shutting down, can keep what is said, and lets newcomers in.",
         )
         .sample(&[], u8::from(is_ready));
     }
@@ -112,6 +117,8 @@ impl Gatherer {
         let Acceptance {
             accepted,
             full,
+            memory,
+            address,
             open_files,
         } = &*self.acceptance;
         page.counter(
@@ -121,10 +128,21 @@ impl Gatherer {
         .sample(&[], accepted.load(Ordering::Relaxed));
         page.counter(
             "taut_connections_turned_away_total",
-            "Connections that were closed at once: full, as limits.conns_max says, or out of open files.",
+            "Connections, and streams of HTTP/2, that were not let in: full, as limits.conns_max says; memory, as limits.memory_bytes_max says; address, as limits.address says of one; or out of open files.",
         )
         .sample(&[("reason", "full")], full.load(Ordering::Relaxed))
+        .sample(&[("reason", "memory")], memory.load(Ordering::Relaxed))
+        .sample(&[("reason", "address")], address.load(Ordering::Relaxed))
         .sample(&[("reason", "open-files")], open_files.load(Ordering::Relaxed));
+        if let Some(handshakes) = self.handshakes.get() {
+            let [done, failed] = handshakes.outcomes();
+            page.counter(
+                "taut_tls_handshakes_total",
+                "TLS handshakes that ended: done, or failed, which is also given up, too late or turned away.",
+            )
+            .sample(&[("outcome", "done")], done)
+            .sample(&[("outcome", "failed")], failed);
+        }
         #[cfg(feature = "http2")]
         self.write_http2(page);
         let Outcomes { applied, refused } = &*self.reloads;

@@ -29,6 +29,13 @@ pub(super) fn write(page: &mut Page) {
         page.gauge("process_max_fds", "File descriptors that may be open.")
             .sample(&[], files);
     }
+    if let Some(seconds) = start_s() {
+        page.gauge(
+            "process_start_time_seconds",
+            "When this process began, in seconds of Unix time.",
+        )
+        .sample(&[], seconds);
+    }
     if let Some(hundredths) = cpu_hundredths() {
         page.counter(
             "process_cpu_seconds_total",
@@ -39,6 +46,18 @@ pub(super) fn write(page: &mut Page) {
             format_args!("{}.{:02}", hundredths / 100, hundredths % 100),
         );
     }
+}
+
+/// When the process began, in seconds of Unix time.
+fn start_s() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, fields) = text.rsplit_once(')')?;
+    // The 22nd of all: hundredths of a second since the machine began.
+    let hundredths: u64 = fields.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    let text = fs::read_to_string("/proc/stat").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("btime "))?;
+    let machine_s: u64 = line.trim().parse().ok()?;
+    Some(machine_s + hundredths / 100)
 }
 
 /// Bytes mapped, and bytes in RAM.

@@ -17,6 +17,7 @@ use super::gather::Gatherer;
 use super::text::CONTENT_TYPE;
 use crate::core::Alert;
 use crate::error::Fault;
+use crate::limits::Why;
 
 /// The token of the [`Alert`] that ends it.
 pub(crate) const ALERT: Token = Token(1);
@@ -31,12 +32,26 @@ const HEAD: http::Limits = http::Limits {
     target_bytes_max: 1 << 10,
 };
 
-/// What the acceptor counts. It is alone in writing, so nobody waits for anybody.
+/// What the acceptor counts, and of streams the fronts of HTTP/2.
 #[derive(Debug, Default)]
 pub(crate) struct Acceptance {
     pub(crate) accepted: AtomicU64,
     pub(crate) full: AtomicU64,
+    pub(crate) memory: AtomicU64,
+    pub(crate) address: AtomicU64,
     pub(crate) open_files: AtomicU64,
+}
+
+impl Acceptance {
+    /// Counts one that is not let in. `is_heavy`: memory is why there is no room.
+    pub(crate) fn turn_away(&self, why: Why, is_heavy: bool) {
+        let counter = match why {
+            Why::Over(_) => &self.address,
+            Why::Full if is_heavy => &self.memory,
+            Why::Full => &self.full,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// The thread that answers.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use mio::Poll;
 use taut_files::Files;
@@ -33,6 +33,16 @@ use crate::session::{Lives, Seal};
 use crate::stop::{Stop, Stopper};
 
 impl Server {
+    /// Whether a server could start with this, as far as the configuration decides that. No address is taken, so what other programs have does not matter; what TLS
+    /// names is looked at by [`TlsConfig::check`](crate::TlsConfig::check).
+    ///
+    /// # Errors
+    /// What [`Server::bind`] would say.
+    pub fn check(config: &Config) -> Result<(), StartError> {
+        config.files.as_ref().map(open_files).transpose()?;
+        listen::judge(config)
+    }
+
     /// Binds every address and makes every core ready; nothing is accepted before [`Server::run`].
     ///
     /// # Errors
@@ -135,6 +145,7 @@ impl Server {
         let acceptance = Arc::new(Acceptance::default());
         #[cfg(feature = "http2")]
         let http2 = Arc::<crate::http2::Counts>::default();
+        let shaken = Arc::new(OnceLock::new());
         let gatherer = Gatherer {
             orders: reloader.orders.clone(),
             acceptance: Arc::clone(&acceptance),
@@ -143,6 +154,7 @@ impl Server {
             stop: Arc::clone(&stop),
             keeper: kept.as_ref().map(|(keeper, _)| Arc::clone(keeper)),
             hooks: hooks.clone(),
+            handshakes: Arc::clone(&shaken),
             #[cfg(feature = "http2")]
             http2: Arc::clone(&http2),
             store_dir: config.store_dir,
@@ -172,6 +184,7 @@ impl Server {
                         conns_max: Arc::clone(&reloader.conns_max),
                         health: Arc::clone(&health),
                         counts: Arc::clone(&http2),
+                        acceptance: Arc::clone(&acceptance),
                         clocks: Clocks::new(&shared.limits),
                     },
                     &stop,
@@ -188,6 +201,9 @@ impl Server {
             }
             None => None,
         };
+        if let Some(secrecy) = &secrecy {
+            let _ = shaken.set(Arc::clone(&secrecy.handshakes));
+        }
         reloader.renewal = secrecy.as_ref().map(|secrecy| secrecy.watch.renewal());
         let mut everybody = alerts;
         everybody.extend(secrecy.iter().flat_map(|secrecy| secrecy.alerts.clone()));

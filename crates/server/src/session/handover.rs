@@ -34,6 +34,8 @@ impl Core {
     /// Hands a Conn that is between two HTTP requests to another core, with the request that begins at `data`. Later ones of the same client
     /// come there by themselves.
     pub(crate) fn hand_over(&mut self, id: ConnId, to: u16, data: &[u8]) {
+        self.note_door(id);
+        self.moved = Some((id, Some(DoorAt::HTTP)));
         let bill = self.limiter.take(id.slot);
         let Some(mut conn) = self.conns.remove(id.slot) else {
             return;

@@ -24,6 +24,7 @@ pub(crate) use pass::{PUBLIC_ID_BYTES, Pass, encode_public_id};
 pub(crate) use seal::Seal;
 
 use crate::core::{Core, Flag, Stream};
+use crate::metrics::DoorAt;
 
 /// What all sessions of a core share.
 #[derive(Debug)]
@@ -73,6 +74,7 @@ impl Sessions {
 impl Core {
     /// Gives a session the socket of another Conn, which ends. `rest` is what the socket brought behind its last own unit.
     pub(crate) fn attach(&mut self, session: ConnId, socket: ConnId, rest: Vec<u8>) {
+        self.moved = Some((socket, Some(DoorAt::HTTP)));
         let bill = self.limiter.take(socket.slot);
         let Some(mut from) = self.conns.remove(socket.slot) else {
             return;

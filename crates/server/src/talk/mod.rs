@@ -228,6 +228,10 @@ impl Core {
             Talk::Undecided | Talk::Secret => self.sniff_end(id, rest),
             Talk::Lines(_) => self.json_end(id, rest),
             Talk::Text(_) => self.text_end(id, rest),
+            // Between two requests is where a client of HTTP says goodbye.
+            Talk::Http(ref talk) if rest.is_empty() && talk.rests() && conn.output.is_none() => {
+                self.remove(id.slot, taut_hub::Farewell::Said);
+            }
             // A client that ends an HTTP or WebSocket connection has gone; a farewell under way may still arrive.
             Talk::Http(_)
             | Talk::Stream(_)

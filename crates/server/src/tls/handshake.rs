@@ -63,6 +63,13 @@ pub(crate) struct Handshakes {
     refused: AtomicU64,
 }
 
+/// How handshakes of a thread have ended.
+#[derive(Debug, Default)]
+struct Outcomes {
+    done: AtomicU64,
+    failed: AtomicU64,
+}
+
 #[derive(Debug)]
 struct Inbox {
     arrivals: Sender<Arrival>,
@@ -77,6 +84,7 @@ struct Load {
     waiting: AtomicUsize,
     /// Those, and handshakes under way.
     all: AtomicUsize,
+    outcomes: Outcomes,
 }
 
 /// A core, as a thread of handshakes sees it.
@@ -199,6 +207,16 @@ impl Handshakes {
         }
     }
 
+    /// How many handshakes are done, and how many came to nothing.
+    pub(crate) fn outcomes(&self) -> [u64; 2] {
+        let of = |count: fn(&Outcomes) -> &AtomicU64| -> u64 {
+            let outcomes = self.inboxes.iter().map(|inbox| &inbox.load.outcomes);
+            outcomes.map(|all| count(all).load(Ordering::Relaxed)).sum()
+        };
+        let refused = self.refused.load(Ordering::Relaxed);
+        [of(|all| &all.done), of(|all| &all.failed) + refused]
+    }
+
     /// Connections whose handshake is under way or waits.
     pub(crate) fn count(&self) -> usize {
         self.inboxes.iter().map(|inbox| inbox.load.all()).sum()
@@ -263,6 +281,7 @@ impl Shaker {
                 Err(error) => {
                     tell_often!(ERROR, %error, "a TLS handshake could not begin");
                     self.load.all.fetch_sub(1, Ordering::Relaxed);
+                    self.note_failure();
                     continue;
                 }
             };
@@ -290,6 +309,8 @@ impl Shaker {
             return;
         };
         let (tunnel, received) = (&mut shake.tunnel, &mut shake.received);
+        // A socket that has failed may know it no more.
+        let address = tunnel.address();
         match tunnel.shake(&mut self.buffer, received, SHAKE_BYTES_MAX) {
             Shaken::Waits { blocked } => {
                 if blocked && !std::mem::replace(&mut shake.watches_writes, true) {
@@ -298,11 +319,14 @@ impl Shaker {
             }
             Shaken::Done => self.hand_on(slot),
             Shaken::Failed(error) => {
+                let peer = tunnel.peer_shown(address);
                 match error {
-                    Some(error) => tell_often!(INFO, "a TLS handshake failed: {}", why(&error)),
-                    None => tracing::debug!("a client left in its TLS handshake"),
+                    Some(error) => {
+                        tell_often!(INFO, %peer, "a TLS handshake failed: {}", why(&error));
+                    }
+                    None => tracing::debug!(%peer, "a client left in its TLS handshake"),
                 }
-                self.drop_shake(slot);
+                self.give_up(slot);
             }
         }
     }
@@ -312,6 +336,7 @@ impl Shaker {
         let Some(mut shake) = self.drop_shake(slot) else {
             return;
         };
+        self.load.outcomes.done.fetch_add(1, Ordering::Relaxed);
         if let Err(error) = shake.tunnel.socket().forget(self.poll.registry()) {
             tell_often!(WARN, %error, "a connection could not be handed to a core and is closed");
             return;
@@ -338,7 +363,7 @@ impl Shaker {
         let socket = shake.tunnel.socket();
         if let Err(error) = socket.watch(self.poll.registry(), Token(slot), interest, again) {
             tell_often!(WARN, %error, "a connection could not be watched and is closed");
-            self.drop_shake(slot);
+            self.give_up(slot);
             return false;
         }
         true
@@ -351,8 +376,9 @@ impl Shaker {
                     if shake.began.elapsed() < self.patience {
                         return;
                     }
-                    tracing::debug!("a TLS handshake took too long");
-                    self.drop_shake(slot);
+                    let peer = shake.tunnel.peer_shown(shake.tunnel.address());
+                    tracing::debug!(%peer, "a TLS handshake took too long");
+                    self.give_up(slot);
                 }
                 _ => {}
             }
@@ -363,10 +389,21 @@ impl Shaker {
     fn give_up_oldest(&mut self) {
         while let Some((slot, number)) = self.ages.pop_front() {
             if self.shakes.get(slot).is_some_and(|s| s.number == number) {
-                self.drop_shake(slot);
+                self.give_up(slot);
                 return;
             }
         }
+    }
+
+    /// Closes a connection whose handshake came to nothing.
+    fn give_up(&mut self, slot: usize) {
+        self.drop_shake(slot);
+        self.note_failure();
+    }
+
+    fn note_failure(&self) {
+        let failed = &self.load.outcomes.failed;
+        failed.fetch_add(1, Ordering::Relaxed);
     }
 
     fn drop_shake(&mut self, slot: usize) -> Option<Shake> {

@@ -49,11 +49,13 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
                 "listen" => "ADDRESS",
                 "hosts" => "HOST",
                 "auth.keys" => "ALGORITHM:FILE",
-                "auth.roles" | "auth.anonymous" => "ROLE",
+                "auth.roles" | "auth.anonymous" | "auth.certificate_roles" | "auth.proxy_roles" => {
+                    "ROLE"
+                }
                 "auth.api_keys" => "HASH",
                 "auth.issuers" | "auth.audiences" => "NAME",
                 "tls.cert" | "tls.key" => "FILE",
-                "limits.exempt" => "NETWORK",
+                "limits.exempt" | "auth.proxies" => "NETWORK",
                 _ => "ORIGIN",
             }),
         Kind::Count(_) => argument.value_name("N"),
@@ -63,7 +65,11 @@ fn argument(setting: &'static Setting, defaults: &Values) -> Arg {
         Kind::Filter => argument.value_name("LEVEL"),
         Kind::Folder => argument.value_name("FOLDER"),
         Kind::File => argument.value_name("FILE"),
-        Kind::Text(_) => argument.value_name("TEXT"),
+        Kind::Text(_) => argument.value_name(match setting.name {
+            "metrics.listen" => "HOST:PORT",
+            "auth.jwks_url" => "URL",
+            _ => "NAME",
+        }),
         Kind::Secret => argument.value_name("SECRET").hide_env_values(true),
     }
 }

@@ -83,23 +83,15 @@ pub(crate) fn layer(
             layers.values.config.tls.clients = clients;
         }
         Err((name, text)) => {
-            let index = TABLE.iter().position(|setting| setting.name == name);
-            let source = index.and_then(|index| layers.sources.get(index).cloned());
-            layers.problems.push(Problem {
-                source: source.unwrap_or(Source::Default),
-                text: format!("`{name}`: {text}"),
-            });
+            layers.problem(name, format!("`{name}`: {text}"));
         }
     }
     if let Some(listen) = tls::lacks_certificate(&layers.values) {
-        let index = TABLE.iter().position(|setting| setting.name == "listen");
-        let source = index.and_then(|index| layers.sources.get(index).cloned());
-        layers.problems.push(Problem {
-            source: source.unwrap_or(Source::Default),
-            text: format!(
-                "`listen`: `{listen}` needs a certificate; set `tls.cert` and `tls.key`, or `tls.self_signed`"
-            ),
-        });
+        layers.problem("listen", format!("`listen`: `{listen}` needs a certificate; set `tls.cert` and `tls.key`, or `tls.self_signed`"));
+    }
+    let storage = &layers.values.storage;
+    if storage.memory && !storage.data.is_empty() {
+        layers.problem("data", "`memory` and `data` contradict each other: rooms are kept in memory or in a folder; leave one out".to_owned());
     }
     if !layers.problems.is_empty() {
         return Err(Problems(layers.problems));
@@ -142,6 +134,16 @@ struct Layers {
 }
 
 impl Layers {
+    /// What is wrong with a setting beside others.
+    fn problem(&mut self, name: &str, text: String) {
+        let index = TABLE.iter().position(|setting| setting.name == name);
+        let source = index.and_then(|index| self.sources.get(index).cloned());
+        self.problems.push(Problem {
+            source: source.unwrap_or(Source::Default),
+            text,
+        });
+    }
+
     fn set(&mut self, setting: &Setting, value: Result<value::Value, String>, source: Source) {
         match value.and_then(|value| setting.set(&mut self.values, value)) {
             Ok(()) => {

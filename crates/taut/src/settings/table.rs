@@ -19,7 +19,7 @@ pub(crate) static TABLE: &[Setting] = &[
     Setting {
         name: "listen",
         kind: Kind::List,
-        doc: "Addresses to listen on: HOST:PORT for every protocol on one port, text://HOST:PORT for text that greets at once, tls://HOST:PORT for TLS only, udp://HOST:PORT for JSON datagrams, unix:PATH (unix:PATH?mode=660) for a Unix socket. Port 0 lets the system choose",
+        doc: "Addresses to listen on: HOST:PORT for every protocol on one port, text://HOST:PORT for text that greets at once, tls://HOST:PORT for TLS only, proxy://HOST:PORT for connections that a proxy of auth.proxies brings by the PROXY protocol, udp://HOST:PORT for JSON datagrams, unix:PATH (unix:PATH?mode=660) for a Unix socket. Port 0 lets the system choose",
         place: |values| Place::Listeners(&mut values.config.listeners),
     },
     Setting {

@@ -167,7 +167,8 @@ impl Core {
                     retry_s: Some(1),
                     ..Problem::new(503, code, text)
                 };
-                self.answer_problem(id, &problem);
+                // Who asks how the server is gets an answer, and is refused nothing.
+                self.say_problem(id, &problem);
             }
         }
     }

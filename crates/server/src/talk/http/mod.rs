@@ -52,6 +52,13 @@ pub(crate) struct HttpTalk {
     pub(crate) is_impatient: bool,
 }
 
+impl HttpTalk {
+    /// Whether it is between two requests.
+    pub(crate) fn rests(&self) -> bool {
+        matches!(self.phase, Phase::Head)
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) enum Phase {
     /// A head comes next.
