@@ -11,8 +11,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 import taut
-from peers import Native, nc, request
-from socketio_clients import PythonClient
+from peers import Native, Raw, nc, post, read_head, request, request_bytes
+from socketio_clients import TRANSPORTS, Agent, JsClient
+from socketio_wire import Polling
 from test_api import make_key
 from test_auth import SECRET, token
 
@@ -72,7 +73,7 @@ class Doors:
 
     def http(self, method, query="", body=None, *headers):
         answer = request(self.server, method, self.path + query, [self.bearer, *headers], body)
-        assert answer.status in (200, 204, 403, 404, 412), answer
+        assert answer.status in (200, 202, 204, 403, 404, 412), answer
         return answer.status != 403
 
     def streams(self, accept, target=None):
@@ -99,24 +100,28 @@ class Doors:
         finally:
             peer.close()
         for answer in answers:
-            assert answer.get("error") in (None, "forbidden", "no-key", "not-found", "not-joined"), answer
+            assert answer.get("error") in (None, "forbidden", "no-key", "not-found", "unexpected"), answer
         return [answer.get("error") != "forbidden" for answer in answers]
 
-    def namespace(self, verbs):
-        client = PythonClient(self.server.http, f"/{self.room}", ["websocket"], auth={"token": self.good})
-        try:
-            client.connected()
-        except Exception:
-            assert client.refused()["data"]["error"] == "forbidden"
-            client.close()
-            return False
-        client.close()
-        return True
+    def sessions(self):
+        """Of Socket.IO: the namespace, and the verbs in a namespace beside it."""
+        session = Polling(self.server)
+        session.say(f"40/{urllib.parse.quote(self.room)},{json.dumps({'token': self.good})}")
+        entered = session.packet()
+        assert entered.startswith("40") or '"forbidden"' in entered, entered
+        verbs = Polling(self.server)
+        verbs.enter("", json.dumps({"token": self.good}))
+        may = [entered.startswith("40")]
+        for verb in (["join", self.room, {}], ["publish", self.room, 1], ["history", self.room, {}], ["who", self.room]):
+            verbs.say(f"421{json.dumps(verb)}")
+            while not (answer := verbs.packet()).startswith("431"):
+                pass
+            assert answer.startswith('431[{"ok"') or '"forbidden"' in answer, answer
+            may.append('"forbidden"' not in answer)
+        return may
 
 
 def request_head(server, target, *headers):
-    from peers import Raw, read_head, request_bytes
-
     raw = Raw(server)
     raw.send(request_bytes(server, "GET", target, headers))
     try:
@@ -132,7 +137,7 @@ def test_all_doors_and_the_tools_answer_as_the_rules_do(start, tmp_path, closing
     config = f'cores = 2\n[auth]\nsecret = "{SECRET}"\nleeway_ms = 0\napi_keys = ["{digest}"]\n[limits]\nhandshake_ms_max = 20000\n{roles}'
     server = start(config)
     (tmp_path / "check.toml").write_text(config)
-    for trial in range(int(os.environ.get("TRIALS", 40))):
+    for trial in range(int(os.environ.get("TAUT_TRIALS", 40))):
         user = rng.choice(USERS)
         grants, roles, rules = some(rng)
         room = some_room(rng, user)
@@ -143,7 +148,7 @@ def test_all_doors_and_the_tools_answer_as_the_rules_do(start, tmp_path, closing
         assert answer.status == 200, (told, answer)
         assert {right: one["allowed"] for right, one in answer.json()["rights"].items()} == expected, told
         if trial % 8 == 0:
-            said = subprocess.run([taut.BINARY, "check", "--config", tmp_path / "check.toml", "--token", good, room], capture_output=True, text=True, timeout=60, check=True).stdout
+            said = subprocess.run([taut.BINARY, "check", "--config", tmp_path / "check.toml", "--token", good, "--", room], capture_output=True, text=True, timeout=60, check=True).stdout
             lines = dict(line.split(None, 1) for line in said.splitlines() if line.startswith("  "))
             assert {right: line.startswith("yes") for right, line in lines.items()} == expected, (told, said)
         doors = Doors(server, room, good, closing)
@@ -169,11 +174,12 @@ def test_all_doors_and_the_tools_answer_as_the_rules_do(start, tmp_path, closing
         }
         lines = doors.natively(
             {"publish": room, "data": 1}, {"history": room}, {"who": room}, {"state": room}, {"get": room, "key": "k"}, {"set": room, "key": "k", "data": 1},
-            {"delete": room, "key": "z"}, {"fetch": room, "at": "0-0"}, {"join": room, "presence": True}, {"join": room},
+            {"delete": room, "key": "z"}, {"fetch": room, "at": "0-0"}, {"join": room}, {"join": room, "presence": True},
         )
-        did["lines"] = lines == [publish, history, who, state, state, publish and state, publish and state, history, join and who, join]
-        if trial % 4 == 0:
-            did["socket.io"] = doors.namespace([]) == join
+        did["lines"] = lines == [publish, history, who, state, state, publish and state, publish and state, history, join, join and who]
+        # The verbs are those of the namespace `/`, which is the lobby to who has no other room.
+        if decided(rules, "lobby", user)["join"]:
+            did["socket.io"] = doors.sessions() == [join, join, publish, history, who]
         wrong = [name for name, right in did.items() if not right]
         assert not wrong, (wrong, told, expected, lines)
 
@@ -182,3 +188,57 @@ def api(server, method, path, room, bearer, body=None):
     answer = request(server, method, f"/api/{path}?room={urllib.parse.quote(room)}", [bearer], body)
     assert answer.status in (200, 401, 403, 404), answer
     return answer.status in (200, 404)
+
+
+@pytest.fixture(scope="module")
+def agent():
+    running = Agent("node", "latest")
+    yield running
+    running.close()
+
+
+def test_a_room_that_is_taken_away_is_said_and_nothing_else_ends(start, closing, agent):
+    """Of Socket.IO the one namespace, or the one room of `/`, while the rest of the session goes on; a poll that waits is answered."""
+    key, digest = make_key()
+    config = f'cores = 2\n[auth]\nsecret = "{SECRET}"\napi_keys = ["{digest}"]\n[roles.all]\n"**" = "*"\n[roles.some]\n"taken/**" = "join"\n'
+    server = start(config)
+    mine, boss = token("ana", taut={"roles": ["all", "some"]}), ("Authorization", f"Bearer {token('boss')}")
+    post(server, "taken/a", "x", boss)
+    poll = closing.add(Raw(server))
+    poll.send(request_bytes(server, "GET", "/r/taken/a?rewind=0&wait=30", [("Authorization", f"Bearer {mine}")]))
+    main = closing.add(JsClient(agent, server.http, "/", TRANSPORTS["websocket"], auth={"token": mine}))
+    main.connected()
+    for room in ("taken/a", "kept"):
+        assert main.ask("join", room)["ok"] == "join"
+        assert main.event()[0] == "taut:joined"
+    gone = closing.add(JsClient(agent, server.http, "/taken/a", TRANSPORTS["websocket"], auth={"token": mine}))
+    gone.connected()
+    beside = closing.add(JsClient(agent, server.http, "/kept", beside=gone, auth={"token": mine}))
+    beside.connected()
+
+    (server.folder / f"taut-{server.port}.toml").write_text(config.replace('"join"', '"-join"'))
+    assert request(server, "POST", "/api/reload", [("Authorization", f"Bearer {key}")]).status == 200
+    assert poll.response().assert_problem(403)["code"] == "forbidden"
+    name, args = main.event()
+    assert name == "taut:left" and args[0] == {"room": "taken/a", "left": "forbidden", "text": "you may not be in this room any more"}, (name, args)
+    name, args = gone.event()
+    assert name == "taut:bye" and args[0]["bye"] == "refused", (name, args)
+    gone.disconnected()
+    post(server, "taken/a", "not for ana", boss)
+    post(server, "kept", "still here", boss)
+    assert main.event()[1][0] == beside.event()[1][0] == "still here"
+    assert main.ask("publish", "taken/a", 1)["ok"] == "publish", "only the join was taken away"
+    assert main.ask("join", "taken/a")["error"] == "forbidden"
+
+
+def test_a_person_who_may_not_see_who_is_there_is_not_told_that_nobody_is(start, closing):
+    server = start(f'[auth]\nsecret = "{SECRET}"\n')
+    other = closing.add(Native(server))
+    assert other.ask(auth=token("bo"))["ok"] == "auth"
+    assert other.ask(join="den")["ok"] == "join"
+    blind = closing.add(nc(server))
+    blind.type(f"/auth {token('ana', grants={'den': 'join'})}").until("the token is good")
+    blind.type("/join den").until("you are ana in den; /help")
+    person = closing.add(nc(server))
+    person.type(f"/auth {token('cleo')}").until("the token is good")
+    person.type("/join den").until("you are cleo in den; 2 others are here; /help")
