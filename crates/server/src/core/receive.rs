@@ -153,7 +153,7 @@ impl Core {
                     let after = self.conns.find(id).map(|conn| conn.door_at);
                     let door = after.or(before).unwrap_or_default();
                     self.counts.door(door).bytes_in += count as u64;
-                    if self.units_left == 0 {
+                    if self.units_left == 0 || self.heard_enough() {
                         break;
                     }
                     if count < READ_BYTES && !more {
