@@ -236,6 +236,28 @@ impl Room {
         })
     }
 
+    /// Whether the member at `index` is about to lose messages if it takes none: it is farther behind than half the lag limit, and farther than half of
+    /// history where it may go on from there.
+    #[must_use]
+    pub fn is_about_to_lose(&self, index: u32) -> bool {
+        let Some(member) = self.members.get(index as usize) else {
+            return false;
+        };
+        let head = self.log.head();
+        let Some(newest) = self.log.after(head.saturating_sub(1)).next() else {
+            return false;
+        };
+        // What has left the log is taken to be as large as the newest.
+        let behind = head.saturating_sub(member.cursor);
+        let guessed_bytes = behind.saturating_mul(newest.cost_bytes());
+        let bytes = self.log.distance_bytes(member.cursor).max(guessed_bytes);
+        let (lag, history) = (self.policy.lag, self.policy.history);
+        let goes_on = lag.policy == LagPolicy::Resume
+            && behind <= u64::from(history.messages_max) / 2
+            && bytes <= history.bytes_max / 2;
+        !member.fresh && !member.lagging && bytes > lag.bytes_max / 2 && !goes_on
+    }
+
     /// Whether half the lag limit has come since the last walk over the members that came to its end.
     #[must_use]
     pub fn is_ahead(&self) -> bool {

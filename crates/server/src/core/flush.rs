@@ -85,6 +85,7 @@ impl Core {
         // What is touched from here on belongs to the next turn: a long reader must not hold this one up.
         for slot in std::mem::take(&mut self.dirty) {
             self.flush_conn(slot);
+            self.look_whether_it_hears(slot);
         }
         for room in std::mem::take(&mut self.owed) {
             self.serve_relays(room);
@@ -188,6 +189,8 @@ impl Core {
         {
             if room.overdue(index) && !conn.flags.has(Flag::Closing) {
                 self.close(member.conn, Close::Slow, None);
+            } else if !conn.flags.has(Flag::Unheard) {
+                self.look_whether_heard(member.conn, id, index);
             }
             return None;
         }

@@ -23,6 +23,7 @@ mod receive;
 mod settle;
 mod survey;
 mod tunnels;
+mod unheard;
 mod wheel;
 mod window;
 
@@ -72,6 +73,7 @@ use crate::talk::Proofs;
 use crate::tls::Handshakes;
 use haste::Haste;
 use latest::LatestWindows;
+use unheard::Unheard;
 use window::Windows;
 
 /// The token of the core's [`Alert`].
@@ -152,6 +154,7 @@ pub(crate) struct Core {
     read_buffer: Vec<u8>,
     /// How much a turn hears, so that it can all be said.
     haste: Haste,
+    unheard: Unheard,
     /// Units that the Conn being read may still bring in this turn.
     units_left: u32,
     /// Conns that have more to read than a turn's bound let through, or were paused and may go on.
@@ -251,6 +254,7 @@ impl Core {
             outputs: Vec::new(),
             read_buffer: vec![0; READ_BYTES],
             haste: Haste::default(),
+            unheard: Unheard::default(),
             units_left: 0,
             ready: Vec::new(),
             echoing: Vec::new(),
@@ -581,6 +585,9 @@ impl Core {
         self.identities.forget(id);
         drop(self.limiter.take(slot));
         if let Some(conn) = self.conns.remove(slot) {
+            if conn.flags.has(Flag::Unheard) {
+                self.unheard.remove(&slot);
+            }
             match conn.stream {
                 Stream::Datagrams(key) => self.datagrams.forget(key),
                 Stream::Tunnel(key) => self.tunnels.close(key),
