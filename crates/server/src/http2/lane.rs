@@ -39,7 +39,7 @@ pub(super) struct Lane {
 #[derive(Debug)]
 pub(super) struct Lanes {
     pub(super) entrance: Rc<Entrance>,
-    origin: Arc<Origin>,
+    pub(super) origin: Arc<Origin>,
     resting: RefCell<Vec<(Instant, Lane)>>,
 }
 

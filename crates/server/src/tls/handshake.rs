@@ -298,9 +298,12 @@ impl Shaker {
             }
             Shaken::Done => self.hand_on(slot),
             Shaken::Failed(error) => {
+                let peer = tunnel.client();
                 match error {
-                    Some(error) => tell_often!(INFO, "a TLS handshake failed: {}", why(&error)),
-                    None => tracing::debug!("a client left in its TLS handshake"),
+                    Some(error) => {
+                        tell_often!(INFO, peer, "a TLS handshake failed: {}", why(&error));
+                    }
+                    None => tracing::debug!(peer, "a client left in its TLS handshake"),
                 }
                 self.drop_shake(slot);
             }
@@ -351,8 +354,10 @@ impl Shaker {
                     if shake.began.elapsed() < self.patience {
                         return;
                     }
-                    tracing::debug!("a TLS handshake took too long");
-                    self.drop_shake(slot);
+                    if let Some(shake) = self.drop_shake(slot) {
+                        let peer = shake.tunnel.client();
+                        tracing::debug!(peer, "a TLS handshake took too long");
+                    }
                 }
                 _ => {}
             }
@@ -400,12 +405,19 @@ fn why(error: &rustls::Error) -> String {
         rustls::Error::AlertReceived(
             Alert::UnknownCA | Alert::BadCertificate | Alert::CertificateUnknown,
         ) => "the client does not trust this server's certificate".into(),
+        rustls::Error::AlertReceived(Alert::CertificateExpired) => {
+            "the client says that this server's certificate has expired".into()
+        }
+        rustls::Error::NoApplicationProtocol => {
+            "the client asks for protocols (ALPN) of which this server speaks none".into()
+        }
         rustls::Error::NoCertificatesPresented => {
             "the client showed no certificate, and `tls.clients` is `required`".into()
         }
         rustls::Error::InvalidCertificate(error) => {
             format!("the client's certificate is not to be trusted ({error})")
         }
+        rustls::Error::General(text) => text.clone(),
         error => error.to_string(),
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use sha2::{Digest as _, Sha256};
@@ -119,13 +119,24 @@ pub(super) fn certificates(
     };
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(bytes)
         .collect::<Result<_, _>>()
-        .map_err(|error| refuse(format!("its PEM cannot be read: {error}")))?;
+        .map_err(|error| refuse(what_is_wrong(&error)))?;
     if certificates.is_empty() {
         return Err(refuse(
             "it holds no certificate (no line -----BEGIN CERTIFICATE-----)".into(),
         ));
     }
     Ok(certificates)
+}
+
+/// What is wrong with a PEM text. The library would show bytes as numbers.
+fn what_is_wrong(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => {
+            "a section has no line -----END, so the file is cut off".into()
+        }
+        pem::Error::IllegalSectionStart { .. } => "a line -----BEGIN is not whole".into(),
+        error => format!("its PEM cannot be read: {error}"),
+    }
 }
 
 fn private_key(bytes: &[u8], file: &str) -> Result<PrivateKeyDer<'static>, TlsError> {
@@ -164,9 +175,11 @@ fn facts(
         return Err(not_valid(format!("expired on {until}; renew it")));
     }
     if validity.not_before.timestamp() > now_unix_s {
-        let from = day(&validity.not_before);
+        let from = validity.not_before.to_datetime();
+        let (hour, minute, second) = from.to_hms();
         return Err(not_valid(format!(
-            "is valid from {from} on, and it is not that day yet; look at this machine's clock"
+            "is valid from {} {hour:02}:{minute:02}:{second:02} UTC on, and it is not that time yet; look at this machine's clock",
+            day(&validity.not_before)
         )));
     }
     let names = names(&certificate);
