@@ -153,7 +153,7 @@ impl Core {
                     let after = self.conns.find(id).map(|conn| conn.door_at);
                     let door = after.or(before).unwrap_or_default();
                     self.counts.door(door).bytes_in += count as u64;
-                    if self.units_left == 0 {
+                    if self.units_left == 0 || self.heard_enough() {
                         break;
                     }
                     if count < READ_BYTES && !more {
@@ -374,9 +374,15 @@ impl Core {
         let throttled = conn.flags.replace(Flag::Throttled, false);
         let paused = conn.flags.replace(Flag::Paused, false);
         let hooked = conn.flags.replace(Flag::Hooked, false);
-        let unread = throttled || paused || hooked || conn.flags.has(Flag::Choked);
+        let unheard = conn.flags.has(Flag::Unheard);
+        let unread = throttled || paused || hooked || unheard || conn.flags.has(Flag::Choked);
         conn.input.take();
-        if conn.flags.replace(Flag::Opened, false) {
+        if unheard {
+            self.hear_it_again(id.slot);
+        }
+        if let Some(conn) = self.conns.find(id)
+            && conn.flags.replace(Flag::Opened, false)
+        {
             self.hub(Input::Close { conn: id, farewell });
         }
         if unread {
