@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
+use taut_gate::Close;
 use taut_gate::http::api::{Place, Unmoved};
-use taut_gate::socketio::{Way, encode_packet};
+use taut_gate::socketio::{Way, encode_event, encode_packet};
 use taut_hub::{ConnId, Input, Join, RoomName, Start, Watch};
 use taut_wire::socketio as wire;
 
@@ -112,6 +113,24 @@ impl Core {
             }
         }
         !hosts.is_empty()
+    }
+
+    /// Ends every namespace of a session before it is closed, as the reference server's `disconnectSockets(true)` does: where only the transport ended, the client would
+    /// be back at once, and in all its rooms.
+    pub(in super::super) fn end_namespaces(&mut self, id: ConnId, text: &str) {
+        let Some(socketio) = self.socketio(id) else {
+            return;
+        };
+        let entered = socketio.namespaces.iter().filter(|n| n.entering.is_none());
+        let names: Vec<Arc<str>> = entered.map(|n| Arc::clone(&n.name)).collect();
+        let mut bye = Vec::new();
+        super::super::native::farewell(&mut bye, Close::Refused, Some(text), 0);
+        for name in names {
+            self.say(id, |out, framing| {
+                encode_event(out, framing, &name, "taut:bye", &bye, None);
+            });
+            self.end_namespace(id, &name);
+        }
     }
 
     /// The reference server's `socket.disconnect()`: the client does not come back to it by itself.
