@@ -20,7 +20,7 @@ const TRIES_MAX: usize = 8;
 pub const USER_BYTES_MAX: usize = 128;
 
 /// The longest `jti`, in bytes.
-const TOKEN_ID_BYTES_MAX: usize = 256;
+pub(crate) const TOKEN_ID_BYTES_MAX: usize = 256;
 
 /// What a token must say.
 #[derive(Clone, Debug)]
@@ -307,7 +307,7 @@ impl Verifier {
     }
 }
 
-fn checked_user(user: &str) -> Result<Arc<str>, &'static str> {
+pub(crate) fn checked_user(user: &str) -> Result<Arc<str>, &'static str> {
     if user.is_empty() || user.len() > USER_BYTES_MAX {
         return Err("names a user of 0 or more than 128 bytes");
     }
