@@ -146,7 +146,10 @@ fn exchange(line: &mut Line, request: &[u8]) -> Result<Answered, Failed> {
                 bytes.drain(..length);
             }
             Some((response, length)) => {
-                break ((response.status, response.keep_alive, response.framing), length);
+                break (
+                    (response.status, response.keep_alive, response.framing),
+                    length,
+                );
             }
             None => {
                 if read(line, &mut bytes, &mut chunk)? == 0 {
