@@ -670,6 +670,16 @@ fn what_is_wrong_with_a_certificate_is_said_at_the_start() {
     let error = check(vec![write(&folder, &half)]).unwrap_err();
     assert!(error.to_string().contains("the file is cut off"), "{error}");
 
+    let (own, key) = authority.vouch(&["localhost"]);
+    let turned = (format!("{}{own}", authority.pem), key);
+    let error = check(vec![write(&folder, &turned)]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("the key is that of certificate 2"),
+        "{error}"
+    );
+
     let gone = CertificateSource::Files {
         chain: folder.join("gone.pem"),
         key: folder.join("gone.pem"),

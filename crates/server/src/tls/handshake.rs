@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -109,6 +110,8 @@ pub(crate) struct Shaker {
 /// A handshake under way.
 struct Shake {
     tunnel: Tunnel,
+    /// Asked for at its beginning: whoever is gone has none any more.
+    address: Option<SocketAddr>,
     number: u64,
     began: Instant,
     received: usize,
@@ -211,6 +214,19 @@ impl Load {
     }
 }
 
+impl Shake {
+    /// Whose it is, for a log line: as a proxy says, else by its address.
+    fn who(&self) -> String {
+        let luggage = self.tunnel.luggage.as_ref();
+        let told = luggage.and_then(|luggage| luggage.client);
+        match (told, self.address) {
+            (Some(client), _) => client.to_string(),
+            (None, Some(address)) => address.to_string(),
+            (None, None) => "-".to_owned(),
+        }
+    }
+}
+
 impl Shaker {
     /// Shakes hands until the server stops.
     pub(crate) fn run(mut self) -> Result<(), Fault> {
@@ -269,6 +285,7 @@ impl Shaker {
             tunnel.luggage = luggage;
             self.begun += 1;
             let slot = self.shakes.insert(Shake {
+                address: tunnel.address(),
                 tunnel,
                 number: self.begun,
                 began: Instant::now(),
@@ -298,7 +315,7 @@ impl Shaker {
             }
             Shaken::Done => self.hand_on(slot),
             Shaken::Failed(error) => {
-                let peer = tunnel.client();
+                let peer = shake.who();
                 match error {
                     Some(error) => {
                         tell_often!(INFO, peer, "a TLS handshake failed: {}", why(&error));
@@ -355,7 +372,7 @@ impl Shaker {
                         return;
                     }
                     if let Some(shake) = self.drop_shake(slot) {
-                        let peer = shake.tunnel.client();
+                        let peer = shake.who();
                         tracing::debug!(peer, "a TLS handshake took too long");
                     }
                 }

@@ -60,21 +60,55 @@ impl Paper {
         };
         let chain = certificates(&chain, &chain_name)?;
         let key = private_key(&key, &key_name)?;
-        let facts = facts(&chain, &chain_name, now_unix_s)?;
-        let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => TlsError::WrongKey {
-                chain: chain_name,
-                key: key_name,
+        let key = fit(&chain, &key, provider).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => match owner(&chain, &key, provider) {
+                Some(number) => TlsError::File {
+                    file: chain_name.clone(),
+                    text: format!(
+                        "its order is wrong: the key is that of certificate {number} in it; the server's own comes first, then whoever vouches for it"
+                    ),
+                },
+                None => TlsError::WrongKey {
+                    chain: chain_name.clone(),
+                    key: key_name,
+                },
+            },
+            // rustls has only words about its attempts for it.
+            rustls::Error::General(_) => TlsError::File {
+                file: key_name,
+                text: "its key is of a kind or a size that is not spoken here; use ECDSA with P-256, P-384 or P-521, Ed25519, or RSA with 2048 bits or more".into(),
             },
             error => TlsError::Other {
                 text: format!("the key in {key_name} cannot be used: {error}"),
             },
         })?;
+        let facts = facts(&chain, &chain_name, now_unix_s)?;
         Ok(Self {
             key: Arc::new(key),
             facts,
         })
     }
+}
+
+/// A chain with its key, where they belong together.
+fn fit(
+    chain: &[CertificateDer<'static>],
+    key: &PrivateKeyDer<'static>,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, rustls::Error> {
+    CertifiedKey::from_der(chain.to_vec(), key.clone_key(), provider)
+}
+
+/// The number, from 2 on, of the certificate that the key is of.
+fn owner(
+    chain: &[CertificateDer<'static>],
+    key: &PrivateKeyDer<'static>,
+    provider: &CryptoProvider,
+) -> Option<usize> {
+    let mut numbered = (1..).zip(chain).skip(1);
+    let is_of_key =
+        |one: &CertificateDer<'static>| fit(std::slice::from_ref(one), key, provider).is_ok();
+    numbered.find_map(|(number, one)| is_of_key(one).then_some(number))
 }
 
 fn names_of(source: &CertificateSource) -> (String, String) {

@@ -135,17 +135,6 @@ impl Tunnel {
         }
     }
 
-    /// Whose it is, for a log line: as a proxy says, else by its address.
-    pub(crate) fn client(&self) -> String {
-        let told = self.luggage.as_ref().and_then(|luggage| luggage.client);
-        match (told, self.address(), &self.socket) {
-            (Some(client), ..) => client.to_string(),
-            (None, Some(address), _) => address.to_string(),
-            (None, None, Stream::Unix(_)) => "unix".to_owned(),
-            (None, None, _) => "-".to_owned(),
-        }
-    }
-
     /// Whether the peer has agreed on HTTP/2.
     #[cfg(feature = "http2")]
     pub(crate) fn speaks_http2(&self) -> bool {

@@ -6,6 +6,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ pub(crate) struct Renewal {
     current: Arc<Current>,
     tickets: Arc<dyn ProducesTickets>,
     watched: Mutex<Watched>,
+    /// When the first certificate in force ends; how many have files that cannot be used. Beside the lock, which a slow disk may hold.
+    ends_unix_s: AtomicI64,
+    unusable: AtomicUsize,
 }
 
 struct Watched {
@@ -86,14 +90,16 @@ impl Watch {
         current: Arc<Current>,
         tickets: Arc<dyn ProducesTickets>,
     ) -> Self {
-        let mut watched = Watched::new(tls, looks, papers);
-        watched.tell_of_end();
+        let renewal = Renewal {
+            current,
+            tickets,
+            watched: Mutex::new(Watched::new(tls, looks, papers)),
+            ends_unix_s: AtomicI64::default(),
+            unusable: AtomicUsize::default(),
+        };
+        renewal.tell(&mut renewal.watched());
         Self {
-            renewal: Arc::new(Renewal {
-                current,
-                tickets,
-                watched: Mutex::new(watched),
-            }),
+            renewal: Arc::new(renewal),
             bell: Arc::default(),
         }
     }
@@ -133,8 +139,30 @@ impl Renewal {
             watched.tried.clone_from(&now);
             self.renew(&mut watched);
         }
-        watched.tell_of_end();
+        self.tell(&mut watched);
         now
+    }
+
+    /// Tells the log and the metrics how the certificates stand.
+    fn tell(&self, watched: &mut Watched) {
+        let Watched {
+            papers, endings, ..
+        } = watched;
+        endings.tell(&papers.facts, unix_s());
+        let ends = papers.facts.iter().map(|facts| facts.until_unix_s).min();
+        self.ends_unix_s
+            .store(ends.unwrap_or_default(), Ordering::Relaxed);
+        self.unusable.store(watched.failed.len(), Ordering::Relaxed);
+    }
+
+    /// When the first of the certificates in force ends.
+    pub(crate) fn ends_unix_s(&self) -> i64 {
+        self.ends_unix_s.load(Ordering::Relaxed)
+    }
+
+    /// How many files cannot be used, so that what was in force before still is.
+    pub(crate) fn unusable(&self) -> usize {
+        self.unusable.load(Ordering::Relaxed)
     }
 
     fn renew(&self, watched: &mut Watched) {
@@ -175,7 +203,7 @@ impl Renewal {
         // Other files may stand in the places of those before, so all are told.
         other.papers.facts.iter().for_each(tell_of_reading);
         *watched = other;
-        watched.tell_of_end();
+        self.tell(&mut watched);
     }
 
     fn tickets_for(&self, tls: &TlsConfig) -> Result<Arc<dyn ProducesTickets>, TlsError> {
@@ -210,10 +238,6 @@ impl Watched {
     fn is_to_be_tried_again(&mut self) -> bool {
         self.waited += u32::from(!self.failed.is_empty());
         self.waited >= TRY_AGAIN_LOOKS
-    }
-
-    fn tell_of_end(&mut self) {
-        self.endings.tell(&self.papers.facts, unix_s());
     }
 }
 
