@@ -127,6 +127,8 @@ pub(crate) struct Core {
     pub(crate) surveys: Surveys,
     /// Where the application is asked, when there are webhooks.
     pub(crate) hooked: Option<Hooked>,
+    /// This core's way to webhooks that may come, while there are none.
+    pub(crate) unhooked: Option<Box<crate::hooks::Counter>>,
     /// Where rooms are kept, when there is a store.
     pub(crate) safe: Option<Safe>,
     /// What other threads ask of this core.
@@ -226,6 +228,7 @@ impl Core {
             revoked: channel(),
             surveys: Surveys::default(),
             hooked: None,
+            unhooked: None,
             safe: None,
             orders: None,
             again: None,
@@ -302,7 +305,7 @@ impl Core {
             self.settle_echoes();
             self.look_after_identities();
             self.go_on_again();
-            self.begin_to_hear();
+            self.begin_to_read();
             self.receive_ready();
             for event in &events {
                 if event.token() != ALERT {
@@ -423,7 +426,7 @@ impl Core {
 
     /// Whether requests stay unread until other cores, or the store, have caught up.
     pub(crate) fn is_congested(&self) -> bool {
-        self.links.is_congested() || self.shard.is_congested() || self.heard_enough()
+        self.links.is_congested() || self.shard.is_congested() || self.read_enough()
     }
 
     fn look_at_clock(&mut self) {
@@ -457,7 +460,7 @@ impl Core {
     fn hear_links(&mut self) {
         self.begin_to_hear();
         for _ in 0..LINKS_PER_TURN {
-            if self.heard_enough_of_cores() {
+            if self.heard_enough() {
                 break;
             }
             let Some((from, parcel)) = self.links.receive() else {
@@ -471,7 +474,7 @@ impl Core {
             }
         }
         // More may wait than this turn took.
-        self.alert.raise();
+        self.hear_more();
     }
 
     /// Hands the keeper what is to be kept, ahead of the flush. In the midst of a walk it is let through first where it has no processor of its
@@ -488,7 +491,7 @@ impl Core {
     fn hear_keeper(&mut self) {
         self.begin_to_hear();
         loop {
-            if self.heard_enough_of_cores() {
+            if self.heard_enough() {
                 // More may have been kept than this turn says.
                 self.alert.raise();
                 return;

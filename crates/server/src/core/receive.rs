@@ -134,6 +134,7 @@ impl Core {
         }
         self.units_left = UNITS_PER_TURN;
         if !self.decode_remainder(id) {
+            self.count_read(0, UNITS_PER_TURN - self.units_left);
             return;
         }
         let mut buffer = std::mem::take(&mut self.read_buffer);
@@ -153,7 +154,8 @@ impl Core {
                     let after = self.conns.find(id).map(|conn| conn.door_at);
                     let door = after.or(before).unwrap_or_default();
                     self.counts.door(door).bytes_in += count as u64;
-                    if self.units_left == 0 || self.heard_enough() {
+                    self.count_read(count, 0);
+                    if self.units_left == 0 || self.read_enough() {
                         break;
                     }
                     if count < READ_BYTES && !more {
@@ -164,6 +166,7 @@ impl Core {
             }
         }
         self.read_buffer = buffer;
+        self.count_read(0, UNITS_PER_TURN - self.units_left);
         if !finished {
             self.ready_again(id.slot);
         }

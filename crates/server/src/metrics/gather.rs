@@ -29,7 +29,7 @@ pub(crate) struct Gatherer {
     pub(crate) health: Arc<Health>,
     pub(crate) stop: Arc<Stop>,
     pub(crate) keeper: Option<Arc<Keeper>>,
-    pub(crate) hooks: Option<Arc<Hooks>>,
+    pub(crate) hooks: Arc<Hooks>,
     #[cfg(feature = "http2")]
     pub(crate) http2: Arc<crate::http2::Counts>,
     /// What looks after certificates, where there are any.
@@ -172,36 +172,32 @@ impl Gatherer {
     }
 
     fn write_webhooks(&self, page: &mut Page) {
-        let Some(hooks) = &self.hooks else {
+        let tallies = self.hooks.tallies();
+        if tallies.is_empty() {
             return;
-        };
+        }
         let mut calls = page.counter(
             "taut_webhook_questions_total",
             "Questions for the application, by webhook (in the order of the configuration) and outcome: answered, failed, or unasked, because too many waited or it had failed again and again.",
         );
-        for (index, (event, tally, _)) in hooks.tallies().enumerate() {
-            let outcomes = [
-                ("answered", &tally.answered),
-                ("failed", &tally.failed),
-                ("unasked", &tally.unasked),
-            ];
+        for (index, (event, counts, _)) in tallies.iter().enumerate() {
             let webhook = index.to_string();
-            for (outcome, count) in outcomes {
+            for (outcome, count) in ["answered", "failed", "unasked"].into_iter().zip(counts) {
                 let labels = [
                     ("webhook", &*webhook),
                     ("event", event),
                     ("outcome", outcome),
                 ];
-                calls.sample(&labels, count.load(Ordering::Relaxed));
+                calls.sample(&labels, *count);
             }
         }
         let mut waiting = page.gauge(
             "taut_webhook_waiting",
             "Questions that wait for a free call to the application.",
         );
-        for (index, (event, _, count)) in hooks.tallies().enumerate() {
+        for (index, (event, _, count)) in tallies.iter().enumerate() {
             let webhook = index.to_string();
-            waiting.sample(&[("webhook", &webhook), ("event", event)], count);
+            waiting.sample(&[("webhook", &webhook), ("event", event)], *count);
         }
     }
 
