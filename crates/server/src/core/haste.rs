@@ -4,7 +4,7 @@
 //! So a turn hears a bounded number of bytes of messages ([`TURN_BYTES`]), and nothing while a member, or another core, that takes what it can is half the lag limit
 //! behind. Who does not take what it is given holds nobody up.
 
-use taut_hub::{ConnId, MESSAGE_OVERHEAD_BYTES, RoomId};
+use taut_hub::{ConnId, MESSAGE_OVERHEAD_BYTES, Room, RoomId};
 
 use super::Core;
 
