@@ -20,7 +20,7 @@ const TRIES_MAX: usize = 8;
 pub const USER_BYTES_MAX: usize = 128;
 
 /// The longest `jti`, in bytes.
-const TOKEN_ID_BYTES_MAX: usize = 256;
+pub(crate) const TOKEN_ID_BYTES_MAX: usize = 256;
 
 /// What a token must say.
 #[derive(Clone, Debug)]
@@ -304,7 +304,7 @@ impl Verifier {
     }
 }
 
-fn checked_user(user: &str) -> Result<Arc<str>, AuthError> {
+pub(crate) fn checked_user(user: &str) -> Result<Arc<str>, AuthError> {
     let wrong = |text: &str| AuthError::Claim {
         claim: "sub",
         text: text.to_owned(),

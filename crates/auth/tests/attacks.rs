@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use taut_auth::{
     Algorithm, AuthError, Demands, Family, Jwks, JwksTimes, Key, KeyError, KeySet, Proof,
-    Revocation, Revocations, Roles, SigningKey, Token, Verifier, read_rule,
+    Revocation, Revocations, Roles, SigningKey, Token, Unfit, Verifier, read_rule,
 };
 use taut_hub::{Right, RoomName};
 
@@ -560,6 +560,36 @@ fn a_replayed_token_is_refused_once_it_or_its_user_or_its_time_is_taken_back() {
     assert!(matches!(refused, AuthError::Revoked(_)));
     table.expire(NOW_S + life_s);
     assert!(table.is_empty());
+}
+
+#[test]
+fn what_takes_nothing_back_or_more_than_anybody_means_is_no_revocation() {
+    let user = |user: &str| {
+        let user = user.into();
+        let issued_s_max = NOW_S;
+        Revocation::User { user, issued_s_max }.check(NOW_S)
+    };
+    let token = |id: &str| Revocation::Token { id: id.into() }.check(NOW_S);
+    let all = |issued_s_max| Revocation::All { issued_s_max }.check(NOW_S);
+    for good in ["ana", "a b", "*", "..", &"a".repeat(128), "\u{1f980}"] {
+        assert_eq!(user(good), Ok(()), "{good}");
+    }
+    for bad in [
+        "",
+        " ana",
+        "ana\n",
+        "an\u{200b}a",
+        "a\u{202e}",
+        &"a".repeat(129),
+    ] {
+        assert_eq!(user(bad), Err(Unfit::User), "{bad:?}");
+    }
+    assert_eq!(token(&"\u{1b}".repeat(256)), Ok(()));
+    assert_eq!(token(""), Err(Unfit::Token));
+    assert_eq!(token(&"t".repeat(257)), Err(Unfit::Token));
+    assert_eq!(all(NOW_S + 300), Ok(()));
+    let ahead = Err(Unfit::Ahead { now_s: NOW_S });
+    assert_eq!((all(NOW_S + 301), all(NOW_S * 1_000)), (ahead, ahead));
 }
 
 #[test]

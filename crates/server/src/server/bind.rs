@@ -141,7 +141,7 @@ impl Server {
         let acceptance = Arc::new(Acceptance::default());
         #[cfg(feature = "http2")]
         let http2 = Arc::<crate::http2::Counts>::default();
-        let gatherer = Gatherer {
+        let mut gatherer = Gatherer {
             orders: reloader.orders.clone(),
             acceptance: Arc::clone(&acceptance),
             reloads: Arc::clone(&reloader.outcomes),
@@ -151,18 +151,9 @@ impl Server {
             hooks: Arc::clone(&hooks),
             #[cfg(feature = "http2")]
             http2: Arc::clone(&http2),
+            renewal: None,
             store_dir: config.store_dir,
             last: Mutex::default(),
-        };
-        let key = config.metrics.and_then(|metrics| metrics.key);
-        let scrapes = match window {
-            Some(window) => Some(open_scrapes(
-                window,
-                key.as_deref(),
-                gatherer,
-                &reloader.site,
-            )?),
-            None => None,
         };
         let seats = Seats::new(seats());
         let secrecy = match papers {
@@ -195,6 +186,17 @@ impl Server {
             None => None,
         };
         reloader.renewal = secrecy.as_ref().map(|secrecy| secrecy.watch.renewal());
+        gatherer.renewal.clone_from(&reloader.renewal);
+        let key = config.metrics.and_then(|metrics| metrics.key);
+        let scrapes = match window {
+            Some(window) => Some(open_scrapes(
+                window,
+                key.as_deref(),
+                gatherer,
+                &reloader.site,
+            )?),
+            None => None,
+        };
         let mut everybody = alerts;
         everybody.extend(secrecy.iter().flat_map(|secrecy| secrecy.alerts.clone()));
         stop.wakes(everybody);

@@ -671,6 +671,12 @@ pub(crate) static TABLE: &[Setting] = &[
         place: |values| Place::U64(&mut values.config.hub.chunk_bytes_max),
     },
     Setting {
+        name: "hub.relay_bytes_max",
+        kind: Kind::Bytes(bounds(1_024..=1 << 40)),
+        doc: "Messages that a room keeps for another core that has not taken them yet",
+        place: |values| Place::U64(&mut values.config.hub.relay_bytes_max),
+    },
+    Setting {
         name: "hub.tail_messages_max",
         kind: Kind::Count(bounds(1..=1_000_000)),
         doc: "Messages of a kept room that memory holds too, the newest",
