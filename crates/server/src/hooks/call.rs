@@ -42,8 +42,8 @@ pub(super) enum Failed {
     Status(u16),
 }
 
-/// What the client of a webhook trusts: the authorities that are named, or else the system's.
-pub(super) fn tls_config(
+/// What the client of a webhook, or of a key set, trusts: the authorities that are named, or else the system's.
+pub(crate) fn tls_config(
     authorities: Option<&Authorities>,
 ) -> Result<Arc<ClientConfig>, rustls::Error> {
     let roots = match authorities {

@@ -13,6 +13,7 @@ mod desk;
 mod entry;
 mod words;
 
+pub(crate) use call::tls_config;
 pub use config::{
     Authorities, AuthoritiesError, HookEvent, HookUrl, HookUrlError, OnFailure, Webhook,
 };

@@ -126,6 +126,16 @@ impl Doorman {
         if !stays {
             rules.fetched = Fetched::of(auth.as_deref());
         }
+        let authorities = |auth: &Option<Arc<Auth>>| {
+            auth.as_deref()
+                .and_then(|auth| auth.jwks_authorities.clone())
+        };
+        if authorities(&rules.auth) != authorities(&auth)
+            && let Some(fetched) = &rules.fetched
+        {
+            let mut jwks = fetched.jwks.write().unwrap_or_else(PoisonError::into_inner);
+            jwks.forget_failures();
+        }
         rules.auth = auth;
         rules.proxies = proxies;
         drop(rules);

@@ -12,6 +12,7 @@ mod revoker;
 
 pub(crate) use doorman::{Doorman, Judged};
 pub(crate) use fetch::KeySource;
+pub use fetch::fetch_key_set;
 pub(crate) use record::Record;
 pub use record::RecordError;
 pub(crate) use revoker::Revoking;

@@ -116,24 +116,6 @@ impl Core {
         !hosts.is_empty()
     }
 
-    /// Ends every namespace of a session before it is closed, as the reference server's `disconnectSockets(true)` does: where only the transport ended, the client would
-    /// be back at once, and in all its rooms.
-    pub(in super::super) fn end_namespaces(&mut self, id: ConnId, text: &str) {
-        let Some(socketio) = self.socketio(id) else {
-            return;
-        };
-        let entered = socketio.namespaces.iter().filter(|n| n.entering.is_none());
-        let names: Vec<Arc<str>> = entered.map(|n| Arc::clone(&n.name)).collect();
-        let mut bye = Vec::new();
-        native::encode_bye(&mut bye, Close::Refused, Some(text), None);
-        for name in names {
-            self.say(id, |out, framing| {
-                encode_event(out, framing, &name, "taut:bye", &bye, None);
-            });
-            self.end_namespace(id, &name);
-        }
-    }
-
     /// A session is out of a room that it may not be in any more. A namespace that is the room ends; others go on without it.
     pub(crate) fn expel_socketio(&mut self, id: ConnId, room: &RoomName) {
         let Some(socketio) = self.socketio(id) else {
@@ -176,6 +158,24 @@ impl Core {
             }
         }
         self.choose_format(id);
+    }
+
+    /// Ends every namespace of a session before it is closed, as the reference server's `disconnectSockets(true)` does: where only the transport ended, the client would
+    /// be back at once, and in all its rooms.
+    pub(in super::super) fn end_namespaces(&mut self, id: ConnId, text: &str) {
+        let Some(socketio) = self.socketio(id) else {
+            return;
+        };
+        let entered = socketio.namespaces.iter().filter(|n| n.entering.is_none());
+        let names: Vec<Arc<str>> = entered.map(|n| Arc::clone(&n.name)).collect();
+        let mut bye = Vec::new();
+        super::super::native::farewell(&mut bye, Close::Refused, Some(text), 0);
+        for name in names {
+            self.say(id, |out, framing| {
+                encode_event(out, framing, &name, "taut:bye", &bye, None);
+            });
+            self.end_namespace(id, &name);
+        }
     }
 
     /// The reference server's `socket.disconnect()`: the client does not come back to it by itself.
