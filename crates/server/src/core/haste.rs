@@ -80,7 +80,7 @@ impl Core {
 
     /// A walk goes on in the next turn: whether others wait for it.
     pub(super) fn is_walking(&mut self, id: RoomId) {
-        self.haste.left_behind |= self.shard.room(id).is_some_and(|room| room.is_ahead());
+        self.haste.left_behind |= self.shard.room(id).is_some_and(taut_hub::Room::is_ahead);
     }
 
     /// A Conn has taken all that a turn may give it and there is more: whether others wait for it.
