@@ -253,3 +253,16 @@ def test_a_burst_of_socketio(start, room, closing, agent, transports, echo):
     assert all(answer["ok"] == "publish" for answer in answers) and len(answers) == 10_000
     for client in [listener, *([speaker] if echo else [])]:
         assert [client.event(30)[1][0] for _ in range(10_000)] == [body(number) for number in range(10_000)]
+
+
+def test_who_talks_and_never_listens_stalls_all_the_same(start, room, closing):
+    """Each line that it says had put the clock back that watches whether it takes anything."""
+    server = start('[[rooms]]\nmatch = "**"\nlag = { policy = "disconnect", bytes_max = 1_073_741_824, stall_ms_max = 1_000 }\n', ["--memory"])
+    deaf = member("lines", server, room, closing)
+    speaker = closing.add(raw_websocket(server, f"/r/{room}"))
+    speaker.send(frames(300, 60_000) + frame(9, b"said")).until(b"said", 60)
+    deadline = time.monotonic() + 30
+    while request(server, "GET", f"/r/{room}?who").json()["conns"] > 1:
+        assert time.monotonic() < deadline, "it is still there"
+        deaf.send_as_far_as_possible('{"ping":true}\n')
+        time.sleep(0.1)

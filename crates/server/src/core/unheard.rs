@@ -45,14 +45,12 @@ impl Core {
             return;
         };
         found.flags.set(Flag::Unheard, true);
-        let was_stalling = found.flags.replace(Flag::Stalling, true);
+        found.flags.set(Flag::Stalling, true);
         let room = id;
         let words = Words { conn, room, offset };
         self.unheard.insert(conn.slot, words);
-        if !was_stalling {
-            // It has been blocked for long, and was not behind then.
-            self.set_alarm(conn.slot, stall_ms);
-        }
+        // It may have been blocked for long without being behind.
+        self.set_alarm(conn.slot, stall_ms);
     }
 
     /// A Conn has been written to: whether it has heard itself, and is read again.
