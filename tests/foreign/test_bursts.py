@@ -148,7 +148,7 @@ def test_who_says_all_before_it_listens_falls_under_the_lag_policy(start, room, 
 
 
 def test_a_door_with_words_says_what_was_lost_and_everything_is_taken(start, room, closing):
-    server = start(f"{ECHO}lag = {{ stall_ms_max = 500 }}\n", ["--memory"])
+    server = start(f"{ECHO}lag = {{ stall_ms_max = 500 }}\nhistory = {{ messages_max = 50 }}\n", ["--memory"])
     speaker = member("lines", server, room, closing)
     speaker.socket.settimeout(60)
     said = "".join(json.dumps({"publish": room, "data": body(number, 2 * LARGE)}) + "\n" for number in range(1_200))
