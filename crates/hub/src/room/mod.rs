@@ -273,6 +273,15 @@ impl Room {
         })
     }
 
+    /// Whether a member of a relay may read on from `offset` as one of the home may: what is on its way here has often left the home's history.
+    fn is_on_its_way(&self, offset: u64) -> bool {
+        let history = self.policy.history;
+        matches!(self.role, Role::Relay(_))
+            && self.policy.lag.policy == LagPolicy::Resume
+            && self.log.head() - offset < u64::from(history.messages_max)
+            && self.log.distance_bytes(offset) <= history.bytes_max
+    }
+
     /// Whether another core needs `offset`. It reads whenever it can, so it may be farther behind than a member.
     fn is_owed(&self, offset: u64, relay_bytes_max: u64) -> bool {
         self.relays().iter().any(|relay| relay.sent < offset)
@@ -290,7 +299,9 @@ impl Room {
             // The message that crosses the limit stays, so that a reader before it is seen to be too far.
             let is_needed = || {
                 offset > self.lowest
-                    && (!self.is_too_far(offset) || self.is_owed(offset, relay_bytes_max))
+                    && (!self.is_too_far(offset)
+                        || self.is_on_its_way(offset)
+                        || self.is_owed(offset, relay_bytes_max))
             };
             if (kept && held) || is_needed() {
                 break;

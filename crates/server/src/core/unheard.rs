@@ -35,18 +35,22 @@ impl Core {
             core: self.id,
             conn,
         };
-        let mut newest = room.log().after(offset - 1);
-        if newest.next().and_then(|message| message.origin) != Some(own) {
+        let newest = room.log().after(offset - 1).next();
+        if newest.and_then(|message| message.origin) != Some(own) {
             return;
         }
-        if let Some(found) = self.conns.find(conn)
-            && found.has_stream()
-            && !found.flags.replace(Flag::Unheard, true)
-        {
-            let room = id;
-            let words = Words { conn, room, offset };
-            self.unheard.insert(conn.slot, words);
-        }
+        let stall_ms = room.policy().lag.stall_ms_max;
+        // A session whose client polls has no transport that could slow it down.
+        let Some(found) = self.conns.find(conn).filter(|found| found.has_stream()) else {
+            return;
+        };
+        found.flags.set(Flag::Unheard, true);
+        found.flags.set(Flag::Stalling, true);
+        let room = id;
+        let words = Words { conn, room, offset };
+        self.unheard.insert(conn.slot, words);
+        // It may have been blocked for long without being behind.
+        self.set_alarm(conn.slot, stall_ms);
     }
 
     /// A Conn has been written to: whether it has heard itself, and is read again.
