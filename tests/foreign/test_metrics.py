@@ -13,7 +13,6 @@ from websockets.sync.client import connect
 
 from peers import EventStream, Native, Raw, nc, post, request, request_bytes
 from taut import free_port
-from test_tls import certificates  # noqa: F401
 from test_webhooks import application  # noqa: F401
 from test_webhooks import config as webhook
 
@@ -163,24 +162,6 @@ def test_readers_behind_are_counted_while_they_are(metrics, room, closing):
     metrics.until(1, "taut_readers_behind")
     deaf.close()
     metrics.until(0, "taut_readers_behind")
-
-
-def test_bytes_count_by_the_door_that_they_spoke_and_those_of_tls_by_none(start, certificates, room):  # noqa: F811
-    pair = ["--tls-cert", str(certificates.folder / "good.pem"), "--tls-key", str(certificates.folder / "good.key")]
-    metrics = Metrics(start, arguments=pair)
-    url = f"https://127.0.0.1:{metrics.server.port}/r/{room}"
-    for version in ("--http1.1", "--http2"):
-        subprocess.run(["curl", "-sSk", version, "-d", "x", url], check=True, capture_output=True, timeout=20)
-    metrics.until(2, "taut_messages_received_total", door="http")
-    metrics.until(2, "taut_tls_handshakes_total", outcome="done")
-    metrics.until(2, "taut_closes_total", door="http", reason="bye")
-    assert metrics.value("taut_received_bytes_total", door="none") == 0
-    assert metrics.value("taut_received_bytes_total", door="http") > 200
-    before = metrics.value("taut_tls_handshakes_total", outcome="failed")
-    Raw(metrics.server).send(b"\x16\x03\x01\x00\x05hello").rest()
-    metrics.until(before + 1, "taut_tls_handshakes_total", outcome="failed")
-    failed = [line for line in metrics.server.said().splitlines() if "a TLS handshake failed" in line]
-    assert failed and all("peer=127.0.0.1:" in line for line in failed)
 
 
 @pytest.mark.parametrize("cores", [1, 4])

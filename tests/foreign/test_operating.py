@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from peers import post, request
+from peers import Raw, post, request
 from taut import BINARY, ROOT, free_port
 from test_metrics import Metrics
 from test_tls import certificates  # noqa: F401
@@ -71,3 +71,21 @@ def test_every_series_is_told_of_and_none_that_is_not_there(start, certificates,
     told = set(re.findall(r"`(taut_\w+)", PAGE.split("## Watching it")[1].split("## At three")[0]))
     assert families - told == {name for name in families if name.startswith("process_")}
     assert told <= families
+
+
+def test_bytes_count_by_the_door_that_they_spoke_and_those_of_tls_by_none(start, certificates, room):  # noqa: F811
+    pair = ["--tls-cert", str(certificates.folder / "good.pem"), "--tls-key", str(certificates.folder / "good.key")]
+    metrics = Metrics(start, arguments=pair)
+    url = f"https://127.0.0.1:{metrics.server.port}/r/{room}"
+    for version in ("--http1.1", "--http2"):
+        subprocess.run(["curl", "-sSk", version, "-d", "x", url], check=True, capture_output=True, timeout=20)
+    metrics.until(2, "taut_messages_received_total", door="http")
+    metrics.until(2, "taut_tls_handshakes_total", outcome="done")
+    metrics.until(2, "taut_closes_total", door="http", reason="bye")
+    assert metrics.value("taut_received_bytes_total", door="none") == 0
+    assert metrics.value("taut_received_bytes_total", door="http") > 200
+    before = metrics.value("taut_tls_handshakes_total", outcome="failed")
+    Raw(metrics.server).send(b"\x16\x03\x01\x00\x05hello").rest()
+    metrics.until(before + 1, "taut_tls_handshakes_total", outcome="failed")
+    failed = [line for line in metrics.server.said().splitlines() if "a TLS handshake failed" in line]
+    assert failed and all("peer=" in line and "127.0.0.1:" in line for line in failed)

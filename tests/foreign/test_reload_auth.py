@@ -324,23 +324,6 @@ def test_a_server_without_tls_says_that_it_takes_a_restart(start, certificates):
     one.server.assert_healthy()
 
 
-def test_webhooks_are_named_as_waiting(start):
-    one = Reloading(start, OPEN)
-    hook = '[[webhooks]]\nevent = "publish"\nmatch = "a/**"\nurl = "http://127.0.0.1:1/"\nsecret = "a secret that is long enough to sign with"\n'
-    assert "needs a restart: webhooks" in one.reload(hook)
-
-
-def test_another_secret_of_a_webhook_is_named_as_waiting(start, tmp_path):
-    secret = tmp_path / "secret"
-    secret.write_text("a secret that is long enough to sign with\n")
-    hook = f'[[webhooks]]\nevent = "publish"\nmatch = "a/**"\nurl = "http://127.0.0.1:1/"\nsecret_file = "{secret}"\n'
-    one = Reloading(start, hook)
-    assert "webhooks" not in one.reload()
-    secret.write_text("another that is long enough to sign with\n")
-    said = one.reload()
-    assert "needs a restart: webhooks" in said and "another that" not in said
-
-
 def admin(one, key, *words, code=0):
     environment = {"TAUT_API_KEY": key, "PATH": os.environ["PATH"]}
     done = subprocess.run([BINARY, "admin", *words, "--url", one.server.http], capture_output=True, text=True, timeout=30, env=environment)

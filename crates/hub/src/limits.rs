@@ -37,6 +37,8 @@ pub struct Limits {
     pub chunk_messages_max: u32,
     /// Bytes that one pull of a relay's reader brings at most, one message always excepted.
     pub chunk_bytes_max: u64,
+    /// What a room keeps for another core that has not taken it yet, in bytes of messages. Beyond it that core's readers are told of a gap.
+    pub relay_bytes_max: u64,
     /// Messages of a durable room that memory keeps, the newest: who is not farther behind is served without the disk.
     pub tail_messages_max: u32,
     /// Bytes of the same.
@@ -91,6 +93,7 @@ impl Default for Limits {
             ghosts_max: 1_000,
             chunk_messages_max: 64,
             chunk_bytes_max: 64 << 10,
+            relay_bytes_max: 16 << 20,
             tail_messages_max: 1_000,
             tail_bytes_max: 1 << 20,
             block_messages: 256,

@@ -366,3 +366,67 @@ fn r7_a_duplicate_of_a_full_id_window_is_bounded_by_the_budget() {
         w.s[0].log_bytes()
     );
 }
+/// What a burst of so many messages of 100 bytes, which nobody could take meanwhile, leaves to read for a member of that core that then takes everything.
+fn after_burst(lag: LagPolicy, core: usize, count: usize) -> Vec<String> {
+    let mut w = Two::new(policy(lag, 0), Limits::default());
+    let r = w.room_at(0);
+    w.join(core, 1, &r, Start::Now);
+    w.put(0, Input::Open { conn: cid(9) });
+    for _ in 0..count {
+        w.publish(0, 9, &r, 100);
+    }
+    w.relay(0, &r);
+    w.read(core, 1)
+}
+#[test]
+fn r8_what_comes_between_two_walks_is_no_lag_of_the_members() {
+    let whole: Vec<String> = (1..=200).map(|n| format!("m{n}")).collect();
+    let policies = [
+        LagPolicy::Resume,
+        LagPolicy::Conflate,
+        LagPolicy::Drop,
+        LagPolicy::Disconnect,
+    ];
+    for lag in policies {
+        assert_eq!(after_burst(lag, 1, 200), whole, "{lag:?} on another core");
+    }
+    let mut w = Two::new(policy(LagPolicy::Resume, 0), Limits::default());
+    let r = w.room_at(0);
+    w.join(0, 1, &r, Start::Now);
+    w.put(0, Input::Open { conn: cid(9) });
+    for _ in 0..200 {
+        w.publish(0, 9, &r, 100);
+    }
+    assert_eq!(w.read(0, 1), whole, "at home");
+    for _ in 0..200 {
+        w.publish(0, 9, &r, 100);
+    }
+    let id = w.s[0].find(&r).unwrap();
+    w.s[0].flushed(id);
+    assert!(w.s[0].log_bytes() < 3_000, "who did not take it lags");
+    assert!(w.read(0, 1)[0].starts_with("gap200-"));
+}
+#[test]
+fn r9_a_room_keeps_what_another_core_has_not_taken_up_to_a_bound() {
+    let limits = Limits {
+        relay_bytes_max: 20_000,
+        ..Limits::default()
+    };
+    for (count, lost) in [(60, false), (200, true)] {
+        let mut w = Two::new(policy(LagPolicy::Resume, 0), limits);
+        let r = w.room_at(0);
+        w.join(1, 1, &r, Start::Now);
+        w.put(0, Input::Open { conn: cid(9) });
+        let id = w.s[0].find(&r).unwrap();
+        for _ in 0..count {
+            w.publish(0, 9, &r, 100);
+            w.s[0].flushed(id);
+            assert!(w.s[0].log_bytes() < 21_000);
+        }
+        w.relay(0, &r);
+        let read = w.read(1, 1);
+        let told = |(_, o): &(usize, Output)| matches!(o, Output::Gap { .. });
+        assert_eq!(w.log.iter().any(told), lost, "{count}");
+        assert_eq!(read.len() == count, !lost, "{count}");
+    }
+}

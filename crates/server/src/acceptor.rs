@@ -183,7 +183,7 @@ impl Acceptor {
             Why::Full => "there is no room for it",
         };
         self.say_refused(why, address);
-        if let Some(turned) = self.seats.take(refused) {
+        if let Some(turned) = self.seats.take(refused, self.limits.is_exempt(address)) {
             self.give(stream, speaks, Some(Box::new(Bill::of_turned(turned))));
         }
     }

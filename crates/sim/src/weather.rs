@@ -102,6 +102,7 @@ impl Weather {
             presence_listed_max: 1 + u32::try_from(random.below(20)).unwrap_or(0),
             chunk_messages_max: 1 + u32::try_from(random.below(8)).unwrap_or(0),
             conflated_max: 1 + u32::try_from(random.below(8)).unwrap_or(0),
+            relay_bytes_max: 1_000 + random.below(10_000),
             tail_messages_max: 1 + u32::try_from(random.below(20)).unwrap_or(0),
             block_messages: 1 + u32::try_from(random.below(20)).unwrap_or(0),
             blocks_bytes_max: 1_000 + random.below(100_000),

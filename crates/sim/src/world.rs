@@ -866,13 +866,18 @@ impl World {
         Ok(())
     }
 
-    /// A log holds at most its history and what lies within the lag limit.
+    /// A log holds at most its history, what lies within the lag limit, and what other cores have not taken.
     fn check_bound(&self, core: u16, id: RoomId) -> Result<(), Broken> {
         let Some(room) = self.shards[usize::from(core)].room(id) else {
             return Ok(());
         };
         let policy = room.policy();
-        let most = policy.history.bytes_max.max(policy.lag.bytes_max)
+        let limits = self.weather.settings[usize::from(core)].limits;
+        let most = policy
+            .history
+            .bytes_max
+            .max(policy.lag.bytes_max)
+            .max(limits.relay_bytes_max)
             + 2 * (u64::from(policy.message_bytes_max) + taut_hub::MESSAGE_OVERHEAD_BYTES + 64);
         if room.log().cost_bytes() > most {
             return Err(Broken(format!(

@@ -2,6 +2,9 @@ use taut_wire::http::{Host, Request};
 
 use super::{EnginePath, Problem};
 
+/// Bytes of an origin that is repeated to whoever may want to allow it: a scheme, a name of 253 and a port.
+const ORIGIN_BYTES_MAX: usize = 300;
+
 /// Who this server is to browsers: which Hosts it answers to and whose pages may use it.
 ///
 /// An open server on a loopback address is reachable by every page in the user's browser. So there `Host` must be a loopback name (against
@@ -87,13 +90,23 @@ impl Site {
         if own || near || lists(&self.origins, origin) {
             return Ok(());
         }
-        Err(Problem::new(
-            403,
-            "origin-refused",
+        if origin.len() > ORIGIN_BYTES_MAX {
+            let text = format!(
+                "the Origin has {} bytes, which is none that a browser sends",
+                origin.len()
+            );
+            return Err(Problem::new(403, "origin-refused", text));
+        }
+        let text = if is_nameable(origin) {
             format!(
                 "pages of `{origin}` may not use this server; to allow them set origins = [\"{origin}\"] (--origins)"
-            ),
-        ))
+            )
+        } else {
+            format!(
+                "pages of `{origin}` may not use this server: it is the origin of every file that is opened and of anybody's sandboxed frame, so it cannot be allowed; serve the page by HTTP, for example with --files"
+            )
+        };
+        Err(Problem::new(403, "origin-refused", text))
     }
 }
 
@@ -107,6 +120,13 @@ fn authority(origin: &str) -> Option<&str> {
         .strip_prefix("http://")
         .or_else(|| origin.strip_prefix("https://"))?;
     (!rest.is_empty() && !rest.contains(['/', '@'])).then_some(rest)
+}
+
+/// Whether `origins` could name it: `null` is the origin of whoever wants it, and `file://` of every file.
+fn is_nameable(origin: &str) -> bool {
+    origin
+        .split_once("://")
+        .is_some_and(|(scheme, authority)| !scheme.is_empty() && !authority.is_empty())
 }
 
 fn split_port(authority: &str) -> (&str, Option<&str>) {

@@ -82,6 +82,8 @@ pub struct Room {
     pub(crate) alarm_ms: Option<u64>,
     /// No reader within the lag limit stands before this offset.
     pub(crate) lowest: u64,
+    /// The head when the last walk over the members began: what came since nobody could take, so it is no lag.
+    pub(crate) walked: u64,
     /// How often a member took the place of one that left.
     pub(crate) moves: u32,
     /// When readers that could not be served are to try again.
@@ -109,6 +111,7 @@ impl Room {
             used: true,
             alarm_ms: None,
             lowest: at.offset,
+            walked: at.offset,
             moves: 0,
             retry_ms: None,
         }
@@ -211,21 +214,95 @@ impl Room {
                 .is_some_and(|member| !member.fresh && self.is_too_far(member.cursor))
     }
 
-    /// Whether a reader at `cursor` is farther behind than the lag limit. The newest message alone is never too far.
+    /// Whether a reader at `cursor` is farther behind than the lag limit, as counted when the members were last walked. The newest message alone is
+    /// never too far.
     pub(crate) fn is_too_far(&self, cursor: u64) -> bool {
-        cursor + 1 < self.log.head() && self.log.distance_bytes(cursor) > self.policy.lag.bytes_max
+        cursor + 1 < self.walked && self.lag_bytes(cursor) > self.policy.lag.bytes_max
     }
 
-    /// Forgets what neither history nor a reader within the lag limit needs; gives the bytes freed. Of a room that is kept, memory holds no more
-    /// than `tail`: the store has the rest.
-    pub(crate) fn trim(&mut self, now_ms: u64, tail: History) -> u64 {
+    /// How many bytes of messages that its members could have taken lie behind `cursor`.
+    fn lag_bytes(&self, cursor: u64) -> u64 {
+        let since = self.log.distance_bytes(self.walked);
+        self.log.distance_bytes(cursor).saturating_sub(since)
+    }
+
+    /// Whether the member at `index` reads along with the room and is half the lag limit behind. If its socket takes more, that is the server's haste.
+    #[must_use]
+    pub fn is_left_behind(&self, index: u32) -> bool {
+        self.members.get(index as usize).is_some_and(|member| {
+            !member.fresh
+                && member.is_direct(&self.log)
+                && self.log.distance_bytes(member.cursor) > self.policy.lag.bytes_max / 2
+        })
+    }
+
+    /// Whether the member at `index` is about to lose messages if it takes none: it is farther behind than half the lag limit, and farther than half of
+    /// history where it may go on from there.
+    #[must_use]
+    pub fn is_about_to_lose(&self, index: u32) -> bool {
+        let Some(member) = self.members.get(index as usize) else {
+            return false;
+        };
+        let head = self.log.head();
+        let Some(newest) = self.log.after(head.saturating_sub(1)).next() else {
+            return false;
+        };
+        // What has left the log is taken to be as large as the newest.
+        let behind = head.saturating_sub(member.cursor);
+        let guessed_bytes = behind.saturating_mul(newest.cost_bytes());
+        let bytes = self.log.distance_bytes(member.cursor).max(guessed_bytes);
+        let (lag, history) = (self.policy.lag, self.policy.history);
+        let goes_on = lag.policy == LagPolicy::Resume
+            && behind <= u64::from(history.messages_max) / 2
+            && bytes <= history.bytes_max / 2;
+        !member.fresh && !member.lagging && bytes > lag.bytes_max / 2 && !goes_on
+    }
+
+    /// Whether half the lag limit has come since the last walk over the members that came to its end.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        self.log.distance_bytes(self.walked) > self.policy.lag.bytes_max / 2
+    }
+
+    /// Whether the other core is half the lag limit behind what its link took.
+    #[must_use]
+    pub fn outruns(&self, core: u16) -> bool {
+        let relay = self.relays().iter().find(|relay| relay.core == core);
+        relay.is_some_and(|relay| {
+            self.log.distance_bytes(relay.sent) > self.policy.lag.bytes_max / 2
+        })
+    }
+
+    /// Whether a member of a relay may read on from `offset` as one of the home may: what is on its way here has often left the home's history.
+    fn is_on_its_way(&self, offset: u64) -> bool {
+        let history = self.policy.history;
+        matches!(self.role, Role::Relay(_))
+            && self.policy.lag.policy == LagPolicy::Resume
+            && self.log.head() - offset < u64::from(history.messages_max)
+            && self.log.distance_bytes(offset) <= history.bytes_max
+    }
+
+    /// Whether another core needs `offset`. It reads whenever it can, so it may be farther behind than a member.
+    fn is_owed(&self, offset: u64, relay_bytes_max: u64) -> bool {
+        self.relays().iter().any(|relay| relay.sent < offset)
+            && self.log.distance_bytes(offset) <= relay_bytes_max
+    }
+
+    /// Forgets what neither history, nor a reader within the lag limit, nor another core within `relay_bytes_max` needs; gives the bytes freed. Of a
+    /// room that is kept, memory holds no more than `tail`: the store has the rest.
+    pub(crate) fn trim(&mut self, now_ms: u64, tail: History, relay_bytes_max: u64) -> u64 {
         let mut freed = 0;
         while let Some(born_ms) = self.log.front_born_ms() {
             let (offset, age_ms) = (self.log.first(), now_ms.saturating_sub(born_ms));
             let kept = self.keeps_front(self.policy.history, age_ms);
             let held = !self.is_durable() || self.keeps_front(tail, age_ms);
             // The message that crosses the limit stays, so that a reader before it is seen to be too far.
-            let is_needed = || offset > self.lowest && !self.is_too_far(offset);
+            let is_needed = || {
+                offset > self.lowest
+                    && (!self.is_too_far(offset)
+                        || self.is_on_its_way(offset)
+                        || self.is_owed(offset, relay_bytes_max))
+            };
             if (kept && held) || is_needed() {
                 break;
             }

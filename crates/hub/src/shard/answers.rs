@@ -191,6 +191,7 @@ impl Shard {
         }
         // Distances are counted from this relay's own first message on.
         self.log_bytes += message.cost_bytes();
+        self.heard_bytes = self.heard_bytes.wrapping_add(message.cost_bytes());
         room.log.append(message);
         self.trim(id);
         self.mark_dirty(id, out);

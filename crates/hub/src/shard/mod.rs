@@ -96,6 +96,8 @@ pub struct Shard {
     alarms: BTreeSet<(u64, RoomId)>,
     /// What all logs cost, in bytes.
     log_bytes: u64,
+    /// What all messages that ever came into a log cost, in bytes, wrapping.
+    heard_bytes: u64,
     /// Users in their grace, of all rooms.
     ghosts: usize,
     /// The highest head of any room that is gone: a room made again begins here, so that a stale position is never taken for whole.
@@ -128,6 +130,7 @@ impl Shard {
             pending_bytes: 0,
             alarms: BTreeSet::new(),
             log_bytes: 0,
+            heard_bytes: 0,
             ghosts: 0,
             floor: 0,
             adopting: None,
@@ -291,6 +294,12 @@ impl Shard {
     #[must_use]
     pub fn log_bytes(&self) -> u64 {
         self.log_bytes
+    }
+
+    /// What all messages cost that ever came into a log, in bytes, wrapping: what the difference of two looks says came between them.
+    #[must_use]
+    pub fn heard_bytes(&self) -> u64 {
+        self.heard_bytes
     }
 
     /// The core that numbers a room's messages.

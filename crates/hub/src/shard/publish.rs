@@ -294,6 +294,7 @@ impl Shard {
             }
             room.log.append(Arc::clone(message));
             self.log_bytes += message.cost_bytes();
+            self.heard_bytes = self.heard_bytes.wrapping_add(message.cost_bytes());
         }
         let heard = !room.members.is_empty() || room.relays_behind().next().is_some();
         if !heard {

@@ -263,9 +263,11 @@ impl Shard {
         }
     }
 
-    /// A walk over the room's members is over and another one follows at once: what no reader needs any more may go.
-    pub fn walked(&mut self, id: RoomId) {
+    /// A walk over the room's members is over and another one follows at once: what no reader needs any more may go. All members had their turn at
+    /// what was said up to `head`.
+    pub fn walked(&mut self, id: RoomId, head: u64) {
         if let Some(room) = self.rooms.at_mut(id) {
+            room.walked = head;
             room.look_for_lowest();
         }
         self.settle_latest(id);
@@ -277,6 +279,7 @@ impl Shard {
     pub fn flushed(&mut self, id: RoomId) {
         if let Some(room) = self.rooms.at_mut(id) {
             room.dirty = false;
+            room.walked = room.log.head();
             room.look_for_lowest();
         }
         self.settle_latest(id);

@@ -186,7 +186,8 @@ impl Shard {
                 bytes_max: self.limits.tail_bytes_max,
                 ..room.policy().history
             };
-            self.log_bytes -= room.trim(self.now.mono_ms, tail);
+            let relay_bytes_max = self.limits.relay_bytes_max;
+            self.log_bytes -= room.trim(self.now.mono_ms, tail, relay_bytes_max);
         }
     }
 

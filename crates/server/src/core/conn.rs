@@ -264,6 +264,8 @@ pub(crate) enum Flag {
     Throttled,
     /// Its units wait until the application has been asked about a message of it.
     Hooked,
+    /// It does not take what it said itself, and is not read until it has.
+    Unheard,
     /// Its clear text is taken only since a proxy says that the client used TLS, with each request.
     Vouched,
 }
@@ -284,7 +286,8 @@ impl Flags {
         const HELD: u32 = 1 << Flag::Paused as u16
             | 1 << Flag::Choked as u16
             | 1 << Flag::Throttled as u16
-            | 1 << Flag::Hooked as u16;
+            | 1 << Flag::Hooked as u16
+            | 1 << Flag::Unheard as u16;
         self.0 & HELD != 0
     }
 

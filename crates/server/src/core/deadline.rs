@@ -81,6 +81,7 @@ impl Core {
         for output in outputs {
             self.settle(output);
         }
+        self.hear_it_again(id.slot);
         let patience_ms = self.file_patience_ms(id).unwrap_or(self.limits.ping_ms);
         self.set_alarm(id.slot, patience_ms);
     }
@@ -122,7 +123,8 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return;
         };
-        let unread = conn.flags.has(Flag::Throttled) || conn.flags.has(Flag::Hooked);
+        let unread = [Flag::Throttled, Flag::Hooked, Flag::Unheard];
+        let unread = unread.into_iter().any(|flag| conn.flags.has(flag));
         if unread || self.identities.awaits(id) {
             // It may have answered: we are not reading.
             return self.set_alarm(id.slot, ping_ms);

@@ -67,8 +67,8 @@ enum Reads {
 enum Walked {
     /// Every member has had its turn, and nothing came meanwhile.
     All,
-    /// Every member has had its turn, and the first ones have something new to read.
-    Again,
+    /// Every member has had its turn at what was said up to this offset, and the first ones have something new to read.
+    Again(u64),
     /// It goes on in the next turn.
     Stopped(Stopped),
 }
@@ -76,6 +76,7 @@ enum Walked {
 impl Core {
     /// Flushes everything that this turn made dirty.
     pub(super) fn flush(&mut self) {
+        self.begin_to_say();
         let rooms = std::mem::take(&mut self.dirty_rooms);
         let walked: Vec<Walked> = rooms
             .iter()
@@ -84,6 +85,7 @@ impl Core {
         // What is touched from here on belongs to the next turn: a long reader must not hold this one up.
         for slot in std::mem::take(&mut self.dirty) {
             self.flush_conn(slot);
+            self.look_whether_it_hears(slot);
         }
         for room in std::mem::take(&mut self.owed) {
             self.serve_relays(room);
@@ -94,6 +96,7 @@ impl Core {
             let room = due.room;
             self.serve_relays(room);
             if let Walked::Stopped(at) = walked {
+                self.is_walking(room);
                 let stopped = Some(at);
                 self.dirty_rooms.push(Due { stopped, ..due });
                 continue;
@@ -105,8 +108,8 @@ impl Core {
             self.flushed_ns = now_ns;
             let took_ns = now_ns.saturating_sub(due.since_ns);
             self.counts.fanout.observe(took_ns);
-            if let Walked::Again = walked {
-                self.shard.walked(room);
+            if let Walked::Again(head) = walked {
+                self.shard.walked(room, head);
                 self.dirty_rooms.push(Due::now(room, self.turn_ns));
             } else {
                 self.shard.flushed(room);
@@ -133,7 +136,7 @@ impl Core {
         });
         let comes_more = head > begun.head || latest != begun.latest;
         let mut walked = if comes_more || room.moves() != begun.moves {
-            Walked::Again
+            Walked::Again(begun.head)
         } else {
             Walked::All
         };
@@ -186,6 +189,8 @@ impl Core {
         {
             if room.overdue(index) && !conn.flags.has(Flag::Closing) {
                 self.close(member.conn, Close::Slow, None);
+            } else if !conn.flags.has(Flag::Unheard) {
+                self.look_whether_heard(member.conn, id, index);
             }
             return None;
         }
@@ -316,6 +321,7 @@ impl Core {
         for core in cores {
             loop {
                 if !self.links.has_space(core) {
+                    self.is_outrun(id, core);
                     if !self.owed.contains(&id) {
                         self.owed.push(id);
                     }
@@ -356,6 +362,7 @@ impl Core {
             }
         }
         self.gathered = gathered;
+        self.is_left_behind(id);
         self.touch(slot);
     }
 

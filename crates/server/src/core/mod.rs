@@ -12,6 +12,7 @@ mod doors;
 mod doorstep;
 mod drain;
 mod flush;
+mod haste;
 mod hold;
 mod hooked;
 mod identity;
@@ -22,6 +23,7 @@ mod receive;
 mod settle;
 mod survey;
 mod tunnels;
+mod unheard;
 mod wheel;
 mod window;
 
@@ -69,7 +71,9 @@ use crate::session::Sessions;
 use crate::stop::Stop;
 use crate::talk::Proofs;
 use crate::tls::Handshakes;
+use haste::Haste;
 use latest::LatestWindows;
+use unheard::Unheard;
 use window::Windows;
 
 /// The token of the core's [`Alert`].
@@ -123,6 +127,8 @@ pub(crate) struct Core {
     pub(crate) surveys: Surveys,
     /// Where the application is asked, when there are webhooks.
     pub(crate) hooked: Option<Hooked>,
+    /// This core's way to webhooks that may come, while there are none.
+    pub(crate) unhooked: Option<Box<crate::hooks::Counter>>,
     /// Where rooms are kept, when there is a store.
     pub(crate) safe: Option<Safe>,
     /// What other threads ask of this core.
@@ -150,6 +156,9 @@ pub(crate) struct Core {
     flushed_ns: u64,
     outputs: Vec<Output>,
     read_buffer: Vec<u8>,
+    /// How much a turn hears, so that it can all be said.
+    haste: Haste,
+    unheard: Unheard,
     /// Units that the Conn being read may still bring in this turn.
     units_left: u32,
     /// Conns that have more to read than a turn's bound let through, or were paused and may go on.
@@ -221,6 +230,7 @@ impl Core {
             revoked: channel(),
             surveys: Surveys::default(),
             hooked: None,
+            unhooked: None,
             safe: None,
             orders: None,
             again: None,
@@ -249,6 +259,8 @@ impl Core {
             flushed_ns: 0,
             outputs: Vec::new(),
             read_buffer: vec![0; READ_BYTES],
+            haste: Haste::default(),
+            unheard: Unheard::default(),
             units_left: 0,
             ready: Vec::new(),
             echoing: Vec::new(),
@@ -296,6 +308,7 @@ impl Core {
             self.settle_echoes();
             self.look_after_identities();
             self.go_on_again();
+            self.begin_to_read();
             self.receive_ready();
             for event in &events {
                 if event.token() != ALERT {
@@ -416,7 +429,7 @@ impl Core {
 
     /// Whether requests stay unread until other cores, or the store, have caught up.
     pub(crate) fn is_congested(&self) -> bool {
-        self.links.is_congested() || self.shard.is_congested()
+        self.links.is_congested() || self.shard.is_congested() || self.read_enough()
     }
 
     fn look_at_clock(&mut self) {
@@ -448,7 +461,11 @@ impl Core {
     }
 
     fn hear_links(&mut self) {
+        self.begin_to_hear();
         for _ in 0..LINKS_PER_TURN {
+            if self.heard_enough() {
+                break;
+            }
             let Some((from, parcel)) = self.links.receive() else {
                 return;
             };
@@ -460,7 +477,7 @@ impl Core {
             }
         }
         // More may wait than this turn took.
-        self.alert.raise();
+        self.hear_more();
     }
 
     /// Hands the keeper what is to be kept, ahead of the flush. In the midst of a walk it is let through first where it has no processor of its
@@ -475,11 +492,20 @@ impl Core {
 
     /// What the keeper of rooms says.
     fn hear_keeper(&mut self) {
-        while let Some(answer) = self
-            .safe
-            .as_ref()
-            .and_then(|safe| safe.answers.try_recv().ok())
-        {
+        self.begin_to_hear();
+        loop {
+            if self.heard_enough() {
+                // More may have been kept than this turn says.
+                self.alert.raise();
+                return;
+            }
+            let Some(answer) = self
+                .safe
+                .as_ref()
+                .and_then(|safe| safe.answers.try_recv().ok())
+            else {
+                return;
+            };
             match answer {
                 StoreAnswer::Listed { id, result } => self.rooms_listed(id, result),
                 answer => self.hub(Input::Stored { answer }),
@@ -565,6 +591,9 @@ impl Core {
         self.identities.forget(id);
         drop(self.limiter.take(slot));
         if let Some(conn) = self.conns.remove(slot) {
+            if conn.flags.has(Flag::Unheard) {
+                self.unheard.remove(&slot);
+            }
             match conn.stream {
                 Stream::Datagrams(key) => self.datagrams.forget(key),
                 Stream::Tunnel(key) => self.tunnels.close(key),

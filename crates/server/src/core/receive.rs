@@ -135,6 +135,7 @@ impl Core {
         }
         self.units_left = UNITS_PER_TURN;
         if !self.decode_remainder(id) {
+            self.count_read(0, UNITS_PER_TURN - self.units_left);
             return;
         }
         let mut buffer = std::mem::take(&mut self.read_buffer);
@@ -156,7 +157,8 @@ impl Core {
                         Some(door) => self.counts.door(door).bytes_in += count as u64,
                         None => self.count_last_read(id, before, count),
                     }
-                    if self.units_left == 0 {
+                    self.count_read(count, 0);
+                    if self.units_left == 0 || self.read_enough() {
                         break;
                     }
                     if count < READ_BYTES && !more {
@@ -167,6 +169,7 @@ impl Core {
             }
         }
         self.read_buffer = buffer;
+        self.count_read(0, UNITS_PER_TURN - self.units_left);
         if !finished {
             self.ready_again(id.slot);
         }
@@ -389,9 +392,15 @@ impl Core {
         let throttled = conn.flags.replace(Flag::Throttled, false);
         let paused = conn.flags.replace(Flag::Paused, false);
         let hooked = conn.flags.replace(Flag::Hooked, false);
-        let unread = throttled || paused || hooked || conn.flags.has(Flag::Choked);
+        let unheard = conn.flags.has(Flag::Unheard);
+        let unread = throttled || paused || hooked || unheard || conn.flags.has(Flag::Choked);
         conn.input.take();
-        if conn.flags.replace(Flag::Opened, false) {
+        if unheard {
+            self.hear_it_again(id.slot);
+        }
+        if let Some(conn) = self.conns.find(id)
+            && conn.flags.replace(Flag::Opened, false)
+        {
             self.hub(Input::Close { conn: id, farewell });
         }
         if unread {

@@ -97,11 +97,22 @@ impl Connection {
         let begun = timeout(entrance.clocks.handshake, settings().handshake(wire)).await;
         let mut wire = match begun {
             Ok(Ok(wire)) => wire,
-            Ok(Err(error)) => return tracing::debug!(%error, "a client did not begin HTTP/2"),
-            Err(_) => return tracing::debug!("a client took too long to begin HTTP/2"),
+            Ok(Err(error)) => {
+                let reason = error.reason();
+                return tracing::debug!(
+                    peer = origin.who(),
+                    ?reason,
+                    "a client did not begin HTTP/2"
+                );
+            }
+            Err(_) => {
+                return tracing::debug!(
+                    peer = origin.who(),
+                    "a client took too long to begin HTTP/2"
+                );
+            }
         };
-        let peer = origin.address.map(tracing::field::display);
-        tracing::debug!(peer, "an HTTP/2 connection begins");
+        tracing::debug!(peer = origin.who(), "an HTTP/2 connection begins");
         let connection = Self {
             ping_pong: wire.ping_pong(),
             wire,
@@ -123,7 +134,7 @@ impl Connection {
             let due = self.due();
             let is_told = self.is_told;
             tokio::select! {
-                news = poll_fn(|cx| Self::look(&mut self.wire, &mut self.ping_pong, &self.pulse, cx)) => match news {
+                news = poll_fn(|cx| Self::look(&mut self.wire, &mut self.ping_pong, &self.pulse, &self.lanes, cx)) => match news {
                     News::Stream(stream) => self.take_in(*stream),
                     News::Wild => self.calm(),
                     News::Ended => return,
@@ -159,6 +170,7 @@ impl Connection {
         wire: &mut h2::server::Connection<Wire, Bytes>,
         ping_pong: &mut Option<PingPong>,
         pulse: &Pulse,
+        lanes: &Lanes,
         cx: &mut Context<'_>,
     ) -> Poll<News> {
         if let Some(ping_pong) = ping_pong {
@@ -168,12 +180,17 @@ impl Connection {
         match wire.poll_accept(cx) {
             Poll::Ready(Some(Ok(stream))) => Poll::Ready(News::Stream(Box::new(stream))),
             Poll::Ready(Some(Err(error))) => {
-                if error
-                    .reason()
-                    .is_some_and(|reason| reason != Reason::NO_ERROR)
-                {
-                    let violation = error.to_string();
-                    tell_often!(INFO, violation, "a peer broke HTTP/2");
+                let peer = lanes.origin.who();
+                match error.reason() {
+                    // Not the error itself, which may hold 16 KiB of the client's own words.
+                    Some(reason) if error.is_remote() => {
+                        tracing::debug!(peer, %reason, "a client ended HTTP/2 with an error");
+                    }
+                    Some(reason) if reason != Reason::NO_ERROR => {
+                        let violation = reason.description();
+                        tell_often!(INFO, peer, violation, "a peer broke HTTP/2");
+                    }
+                    _ => {}
                 }
                 Poll::Ready(News::Ended)
             }
@@ -199,6 +216,7 @@ impl Connection {
         counts.calmed.fetch_add(1, Ordering::Relaxed);
         tell_often!(
             INFO,
+            peer = self.lanes.origin.who(),
             reason = "rate-limited",
             "an HTTP/2 connection is closed: it sends PING, SETTINGS, RST_STREAM or empty frames without end"
         );
@@ -242,7 +260,8 @@ impl Connection {
         match self.pinged {
             Some(pinged) if heard > pinged => self.pinged = None,
             Some(pinged) if now >= pinged + clocks.pong => {
-                tracing::debug!("an HTTP/2 connection is closed: its client is silent");
+                let peer = self.lanes.origin.who();
+                tracing::debug!(peer, "an HTTP/2 connection is closed: its client is silent");
                 return true;
             }
             None if now >= heard + clocks.ping => {

@@ -15,6 +15,8 @@ impl Core {
         let Some(conn) = self.conns.find(id) else {
             return Step::More;
         };
+        // Who talks and does not listen is still looked at.
+        let stalls = conn.flags.has(Flag::Stalling);
         let Talk::Lines(session) = &mut conn.talk else {
             return Step::More;
         };
@@ -26,7 +28,9 @@ impl Core {
             }
             Ok(Some((line, consumed))) => {
                 session.searched = 0;
-                self.set_alarm_off(id.slot);
+                if !stalls {
+                    self.set_alarm_off(id.slot);
+                }
                 if !line.iter().all(u8::is_ascii_whitespace) {
                     self.native_unit(id, line);
                 }

@@ -5,10 +5,12 @@
 //! strangers choose how many there are.
 //!
 //! Bounds: [`ARRIVALS_MAX`] sockets wait to be taken in, more are closed. A thread has [`SHAKES_MAX`] handshakes under way; for another one the oldest gives
-//! way, because an honest client needs two round trips and only a dishonest one grows old here. A handshake has `limits.handshake_ms_max` and [`SHAKE_BYTES_MAX`].
+//! way, because an honest client needs two round trips and only a dishonest one grows old here. A handshake has `limits.handshake_ms_max` and [`SHAKE_BYTES_MAX`];
+//! one that failed is heard out within the same bounds, so that the alert which says why is not lost.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Read as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -117,10 +119,14 @@ pub(crate) struct Shaker {
 /// A handshake under way.
 struct Shake {
     tunnel: Tunnel,
+    /// Asked for at its beginning: whoever is gone has none any more.
+    address: Option<SocketAddr>,
     number: u64,
     began: Instant,
     received: usize,
     watches_writes: bool,
+    /// It has failed, and the client has been told why.
+    is_over: bool,
 }
 
 /// What the threads are made of.
@@ -229,6 +235,19 @@ impl Load {
     }
 }
 
+impl Shake {
+    /// Whose it is, for a log line: as a proxy says, else by its address.
+    fn who(&self) -> String {
+        let luggage = self.tunnel.luggage.as_ref();
+        let told = luggage.and_then(|luggage| luggage.client);
+        match (told, self.address) {
+            (Some(client), _) => client.to_string(),
+            (None, Some(address)) => address.to_string(),
+            (None, None) => "-".to_owned(),
+        }
+    }
+}
+
 impl Shaker {
     /// Shakes hands until the server stops.
     pub(crate) fn run(mut self) -> Result<(), Fault> {
@@ -288,11 +307,13 @@ impl Shaker {
             tunnel.luggage = luggage;
             self.begun += 1;
             let slot = self.shakes.insert(Shake {
+                address: tunnel.address(),
                 tunnel,
                 number: self.begun,
                 began: Instant::now(),
                 received,
                 watches_writes: false,
+                is_over: false,
             });
             self.ages.push_back((slot, self.begun));
             if self.watch(slot, Interest::READABLE, false) {
@@ -308,9 +329,10 @@ impl Shaker {
         let Some(shake) = self.shakes.get_mut(slot) else {
             return;
         };
+        if shake.is_over {
+            return self.hear_out(slot);
+        }
         let (tunnel, received) = (&mut shake.tunnel, &mut shake.received);
-        // A socket that has failed may know it no more.
-        let address = tunnel.address();
         match tunnel.shake(&mut self.buffer, received, SHAKE_BYTES_MAX) {
             Shaken::Waits { blocked } => {
                 if blocked && !std::mem::replace(&mut shake.watches_writes, true) {
@@ -319,16 +341,34 @@ impl Shaker {
             }
             Shaken::Done => self.hand_on(slot),
             Shaken::Failed(error) => {
-                let peer = tunnel.peer_shown(address);
-                match error {
-                    Some(error) => {
-                        tell_often!(INFO, %peer, "a TLS handshake failed: {}", why(&error));
-                    }
-                    None => tracing::debug!(%peer, "a client left in its TLS handshake"),
+                let peer = shake.who();
+                if let Some(error) = error {
+                    tell_often!(INFO, peer, "a TLS handshake failed: {}", why(&error));
+                    (shake.is_over, shake.received) = (true, 0);
+                    self.note_failure();
+                    return self.hear_out(slot);
                 }
+                tracing::debug!(peer, "a client left in its TLS handshake");
                 self.give_up(slot);
             }
         }
+    }
+
+    /// Reads on until a client leaves that was told why it is refused: to close with something unread resets the connection, which takes the alert back.
+    /// In TLS 1.3 a client says its request before it has heard what its certificate came to.
+    fn hear_out(&mut self, slot: usize) {
+        let Some(shake) = self.shakes.get_mut(slot) else {
+            return;
+        };
+        while shake.received < SHAKE_BYTES_MAX {
+            match shake.tunnel.socket().read(&mut self.buffer) {
+                Ok(count) if count > 0 => shake.received += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => break,
+            }
+        }
+        self.drop_shake(slot);
     }
 
     /// Hands a tunnel to the core with the fewest Conns, or to a front where it speaks HTTP/2.
@@ -376,8 +416,10 @@ impl Shaker {
                     if shake.began.elapsed() < self.patience {
                         return;
                     }
-                    let peer = shake.tunnel.peer_shown(shake.tunnel.address());
-                    tracing::debug!(%peer, "a TLS handshake took too long");
+                    if !shake.is_over {
+                        let peer = shake.who();
+                        tracing::debug!(peer, "a TLS handshake took too long");
+                    }
                     self.give_up(slot);
                 }
                 _ => {}
@@ -397,8 +439,10 @@ impl Shaker {
 
     /// Closes a connection whose handshake came to nothing.
     fn give_up(&mut self, slot: usize) {
-        self.drop_shake(slot);
-        self.note_failure();
+        // One that is over was counted when it failed.
+        if self.drop_shake(slot).is_some_and(|shake| !shake.is_over) {
+            self.note_failure();
+        }
     }
 
     fn note_failure(&self) {
@@ -437,12 +481,19 @@ fn why(error: &rustls::Error) -> String {
         rustls::Error::AlertReceived(
             Alert::UnknownCA | Alert::BadCertificate | Alert::CertificateUnknown,
         ) => "the client does not trust this server's certificate".into(),
+        rustls::Error::AlertReceived(Alert::CertificateExpired) => {
+            "the client says that this server's certificate has expired".into()
+        }
+        rustls::Error::NoApplicationProtocol => {
+            "the client asks for protocols (ALPN) of which this server speaks none".into()
+        }
         rustls::Error::NoCertificatesPresented => {
             "the client showed no certificate, and `tls.clients` is `required`".into()
         }
         rustls::Error::InvalidCertificate(error) => {
             format!("the client's certificate is not to be trusted ({error})")
         }
+        rustls::Error::General(text) => text.clone(),
         error => error.to_string(),
     }
 }

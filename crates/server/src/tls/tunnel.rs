@@ -135,14 +135,6 @@ impl Tunnel {
         }
     }
 
-    /// Who is at the other end, for a log line: whom a proxy names, else the address, where either is known.
-    pub(crate) fn peer_shown(&self, address: Option<SocketAddr>) -> String {
-        let client = self.luggage.as_ref().and_then(|luggage| luggage.client);
-        let shown = client.map(|client| client.to_string());
-        let shown = shown.or_else(|| address.map(|address| address.to_string()));
-        shown.unwrap_or_else(|| "-".to_owned())
-    }
-
     /// Whether the peer has agreed on HTTP/2.
     #[cfg(feature = "http2")]
     pub(crate) fn speaks_http2(&self) -> bool {

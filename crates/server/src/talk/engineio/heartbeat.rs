@@ -129,6 +129,8 @@ impl Core {
     pub(crate) fn engine_alarm(&mut self, id: ConnId) {
         let (now_ms, pong_ms) = (self.now.mono_ms, self.limits.engine.pong_ms_max);
         let moving = self.is_moving(id);
+        let conn = self.conns.find(id);
+        let unread = conn.is_some_and(|conn| conn.flags.has(Flag::Unheard));
         let Some(engine) = self.engine(id) else {
             return;
         };
@@ -140,8 +142,8 @@ impl Core {
         if !beat.due.has_come(now_ms) {
             return self.beat_on(id);
         }
-        if moving {
-            // Neither transport would bring a pong now.
+        if moving || unread {
+            // No pong would come now.
             beat.due = Moment::after(now_ms, pong_ms);
             return self.beat_on(id);
         }
