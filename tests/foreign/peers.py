@@ -299,6 +299,17 @@ class Native:
         self.raw.close()
 
 
+@contextlib.contextmanager
+def a_witness(server, closing):
+    """Somebody who stands in a room before an attack and still hears it afterwards."""
+    one = closing.add(Native(server))
+    one.ask(join="witness")
+    yield
+    server.assert_healthy()
+    post(server, "witness", "still there?")
+    assert one.message()["data"] == "still there?"
+
+
 class Program:
     """A process that one types to and reads from by lines: nc, curl."""
 

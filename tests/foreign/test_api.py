@@ -3,6 +3,8 @@
 import json
 import os
 import subprocess
+import threading
+import time
 import urllib.parse
 
 import pytest
@@ -154,6 +156,11 @@ def test_a_conn_is_brought_into_a_room_out_of_it_and_ended(api, room, closing):
     [
         ("GET", "rooms?limit=x", 400),
         ("GET", "rooms?limit=1001", 400),
+        ("GET", "rooms?limit=0", 400),
+        ("GET", "rooms?limit=%2B5", 400),
+        ("GET", "who?room=a&counts=no", 400),
+        ("GET", "history?room=a&reverse=yes", 400),
+        ("GET", "conns?user=", 400),
         ("GET", "rooms?match=a/", 400),
         ("GET", "rooms?cursor=nonsense", 400),
         ("GET", "rooms?color=red", 400),
@@ -163,6 +170,12 @@ def test_a_conn_is_brought_into_a_room_out_of_it_and_ended(api, room, closing):
         ("POST", "disconnect", 400),
         ("POST", "disconnect?conn=c0-1-1&user=ana", 400),
         ("POST", "disconnect?conn=x", 400),
+        ("POST", "disconnect?user=", 400),
+        ("POST", "disconnect?room=", 400),
+        ("POST", "disconnect?conn=c0-1-1&room=a", 400),
+        ("POST", "revoke?user=", 400),
+        ("POST", "revoke?token=", 400),
+        ("POST", "revoke?issued_before=-1", 400),
         ("GET", "conns?address=localhost", 400),
         ("POST", "revoke", 400),
         ("POST", "revoke?user=ana&token=t", 400),
@@ -190,6 +203,89 @@ def test_the_document_is_valid_and_has_what_there_is(api):
         for method, operation in methods.items():
             answer = request(api.server, method.upper(), path)
             assert answer.status == (200 if operation.get("security") == [] else 400 if any(p["required"] for p in operation["parameters"]) else answer.status), (path, answer)
+
+
+def test_every_answer_is_as_the_document_says(api, room, closing):
+    """A client that is generated from the document reads every answer, errors among them."""
+    import jsonschema
+
+    document = request(api.server, "GET", "/api/openapi.json").json()
+    listener = closing.add(Native(api.server))
+    listener.ask(join=room)
+    typed = [("Content-Type", "application/json")]
+    cases = [
+        ("POST", "publish", (), "x", {"room": room}, 200),
+        ("POST", "publish", (), "x", {"room": room, "lane": "latest", "key": "k"}, 202),
+        ("POST", "publish", (), "x", {"room": "a//b"}, 400),
+        ("POST", "batch", typed, '[{"data":1},{"args":[1,"a"],"event":"e"},{"base64":"AA==","key":"k","ttl_ms":60000}]', {"room": room}, 200),
+        ("POST", "batch", typed, '[{"colour":2}]', {"room": room}, 400),
+        ("PUT", "state", typed, "[1]", {"room": room, "key": "set"}, 200),
+        ("PUT", "state", (), "x", {"room": room, "key": "set", "expect": ""}, 412),
+        ("DELETE", "state", (), None, {"room": room, "key": "set"}, 200),
+        ("GET", "state", (), None, {"room": room}, 200),
+        ("GET", "state", (), None, {"room": room, "key": "k"}, 200),
+        ("GET", "state", (), None, {"room": room, "key": "nothing"}, 404),
+        ("GET", "history", (), None, {"room": room, "limit": 1, "since": "gone-1"}, 200),
+        ("GET", "history", (), None, {"room": room, "limit": 2, "reverse": "true"}, 200),
+        ("GET", "rooms", (), None, {}, 200),
+        ("GET", "conns", (), None, {"room": room}, 200),
+        ("GET", "who", (), None, {"room": room}, 200),
+        ("GET", "who", (), None, {"room": room, "counts": "true"}, 200),
+        ("GET", "policy", (), None, {"room": room}, 200),
+        ("GET", "grant", (), None, {"room": room}, 200),
+        ("POST", "join", (), None, {"room": room, "user": "nobody"}, 200),
+        ("POST", "disconnect", (), None, {"user": "nobody"}, 200),
+        ("POST", "revoke", (), None, {"token": "none-such"}, 200),
+        ("POST", "reload", (), None, {}, 200),
+    ]
+    for method, path, headers, body, query, status in cases:
+        answer = api.raw(method, path, headers, body, **query)
+        assert answer.status == status, (method, path, query, answer.body)
+        operation = document["paths"][f"/api/{path}"][method.lower()]
+        known = {parameter["name"] for parameter in operation["parameters"]}
+        assert set(query) <= known, (path, query)
+        said = operation["responses"].get(str(status)) or operation["responses"]["default"]
+        if "$ref" in said:
+            said = document["components"]["responses"][said["$ref"].rsplit("/", 1)[1]]
+        kind = answer.header("content-type")
+        schema = {**said["content"][kind]["schema"], "components": document["components"]}
+        jsonschema.Draft202012Validator(schema).validate(answer.json())
+        if body and path == "batch" and status == 200:
+            schema = {**operation["requestBody"]["content"]["application/json"]["schema"], "components": document["components"]}
+            jsonschema.Draft202012Validator(schema).validate(json.loads(body))
+
+
+def test_all_of_a_room_and_of_an_address_are_ended_but_not_who_asks(api, room, closing):
+    inside, outside = [closing.add(Native(api.server)) for _ in range(3)], closing.add(Native(api.server))
+    for listener in inside:
+        listener.ask(join=room)
+    outside.ask(join=f"{room}/other")
+    assert api.ask("POST", "disconnect", room=room, address="192.0.2.1") == {"done": 0, "refused": 0}
+    assert api.ask("POST", "disconnect", room=room) == {"done": 3, "refused": 0}
+    for listener in inside:
+        assert listener.unit()["bye"] == "refused"
+    assert outside.ask(publish=f"{room}/other", data=1)["ok"] == "publish"
+    assert api.ask("POST", "disconnect", address="127.0.0.1")["done"] >= 1
+    while "bye" not in outside.unit():
+        pass
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+def test_a_client_of_socket_io_hears_that_the_server_ended_it_and_stays_away(api, room, closing, transport):
+    import socketio
+
+    client, ended, byes, comings = socketio.Client(reconnection_delay=0.1), threading.Event(), [], []
+    closing.callback(client.disconnect)
+    client.on("connect", lambda: comings.append(1), namespace=f"/r/{room}")
+    client.on("disconnect", lambda reason: (byes.append(reason), ended.set()), namespace=f"/r/{room}")
+    client.on("taut:bye", lambda bye: byes.append(bye["bye"]), namespace=f"/r/{room}")
+    client.connect(api.server.http, transports=[transport], namespaces=[f"/r/{room}"])
+    conn = api.ask("GET", "conns", room=room)["conns"][0]
+    assert api.ask("POST", "disconnect", room=room, address="127.0.0.1")["done"] == 1, conn
+    assert ended.wait(10)
+    assert byes == ["refused", client.reason.SERVER_DISCONNECT], byes
+    time.sleep(0.5)
+    assert len(comings) == 1 and api.ask("GET", "conns", room=room)["conns"] == []
 
 
 def test_taut_admin(api, room, closing):

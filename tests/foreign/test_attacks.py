@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 import taut
-from peers import EventStream, Native, Raw, close_code, frame, handshake_bytes, history, post, raw_websocket, read_frame, read_head, request, request_bytes
+from peers import EventStream, Native, Raw, a_witness, close_code, frame, handshake_bytes, history, post, raw_websocket, read_head, request
 from socketio_wire import POLLING, WEBSOCKET, Polling, Wire
 
 MIB = 1 << 20
@@ -31,13 +31,8 @@ def server(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def others_are_served(server, closing):
-    """Somebody who talks before and after, and whom nobody may end."""
-    one = closing.add(Native(server))
-    one.ask(join="witness")
-    yield
-    server.assert_healthy()
-    post(server, "witness", "still there?")
-    assert one.message()["data"] == "still there?"
+    with a_witness(server, closing):
+        yield
 
 
 # ---- pages of other sites

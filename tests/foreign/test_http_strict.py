@@ -2,6 +2,7 @@
 
 import pytest
 
+from commands import run
 from peers import Raw, history, request
 
 HOST = "Host: localhost\r\n"
@@ -190,3 +191,19 @@ def test_configured_hosts_and_origins_are_let_in(start):
     answer = raw.response()
     assert answer.status == 200 and answer.header("access-control-allow-origin") == "https://app.example"
     raw.close()
+
+
+@pytest.mark.parametrize("origin", ["null", "file://"])
+def test_pages_without_an_origin_of_their_own_are_not_told_to_be_let_in(server, origin):
+    detail = request(server, "GET", "/r/lobby", [("Origin", origin)]).assert_problem(403)["detail"]
+    assert "origins = " not in detail and "--files" in detail
+    checked = run("check", "--origins", origin)
+    assert checked[0] != 0 and "is not allowed" in checked[2]
+
+
+@pytest.mark.parametrize("origin", ["capacitor://localhost", "tauri://localhost", "chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb"])
+def test_pages_of_apps_and_extensions_can_be_let_in(server, start, origin):
+    detail = request(server, "GET", "/r/lobby?history", [("Origin", origin)]).assert_problem(403)["detail"]
+    assert f'origins = ["{origin}"]' in detail
+    answer = request(start(arguments=["--origins", origin]), "GET", "/r/lobby?history", [("Origin", origin)])
+    assert answer.status == 200 and answer.header("access-control-allow-origin") == origin

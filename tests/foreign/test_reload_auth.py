@@ -324,12 +324,6 @@ def test_a_server_without_tls_says_that_it_takes_a_restart(start, certificates):
     one.server.assert_healthy()
 
 
-def test_webhooks_are_named_as_waiting(start):
-    one = Reloading(start, OPEN)
-    hook = '[[webhooks]]\nevent = "publish"\nmatch = "a/**"\nurl = "http://127.0.0.1:1/"\nsecret = "a secret that is long enough to sign with"\n'
-    assert "needs a restart: webhooks" in one.reload(hook)
-
-
 def admin(one, key, *words, code=0):
     environment = {"TAUT_API_KEY": key, "PATH": os.environ["PATH"]}
     done = subprocess.run([BINARY, "admin", *words, "--url", one.server.http], capture_output=True, text=True, timeout=30, env=environment)

@@ -1,13 +1,14 @@
 """What is revoked ends at every door in that door's own words, nothing else does, and it stays out after a restart."""
 
 import json
+import os
 import time
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as websocket
 
-from peers import EventStream, Native, nc, post, request
+from peers import EventStream, Native, Raw, nc, post, request, request_bytes
 from socketio_clients import PythonClient
 from taut import Server, free_port
 from test_api import Api, make_key
@@ -178,3 +179,55 @@ def refused(server, room, bad):
     client = PythonClient(server.http, f"/{room}", ["websocket"], auth={"token": bad})
     assert client.refused()["data"]["error"] == "unauthorized"
     client.close()
+
+
+def test_thousands_at_once_cost_no_thread_each_and_outlive_a_kill(api, room):
+    """All that wait are written together, and what was acknowledged is there after `kill -9`."""
+    connections = [Raw(api.server) for _ in range(200)]
+    tasks = f"/proc/{api.server.process.pid}/task"
+    before, most = len(os.listdir(tasks)), 0
+    for turn in range(10):
+        for index, raw in enumerate(connections):
+            raw.send(request_bytes(api.server, "POST", f"/api/revoke?user=u{turn}-{index}", [("Authorization", f"Bearer {api.key}")]))
+        most = max(most, len(os.listdir(tasks)))
+        for raw in connections:
+            assert raw.response("POST").status == 200
+    assert most <= before + 2, (before, most)
+    for raw in connections:
+        raw.close()
+    old = int(time.time()) - 5
+    api.server.kill()
+    api.again()
+    for turn, index in [(0, 0), (3, 77), (9, 0), (9, 198), (9, 199)]:
+        answer = request(api.server, "POST", f"/r/{room}", [bearer(token(f"u{turn}-{index}", iat=old))], "x")
+        assert answer.assert_problem(401)["code"] == "unauthorized"
+    assert request(api.server, "POST", f"/r/{room}", [bearer(token("u10-0", iat=old))], "x").status == 200
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"user": ""},
+        {"user": " ana"},
+        {"user": "ana\n"},
+        {"user": "an\u200ba"},
+        {"user": "a" * 129},
+        {"token": ""},
+        {"token": "t" * 257},
+        {"issued_before": str(int(time.time()) * 1000)},
+        {"issued_before": str(2**64 - 1)},
+        {"issued_before": str(int(time.time()) + 7200)},
+    ],
+    ids=str,
+)
+def test_what_takes_nothing_back_or_everybody_for_good_is_refused(api, room, asked):
+    """"done" about a user that no token names is a lie; a moment in milliseconds would lock out all tokens to come, and nothing undoes it."""
+    response = api.raw("POST", "revoke", **asked)
+    assert response.assert_problem(400)["code"] == "bad-query", response
+    assert request(api.server, "POST", f"/r/{room}", [bearer(token("ana"))], "x").status == 200
+
+
+def test_a_moment_that_is_just_now_takes_back_all_that_was_issued(api, room):
+    good = token("ana", iat=int(time.time()) - 2)
+    assert api.ask("POST", "revoke", issued_before=str(int(time.time()) + 1))["done"] == 1
+    refused(api.server, room, good)

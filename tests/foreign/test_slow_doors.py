@@ -6,7 +6,7 @@ import time
 import pytest
 
 import taut
-from peers import PATIENCE_S, Native, Raw, frame, handshake_bytes, history, post, raw_websocket, read_frame, read_head, request, request_bytes
+from peers import PATIENCE_S, Native, Raw, a_witness, frame, handshake_bytes, history, post, raw_websocket, read_frame, read_head, request, request_bytes
 from servers import Certificates
 from socketio_wire import WEBSOCKET, Polling, Wire
 from taut import Server
@@ -61,13 +61,8 @@ def doors(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def others_are_served(doors, closing):
-    """Somebody who talks before and after, and whom nobody may end."""
-    one = closing.add(Native(doors))
-    one.ask(join="witness")
-    yield
-    doors.assert_healthy()
-    post(doors, "witness", "still there?")
-    assert one.message()["data"] == "still there?"
+    with a_witness(doors, closing):
+        yield
 
 
 GET = b"GET /r/slow HTTP/1.1\r\nHost: localhost\r\n"

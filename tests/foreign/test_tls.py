@@ -1,5 +1,6 @@
 """TLS on the one port, by clients that others wrote: curl, openssl, Python's ssl, websockets, socket.io-client, Chromium, our own, and sslyze."""
 
+import calendar
 import json
 import re
 import socket
@@ -17,6 +18,7 @@ import taut
 from commands import run
 from peers import Program, Raw, post
 from servers import Certificates
+from test_metrics import Metrics
 
 HERE = Path(__file__).parent
 
@@ -205,7 +207,7 @@ def test_a_renewed_certificate_is_shown_while_messages_flow(start, certificates,
         speaker.start()
         chain.write_text("broken")
         deadline = time.monotonic() + 20
-        while "stay in force" not in server.said():
+        while "stays in force" not in server.said():
             assert time.monotonic() < deadline, server.said()
             time.sleep(0.05)
         assert serial() == before
@@ -216,6 +218,29 @@ def test_a_renewed_certificate_is_shown_while_messages_flow(start, certificates,
         ends.set()
         speaker.join(20)
         assert [line(listener)["data"] for _ in said] == said
+
+
+def test_whoever_looks_at_the_metrics_sees_when_certificates_end_and_that_a_renewal_failed(start, certificates):
+    """And the log says of whom a handshake was that failed."""
+    certificates.sign("short", "DNS:short.example", ("20250101000000Z", "20330517000000Z"))
+    metrics = Metrics(start, arguments=[*pair(certificates, "good"), *pair(certificates, "short"), "--tls-reload-ms", "100"])
+    metrics.until(0, "taut_tls_files_unusable")
+    ends = calendar.timegm((2033, 5, 17, 0, 0, 0))
+    metrics.until(ends, "taut_tls_certificate_end_timestamp_seconds")
+    chain = certificates.folder / "short.pem"
+    chain.write_bytes(chain.read_bytes()[:200])
+    metrics.until(1, "taut_tls_files_unusable")
+    metrics.until(ends, "taut_tls_certificate_end_timestamp_seconds")
+    server = metrics.server
+    assert "short.pem: a section has no line -----END, so the file is cut off" in server.said()
+    with socket.create_connection(("127.0.0.1", server.port), 10) as plain:
+        address = "{}:{}".format(*plain.getsockname())
+        with pytest.raises(ssl.SSLError):
+            trusting(certificates, maximum_version=ssl.TLSVersion.TLSv1_3).wrap_socket(plain, server_hostname="elsewhere.example")
+    deadline = time.monotonic() + 10
+    while f'does not trust this server\'s certificate peer="{address}"' not in server.said():
+        assert time.monotonic() < deadline, server.said()
+        time.sleep(0.05)
 
 
 def test_tls_only_refuses_clear_text_in_its_own_words(start, certificates, closing):

@@ -28,6 +28,8 @@ pub enum Algorithm {
     Es256,
     /// ECDSA on P-384 with SHA-384.
     Es384,
+    /// ECDSA on P-521 with SHA-512.
+    Es512,
     /// Ed25519.
     EdDsa,
 }
@@ -47,7 +49,7 @@ pub enum Family {
 
 impl Algorithm {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Hs256,
         Self::Hs384,
         Self::Hs512,
@@ -59,6 +61,7 @@ impl Algorithm {
         Self::Ps512,
         Self::Es256,
         Self::Es384,
+        Self::Es512,
         Self::EdDsa,
     ];
 
@@ -77,6 +80,7 @@ impl Algorithm {
             Self::Ps512 => "PS512",
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
+            Self::Es512 => "ES512",
             Self::EdDsa => "EdDSA",
         }
     }
@@ -86,7 +90,7 @@ impl Algorithm {
     pub fn family(self) -> Family {
         match self {
             Self::Hs256 | Self::Hs384 | Self::Hs512 => Family::Secret,
-            Self::Es256 | Self::Es384 => Family::Curve,
+            Self::Es256 | Self::Es384 | Self::Es512 => Family::Curve,
             Self::EdDsa => Family::Edwards,
             _ => Family::Rsa,
         }
@@ -113,7 +117,7 @@ impl fmt::Display for Algorithm {
 /// A name that is none of ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "\"{0}\" is no algorithm for tokens; use HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA"
+    "\"{0}\" is no algorithm for tokens; use HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or EdDSA"
 )]
 pub struct UnknownAlgorithm(pub String);
 
@@ -121,6 +125,10 @@ impl FromStr for Algorithm {
     type Err = UnknownAlgorithm;
 
     fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
+        // RFC 9864 section 2.2 has a name of its own for what `EdDSA` is here.
+        if name == "Ed25519" {
+            return Ok(Self::EdDsa);
+        }
         let found = Self::ALL.into_iter().find(|known| known.name() == name);
         found.ok_or_else(|| UnknownAlgorithm(name.chars().take(32).collect()))
     }

@@ -16,6 +16,8 @@ pub struct Auth {
     pub verifier: Verifier,
     /// Where a key set is to be fetched from.
     pub jwks_url: Option<String>,
+    /// The authorities that vouch for that URL, as PEM; those of the system, where `None`.
+    pub jwks_authorities: Option<Arc<[u8]>>,
     /// The file of a key set, to be read again when it changes. Its keys are not among the verifier's.
     pub jwks_file: Option<PathBuf>,
     /// What who shows a certificate may do, as the user that the certificate names; `None` where certificates name nobody.

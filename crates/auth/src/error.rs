@@ -36,6 +36,9 @@ pub enum AuthError {
         /// What is wrong with it.
         text: String,
     },
+    /// A certificate or a proxy names nobody who can be a user.
+    #[error("the certificate, or the proxy's header, {0}")]
+    Vouched(&'static str),
     /// Its time is over.
     #[error("the token expired at {expired_s}")]
     Expired {
@@ -69,6 +72,9 @@ impl AuthError {
         match self {
             Self::TooLong { .. } => "the token is too long; at most 8192 bytes are taken",
             Self::Malformed(_) => "this is no token that is taken here; use a signed JWT",
+            Self::Vouched(_) => {
+                "your certificate, or the proxy, gives you no name that a user can have here"
+            }
             Self::Expired { .. } => "the token has expired; come back with a new one",
             Self::NotYet { .. } => "the token is not valid yet; is the clock of its maker right?",
             Self::Revoked(_) => "the token was revoked; ask for a new one",

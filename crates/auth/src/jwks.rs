@@ -27,7 +27,7 @@ pub enum JwksError {
     Malformed,
     /// None of its keys can be used. What was there before stays.
     #[error(
-        "none of the {keys} keys of the set can be used; RSA of 2048 to 8192 bits, P-256, P-384 and Ed25519 can, with \"use\" absent or \"sig\""
+        "none of the {keys} keys of the set can be used; RSA of 2048 to 8192 bits, P-256, P-384, P-521 and Ed25519 can, with \"use\" absent or \"sig\""
     )]
     NoneUsable {
         /// How many there are.
@@ -89,12 +89,11 @@ fn read_key(jwk: &Map<String, Value>) -> Option<Key> {
         ("RSA", _) => Algorithm::Rs256,
         ("EC", Some("P-256")) => Algorithm::Es256,
         ("EC", Some("P-384")) => Algorithm::Es384,
+        ("EC", Some("P-521")) => Algorithm::Es512,
         ("OKP", Some("Ed25519")) => Algorithm::EdDsa,
         _ => return None,
     };
     let algorithm = match text("alg") {
-        // RFC 9864 has a name of its own for it.
-        Some("Ed25519") => Algorithm::EdDsa,
         Some(name) => name.parse().ok()?,
         None => natural,
     };
@@ -110,7 +109,11 @@ fn read_key(jwk: &Map<String, Value>) -> Option<Key> {
         _ => {
             // SEC 1 section 2.3.3: the uncompressed point.
             let (x, y) = (bytes("x")?, bytes("y")?);
-            let coordinate = if natural == Algorithm::Es256 { 32 } else { 48 };
+            let coordinate = match natural {
+                Algorithm::Es256 => 32,
+                Algorithm::Es384 => 48,
+                _ => 66,
+            };
             if x.len() != coordinate || y.len() != coordinate {
                 return None;
             }
@@ -219,15 +222,17 @@ impl Jwks {
                 Ok(self.set.keys.len())
             }
             Err(error) => {
-                self.fail();
+                self.fail(now_ms);
                 Err(error)
             }
         }
     }
 
-    /// It could not be fetched.
-    pub fn fail(&mut self) {
+    /// It could not be fetched. From now on it is left alone for a while, however long that took: whoever waits for a key is refused, and waits for no
+    /// second attempt.
+    pub fn fail(&mut self, now_ms: u64) {
         self.under_way = false;
+        self.tried_ms = Some(now_ms);
         self.failures = self.failures.saturating_add(1);
     }
 
@@ -242,6 +247,12 @@ impl Jwks {
             }
             _ => &[],
         }
+    }
+
+    /// Whoever it is fetched from is believed by another rule now: what went wrong before says nothing.
+    pub fn forget_failures(&mut self) {
+        self.failures = 0;
+        self.tried_ms = None;
     }
 
     /// How many keys of the last set could not be used.

@@ -222,6 +222,7 @@ fn verification(algorithm: Algorithm) -> Option<&'static dyn VerificationAlgorit
         Algorithm::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
         Algorithm::Es256 => &signature::ECDSA_P256_SHA256_FIXED,
         Algorithm::Es384 => &signature::ECDSA_P384_SHA384_FIXED,
+        Algorithm::Es512 => &signature::ECDSA_P521_SHA512_FIXED,
         Algorithm::EdDsa => &signature::ED25519,
     })
 }
@@ -230,6 +231,7 @@ pub(crate) fn wrong_kind(algorithm: Algorithm) -> KeyError {
     let needs = match algorithm {
         Algorithm::Es256 => "a key on the curve P-256",
         Algorithm::Es384 => "a key on the curve P-384",
+        Algorithm::Es512 => "a key on the curve P-521",
         _ => match algorithm.family() {
             Family::Secret => "a secret, no public key",
             Family::Rsa => "an RSA key",

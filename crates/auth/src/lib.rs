@@ -32,7 +32,7 @@ pub use jwks::{JWKS_BYTES_MAX, JWKS_KEYS_MAX, Jwks, JwksError, JwksTimes, KeySet
 pub use key::{Key, KeyError, KeyMark};
 pub use mint::{CannotSign, SigningKey};
 pub use network::{Network, NotANetwork, ProxyTrust};
-pub use revoke::{Damage, Full, REVOCATIONS_MAX, Revocation, Revocations};
+pub use revoke::{Damage, Full, REVOCATIONS_MAX, Revocation, Revocations, Unfit};
 pub use roles::{ROLES_MAX, Roles, RuleError, read_rule};
 pub use token::{TOKEN_BYTES_MAX, Token};
 pub use verify::{Claims, Demands, Identity, Proof, USER_BYTES_MAX, Verifier};

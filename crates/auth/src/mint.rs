@@ -63,12 +63,16 @@ impl SigningKey {
             }
             Algorithm::Es256 => curve(&signature::ECDSA_P256_SHA256_FIXED_SIGNING),
             Algorithm::Es384 => curve(&signature::ECDSA_P384_SHA384_FIXED_SIGNING),
+            Algorithm::Es512 => curve(&signature::ECDSA_P521_SHA512_FIXED_SIGNING),
             Algorithm::EdDsa => {
                 Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map(Material::Edwards)
             }
             _ => RsaKeyPair::from_pkcs8(der).map(Material::Rsa),
         };
-        let material = material.map_err(|_| wrong_kind(algorithm))?;
+        let material = material.map_err(|rejected| match rejected.to_string().as_str() {
+            "TooSmall" => KeyError::Unreadable("it has fewer than 2048 bits; make a longer one"),
+            _ => wrong_kind(algorithm),
+        })?;
         Ok(Self {
             algorithm,
             material,

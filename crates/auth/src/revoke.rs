@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::verify::Identity;
+use crate::verify::{Identity, TOKEN_ID_BYTES_MAX, USER_BYTES_MAX, checked_user};
 
 /// Entries that are remembered at a time, of users and tokens together. Each costs about 200 bytes.
 pub const REVOCATIONS_MAX: usize = 100_000;
@@ -36,6 +36,49 @@ pub enum Revocation {
     },
 }
 
+/// How far ahead of now everything may be taken back, in seconds: what clocks may differ by, and no time in milliseconds.
+const AHEAD_S_MAX: u64 = 300;
+
+/// What would take nothing back, or what nobody means. It cannot be undone, so it is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// No token names such a user.
+    #[error(
+        "no token has such a user: it has 1 to {USER_BYTES_MAX} bytes, without hidden characters or white space around it"
+    )]
+    User,
+    /// No token has such an id.
+    #[error("no token has such an id: it has 1 to {TOKEN_ID_BYTES_MAX} bytes")]
+    Token,
+    /// Nobody could come in until then.
+    #[error(
+        "that moment is yet to come, and until then no new token would count either; it is in seconds since 1970, and now is {now_s}"
+    )]
+    Ahead {
+        /// The time.
+        now_s: u64,
+    },
+}
+
+impl Revocation {
+    /// Whether there can be a token that this names.
+    ///
+    /// # Errors
+    /// See [`Unfit`].
+    pub fn check(&self, now_s: u64) -> Result<(), Unfit> {
+        match self {
+            Self::User { user, .. } if checked_user(user).is_err() => Err(Unfit::User),
+            Self::Token { id } if id.is_empty() || id.len() > TOKEN_ID_BYTES_MAX => {
+                Err(Unfit::Token)
+            }
+            Self::All { issued_s_max } if *issued_s_max > now_s.saturating_add(AHEAD_S_MAX) => {
+                Err(Unfit::Ahead { now_s })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// No further revocation is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -50,6 +93,8 @@ pub struct Revocations {
     tokens: HashMap<Arc<str>, Entry>,
     /// Everything issued up to here.
     all_s_max: Option<Entry>,
+    /// The second in which a full table was looked through for what has expired; not twice in one, since each look takes all of it.
+    looked_s: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +133,10 @@ impl Revocations {
             false => self.tokens.contains_key(name),
         };
         if !is_known && self.len() >= REVOCATIONS_MAX {
-            self.expire(now_s);
+            if self.looked_s != now_s {
+                self.looked_s = now_s;
+                self.expire(now_s);
+            }
             if self.len() >= REVOCATIONS_MAX {
                 return Err(Full);
             }

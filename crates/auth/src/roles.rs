@@ -91,6 +91,14 @@ impl Roles {
             Some(Value::Object(taut)) => taut,
             Some(_) => return Err(wrong("taut", "is no object".into())),
         };
+        let ours = ["as", "grants", "roles"];
+        if let Some(strange) = taut.keys().find(|name| !ours.contains(&name.as_str())) {
+            let text = format!(
+                "has \"{}\", which means nothing here; it holds \"grants\", \"roles\" and \"as\"",
+                shorten(strange)
+            );
+            return Err(wrong("taut", text));
+        }
         let mut names: Vec<&str> = always.iter().map(String::as_str).collect();
         names.extend(
             words(taut.get("roles"))

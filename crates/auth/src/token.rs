@@ -83,6 +83,18 @@ impl<'a> Token<'a> {
         })
     }
 
+    /// What of a token can be read that [`Token::parse`] may refuse: its header and its claims, for people who wonder why.
+    #[must_use]
+    pub fn peek(token: &str) -> [Option<Map<String, Value>>; 2] {
+        let mut parts = token.split('.').take(2);
+        [(); 2].map(|()| {
+            parts
+                .next()
+                .filter(|part| part.len() <= TOKEN_BYTES_MAX)
+                .and_then(object)
+        })
+    }
+
     /// What the signature is over.
     pub(crate) fn signed(&self) -> &[u8] {
         self.signed

@@ -20,7 +20,7 @@ const TRIES_MAX: usize = 8;
 pub const USER_BYTES_MAX: usize = 128;
 
 /// The longest `jti`, in bytes.
-const TOKEN_ID_BYTES_MAX: usize = 256;
+pub(crate) const TOKEN_ID_BYTES_MAX: usize = 256;
 
 /// What a token must say.
 #[derive(Clone, Debug)]
@@ -175,13 +175,12 @@ impl Verifier {
             let keys = self.keys.iter().chain(fetched);
             keys.filter(|key| key.algorithm() == token.algorithm)
         };
-        // A key without an id is for tokens of any id; one with an id only for its own, and for tokens that name none.
-        let named = keys().filter(|key| match (key.id(), wanted) {
-            (Some(id), Some(wanted)) => id == wanted,
-            _ => true,
-        });
+        // A key without an id is for tokens of any id; one with an id only for its own, and for tokens that name none. Whose id is named comes first, so
+        // that no number of others keeps it from being tried.
+        let named = keys().filter(|key| wanted.is_some() && key.id() == wanted);
+        let others = keys().filter(|key| wanted.is_none() || key.id().is_none());
         let mut tried = false;
-        for key in named.take(TRIES_MAX) {
+        for key in named.chain(others).take(TRIES_MAX) {
             if key.verifies(token.signed(), token.signature()) {
                 return Ok(key.mark());
             }
@@ -280,7 +279,7 @@ impl Verifier {
     /// The name is none that a user can have.
     pub fn vouched(name: &str, grant: &Arc<Grant>) -> Result<Identity, AuthError> {
         Ok(Identity {
-            user: Some(checked_user(name)?),
+            user: Some(checked_user(name).map_err(AuthError::Vouched)?),
             name: None,
             token_id: None,
             issued_s: 0,
@@ -291,8 +290,12 @@ impl Verifier {
     }
 
     fn user(&self, claims: &Map<String, Value>) -> Result<Option<Arc<str>>, AuthError> {
+        let claim = match self.demands.user_claim.as_str() {
+            "sub" => "sub",
+            _ => "auth.user_claim",
+        };
         let wrong = |text: &str| AuthError::Claim {
-            claim: "sub",
+            claim,
             text: text.to_owned(),
         };
         let user = match claims.get(&self.demands.user_claim) {
@@ -300,30 +303,33 @@ impl Verifier {
             Some(Value::String(user)) => user,
             Some(_) => return Err(wrong("is no text, and must name the user")),
         };
-        checked_user(user).map(Some)
+        checked_user(user).map(Some).map_err(wrong)
     }
 }
 
-fn checked_user(user: &str) -> Result<Arc<str>, AuthError> {
-    let wrong = |text: &str| AuthError::Claim {
-        claim: "sub",
-        text: text.to_owned(),
-    };
+pub(crate) fn checked_user(user: &str) -> Result<Arc<str>, &'static str> {
     if user.is_empty() || user.len() > USER_BYTES_MAX {
-        return Err(wrong("names a user of 0 or more than 128 bytes"));
+        return Err("names a user of 0 or more than 128 bytes");
     }
     if user.trim() != user || user.chars().any(is_hidden) {
-        return Err(wrong(
+        return Err(
             "names a user with white space around it, or with characters that cannot be seen",
-        ));
+        );
     }
     Ok(user.into())
 }
 
-/// Characters that would make one user look like another, or steer a terminal.
+/// Characters that would make one user look like another, or steer a terminal: control characters, line separators, what Unicode lets a font leave out
+/// (`Default_Ignorable_Code_Point`), annotations, and the empty pattern of Braille.
 fn is_hidden(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(
+            character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
+        )
 }
 
 fn token_id(claims: &Map<String, Value>) -> Result<Option<Arc<str>>, AuthError> {

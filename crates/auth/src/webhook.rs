@@ -5,7 +5,11 @@ use std::fmt;
 use aws_lc_rs::hmac;
 
 /// A secret that both sides know.
-pub struct WebhookKey(hmac::Key);
+pub struct WebhookKey {
+    key: hmac::Key,
+    /// What tells keys apart without either being shown: a signature of nothing.
+    mark: [u8; 32],
+}
 
 /// A secret that can be guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +31,19 @@ impl WebhookKey {
         if bytes < 32 {
             return Err(ShortSecret { bytes });
         }
-        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, secret)))
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let mut mark = [0; 32];
+        let tag = hmac::sign(&key, b"");
+        mark.iter_mut()
+            .zip(tag.as_ref())
+            .for_each(|(to, from)| *to = *from);
+        Ok(Self { key, mark })
+    }
+
+    /// Whether this is the same secret.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(&self.mark, &other.mark).is_ok()
     }
 
     /// The value of the header `Taut-Signature`: `t=SECONDS,v1=HEX`, where HEX is the HMAC-SHA-256 of the seconds of Unix time in digits, a dot
@@ -63,7 +79,7 @@ impl WebhookKey {
     }
 
     fn tag(&self, body: &[u8], time_s: u64) -> hmac::Tag {
-        let mut context = hmac::Context::with_key(&self.0);
+        let mut context = hmac::Context::with_key(&self.key);
         context.update(time_s.to_string().as_bytes());
         context.update(b".");
         context.update(body);

@@ -3,7 +3,10 @@
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
+    ECDSA_P521_SHA512_FIXED_SIGNING,
+};
 use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -11,7 +14,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use taut_auth::{
     Algorithm, AuthError, Demands, Family, Jwks, JwksTimes, Key, KeyError, KeySet, Proof,
-    Revocation, Revocations, Roles, SigningKey, Token, Verifier, read_rule,
+    Revocation, Revocations, Roles, SigningKey, Token, Unfit, Verifier, read_rule,
 };
 use taut_hub::{Right, RoomName};
 
@@ -71,10 +74,11 @@ fn pem(label: &str, der: &[u8]) -> String {
 /// A pair of each kind, as PEM: private, public.
 fn pair(algorithm: Algorithm) -> (String, String) {
     let (private, public) = match algorithm {
-        Algorithm::Es256 | Algorithm::Es384 => {
+        Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512 => {
             let signing = match algorithm {
                 Algorithm::Es256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
-                _ => &ECDSA_P384_SHA384_FIXED_SIGNING,
+                Algorithm::Es384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
+                _ => &ECDSA_P521_SHA512_FIXED_SIGNING,
             };
             let key = EcdsaKeyPair::generate(signing).unwrap();
             let public: PublicKeyX509Der<'_> = key.public_key().as_der().unwrap();
@@ -210,7 +214,7 @@ fn no_algorithm_at_all_is_refused_however_it_is_written() {
         "",
         "hs256",
         "HS256 ",
-        "ES512",
+        "ES256K",
         "HS1",
         "\u{1b}[2J",
     ] {
@@ -499,6 +503,11 @@ fn a_user_that_looks_like_another_or_steers_a_terminal_is_none() {
         json!(" ana"),
         json!("ana\n"),
         json!("an\u{200b}a"),
+        json!("ana\u{3164}"),
+        json!("an\u{fe0f}a"),
+        json!("a\u{34f}na"),
+        json!("ana\u{2800}"),
+        json!("ana\u{e01ef}"),
         json!("ana\u{202e}"),
         json!("\u{1f}"),
         json!("x".repeat(129)),
@@ -563,6 +572,36 @@ fn a_replayed_token_is_refused_once_it_or_its_user_or_its_time_is_taken_back() {
 }
 
 #[test]
+fn what_takes_nothing_back_or_more_than_anybody_means_is_no_revocation() {
+    let user = |user: &str| {
+        let user = user.into();
+        let issued_s_max = NOW_S;
+        Revocation::User { user, issued_s_max }.check(NOW_S)
+    };
+    let token = |id: &str| Revocation::Token { id: id.into() }.check(NOW_S);
+    let all = |issued_s_max| Revocation::All { issued_s_max }.check(NOW_S);
+    for good in ["ana", "a b", "*", "..", &"a".repeat(128), "\u{1f980}"] {
+        assert_eq!(user(good), Ok(()), "{good}");
+    }
+    for bad in [
+        "",
+        " ana",
+        "ana\n",
+        "an\u{200b}a",
+        "a\u{202e}",
+        &"a".repeat(129),
+    ] {
+        assert_eq!(user(bad), Err(Unfit::User), "{bad:?}");
+    }
+    assert_eq!(token(&"\u{1b}".repeat(256)), Ok(()));
+    assert_eq!(token(""), Err(Unfit::Token));
+    assert_eq!(token(&"t".repeat(257)), Err(Unfit::Token));
+    assert_eq!(all(NOW_S + 300), Ok(()));
+    let ahead = Err(Unfit::Ahead { now_s: NOW_S });
+    assert_eq!((all(NOW_S + 301), all(NOW_S * 1_000)), (ahead, ahead));
+}
+
+#[test]
 fn a_torn_file_keeps_what_was_acknowledged_and_a_broken_line_is_told() {
     let token = |id: &str| Revocation::Token { id: id.into() };
     let mut file = Revocations::encode_line(&token("1"), NOW_S + 9);
@@ -595,6 +634,9 @@ fn what_is_not_understood_in_our_claims_refuses_the_token() {
         json!({"grants": {"lob*": "join"}}),
         json!({"grants": {"": "join"}}),
         json!({"grants": {"x-$user": "join"}}),
+        // A word that may be meant to forbid something, or a slip that grants nothing.
+        json!({"grants": {"**": "*"}, "deny": {"secret": "*"}}),
+        json!({"role": "editor"}),
         json!({"grants": (0..65).map(|n| (format!("r{n}"), json!("join"))).collect::<Map<_, _>>()}),
     ] {
         let error = judge(&verifier(), &mint(&claims(json!({"taut": taut})))).unwrap_err();
@@ -673,6 +715,10 @@ fn jwk(algorithm: Algorithm, id: &str) -> (String, Value) {
             let point = &der[der.len() - 64..];
             json!({"kty": "EC", "crv": "P-256", "x": text(&point[..32]), "y": text(&point[32..]), "alg": "ES256"})
         }
+        Algorithm::Es512 => {
+            let point = &der[der.len() - 132..];
+            json!({"kty": "EC", "crv": "P-521", "x": text(&point[..66]), "y": text(&point[66..])})
+        }
         // The modulus of 2048 bits, and the exponent 65537 behind it.
         _ => {
             json!({"kty": "RSA", "n": text(&der[der.len() - 261..der.len() - 5]), "e": "AQAB", "use": "sig"})
@@ -689,6 +735,7 @@ fn a_key_set_is_read_and_what_is_no_signing_key_is_left_out() {
         (Algorithm::Rs256, "a"),
         (Algorithm::Es256, "b"),
         (Algorithm::EdDsa, "c"),
+        (Algorithm::Es512, "d"),
     ];
     let pairs = kinds.map(|(algorithm, id)| (algorithm, id, jwk(algorithm, id)));
     let mut keys: Vec<Value> = pairs.iter().map(|(_, _, (_, key))| key.clone()).collect();
@@ -715,7 +762,7 @@ fn a_key_set_is_read_and_what_is_no_signing_key_is_left_out() {
     let skipped = useless.len();
     keys.extend(useless);
     let set = KeySet::parse(json!({"keys": keys}).to_string().as_bytes()).unwrap();
-    assert_eq!((set.keys.len(), set.skipped), (3, skipped));
+    assert_eq!((set.keys.len(), set.skipped), (4, skipped));
     for (algorithm, id, (private, _)) in &pairs {
         let signing = SigningKey::pem(*algorithm, private.as_bytes()).unwrap();
         let verify = |id| {
@@ -743,6 +790,62 @@ fn a_key_set_is_read_and_what_is_no_signing_key_is_left_out() {
         assert!(KeySet::parse(text.as_bytes()).is_err());
     }
     assert!(KeySet::parse(&vec![b' '; (256 << 10) + 1]).is_err());
+}
+
+#[test]
+fn a_source_that_took_its_time_to_fail_is_left_alone_from_then_on() {
+    let mut jwks = Jwks::new(JwksTimes::default());
+    jwks.begin(0);
+    jwks.fail(4_000);
+    assert!(!jwks.needs_fetch(Some("a"), 4_999) && jwks.needs_fetch(Some("a"), 5_000));
+    jwks.forget_failures();
+    assert!(jwks.needs_fetch(None, 4_000));
+}
+
+#[test]
+fn a_key_that_is_named_is_tried_before_those_without_a_name() {
+    // More of them than are tried for one token.
+    let others = (0..12).map(|_| {
+        let (_, public) = pair(Algorithm::EdDsa);
+        Key::pem(Algorithm::EdDsa, None, public.as_bytes()).unwrap()
+    });
+    let (private, public) = pair(Algorithm::EdDsa);
+    let named = Key::pem(Algorithm::EdDsa, Some("mine".into()), public.as_bytes()).unwrap();
+    let verifier = Verifier {
+        keys: others.collect(),
+        ..verifier()
+    };
+    let signing = SigningKey::pem(Algorithm::EdDsa, private.as_bytes()).unwrap();
+    let token = signing.mint(Some("mine"), &claims(json!({}))).unwrap();
+    let verdict = verifier.verify(&token, &[&[named]], &Revocations::default(), NOW_S);
+    assert_eq!(
+        verdict.map(|who| who.user.unwrap().to_string()),
+        Ok("ana".into())
+    );
+}
+
+#[test]
+fn ed25519_goes_by_both_of_its_names() {
+    let (private, public) = pair(Algorithm::EdDsa);
+    let signing = SigningKey::pem("Ed25519".parse().unwrap(), private.as_bytes()).unwrap();
+    let token = signing.mint(None, &claims(json!({}))).unwrap();
+    let (_, rest) = token.split_once('.').unwrap();
+    let (body, _) = rest.split_once('.').unwrap();
+    let signed = format!(
+        "{}.{body}",
+        URL_SAFE_NO_PAD.encode(json!({"alg": "Ed25519"}).to_string())
+    );
+    let der = STANDARD.decode(private.lines().nth(1).unwrap()).unwrap();
+    let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).unwrap();
+    let named = format!(
+        "{signed}.{}",
+        URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes()))
+    );
+    let verifier = Verifier {
+        keys: vec![Key::pem(Algorithm::EdDsa, None, public.as_bytes()).unwrap()],
+        ..verifier()
+    };
+    assert!(judge(&verifier, &token).is_ok() && judge(&verifier, &named).is_ok());
 }
 
 #[test]
@@ -789,7 +892,7 @@ fn keys_outlive_a_source_that_fails_and_not_for_ever() {
         }
         waits.push((now_ms - tried) / 1_000);
         jwks.begin(now_ms);
-        jwks.fail();
+        jwks.fail(now_ms);
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
     assert_eq!(jwks.keys(86_399_999).len(), 1);

@@ -20,18 +20,19 @@ pub fn encode_greeting(out: &mut Vec<u8>, name: &str) {
     });
 }
 
-/// Somebody is in a room now.
+/// Somebody is in a room now. Without a roster nobody knows, or may know, how many others are.
 pub fn encode_joined(out: &mut Vec<u8>, room: &RoomName, name: &str, roster: Option<&Roster>) {
     line(out, |out| {
-        let others = roster.map_or(0, |roster| roster.count.saturating_sub(1));
+        let others = roster.map(|roster| roster.count.saturating_sub(1));
         let with = match others {
-            0 => "nobody else is here".to_owned(),
-            1 => "1 other is here".to_owned(),
-            others => format!("{others} others are here"),
+            None => String::new(),
+            Some(0) => "; nobody else is here".to_owned(),
+            Some(1) => "; 1 other is here".to_owned(),
+            Some(others) => format!("; {others} others are here"),
         };
         text::encode_notice(
             out,
-            &format!("you are {name} in {room}; {with}; /help for more"),
+            &format!("you are {name} in {room}{with}; /help for more"),
         );
     });
 }

@@ -180,7 +180,7 @@ impl Acceptor {
             Why::Over(over) => over.text,
             Why::Full => "there is no room for it",
         });
-        if let Some(turned) = self.seats.take(refused) {
+        if let Some(turned) = self.seats.take(refused, self.limits.is_exempt(address)) {
             self.give(stream, speaks, Some(Box::new(Bill::of_turned(turned))));
         }
     }

@@ -38,7 +38,7 @@ pub use health::Health;
 pub use hooks::{
     Authorities, AuthoritiesError, HOOKS_MAX, HookEvent, HookUrl, HookUrlError, OnFailure, Webhook,
 };
-pub use identity::{RecordError, RevokeError, Revoker};
+pub use identity::{RecordError, RevokeError, Revoker, fetch_key_set};
 pub use limits::{AddressRates, ConnRates, PerSecond, RateLimits, UserRates};
 pub use listen::{
     Address, Bound, Endpoint, HostPort, Listen, ListenError, Speaks, UNIX_MODE_DEFAULT, is_loopback,

@@ -12,6 +12,7 @@ use taut_hub::{Input, Policies};
 
 use crate::config::{Config, Limits};
 use crate::core::{Again, Core};
+use crate::hooks::{Hook, Hooks};
 use crate::identity::Doorman;
 use crate::limits::{Limits as SharedLimits, Memory};
 use crate::listen::{self, Address, Bound, Speaks};
@@ -50,8 +51,9 @@ pub struct Reloader {
     pub(crate) memory_bytes_max: Arc<AtomicU64>,
     pub(crate) rates: Arc<SharedLimits>,
     pub(crate) datagram_bytes_max: usize,
-    /// Whether the application decides who comes in: its webhooks stay as they are.
+    /// Whether the application decided from the start who comes in.
     pub(crate) is_decided: bool,
+    pub(crate) hooks: Arc<Hooks>,
     pub(crate) doorman: Arc<Doorman>,
     /// Certificates, when there are any.
     pub(crate) renewal: Option<Arc<Renewal>>,
@@ -103,7 +105,7 @@ impl Reloader {
         self.has_tls() && !self.bound.iter().any(is_clear)
     }
 
-    /// Puts into force what of `config` can change while the server runs: who may come in, certificates, Host and Origin lists, the cookie, compression, policies,
+    /// Puts into force what of `config` can change while the server runs: who may come in, certificates, webhooks (but whether newcomers are put before one), Host and Origin lists, the cookie, compression, policies,
     /// limits, rates and the hub's budgets. Every core takes it between two turns and then looks at everybody who is there; rooms take their policies
     /// within the next few turns. The rest of `config` is passed over.
     ///
@@ -122,6 +124,11 @@ impl Reloader {
             }
             _ => None,
         };
+        let hooks = self.hooks.prepare(&config.webhooks);
+        let hooks = hooks.map_err(|error| format!("webhooks cannot speak TLS: {error}"))?;
+        let threads = hooks.came.iter().flat_map(Hook::threads).collect();
+        crate::server::ask_for(&self.hooks, threads, &self.stopper).map_err(|e| e.to_string())?;
+        self.hooks.apply(&hooks);
         if let (Some(renewal), Some(papers)) = (&self.renewal, papers) {
             renewal.apply(papers);
         }
@@ -167,6 +174,8 @@ impl Reloader {
         });
         let order = |sender| Order::Follow(Arc::clone(&update), sender);
         let answers = self.orders.ask(PATIENCE, order);
+        // Now nobody asks them any more.
+        hooks.went.iter().for_each(|hook| hook.retire());
         Ok(answers.iter().filter(|answer| answer.is_none()).count())
     }
 }
@@ -200,6 +209,7 @@ impl Core {
         self.limiter.follow();
         self.identities.follow();
         self.auth = self.identities.doorman.auth();
+        self.follow_webhooks();
         self.hub(Input::Policies {
             policies: Arc::clone(&update.policies),
             limits: update.hub,

@@ -46,6 +46,7 @@ fn auth() -> Auth {
             roles: Roles::default(),
         },
         jwks_url: None,
+        jwks_authorities: None,
         jwks_file: None,
         by_certificate: None,
         by_proxy: None,

@@ -595,6 +595,46 @@ fn a_renewed_certificate_is_shown_without_a_restart_and_a_broken_one_is_not() {
 }
 
 #[test]
+fn a_certificate_that_cannot_be_used_keeps_no_other_from_being_renewed() {
+    let (before, after) = (Authority::new(), Authority::new());
+    let folders = [folder(), folder()];
+    let names = ["one.example", "two.example"];
+    let sources = [0, 1].map(|at| write(&folders[at], &before.vouch(&[names[at]])));
+    let server = Running::with(with(sources.to_vec(), 1));
+    let (old, new) = (before.client(), after.client());
+    let trusts = |client: &Arc<ClientConfig>, name: &str| {
+        let mut stream = open(&server, client, name);
+        ask(&mut stream, r#"{"who":"lobby"}"#).is_ok_and(|answer| answer.contains("lobby"))
+    };
+    std::fs::write(folders[0].join("chain.pem"), "nothing").unwrap();
+    write(&folders[1], &after.vouch(&[names[1]]));
+    until("the other one is not renewed", || trusts(&new, names[1]));
+    assert!(trusts(&old, names[0]), "it stays as it was");
+    write(&folders[0], &after.vouch(&[names[0]]));
+    until("it is renewed at last", || trusts(&new, names[0]));
+}
+
+#[test]
+fn a_certificate_that_is_valid_in_a_moment_is_taken_then() {
+    let (before, after) = (Authority::new(), Authority::new());
+    let folder = folder();
+    let server = Running::with(with(vec![write(&folder, &before.vouch(&["localhost"]))], 1));
+    let (old, new) = (before.client(), after.client());
+    let trusts = |client: &Arc<ClientConfig>| {
+        let mut stream = open(&server, client, "localhost");
+        ask(&mut stream, r#"{"who":"lobby"}"#).is_ok_and(|answer| answer.contains("lobby"))
+    };
+    // The clock of who signs it goes before ours. Nothing touches the files again.
+    let early = after.vouch_as(&["localhost"], |params| {
+        let now = std::time::SystemTime::now() + Duration::from_secs(2);
+        params.not_before = now.into();
+    });
+    write(&folder, &early);
+    assert!(trusts(&old));
+    until("it is not taken when its time has come", || trusts(&new));
+}
+
+#[test]
 fn what_is_wrong_with_a_certificate_is_said_at_the_start() {
     let authority = Authority::new();
     let folder = folder();
@@ -623,8 +663,22 @@ fn what_is_wrong_with_a_certificate_is_said_at_the_start() {
     let error = check(vec![write(&folder, &authority.vouch(&[]))]).unwrap_err();
     assert!(matches!(error, TlsError::NoName { .. }), "{error}");
 
-    let error = check(vec![write(&folder, &(chain.clone(), chain))]).unwrap_err();
+    let error = check(vec![write(&folder, &(chain.clone(), chain.clone()))]).unwrap_err();
     assert!(error.to_string().contains("no private key"), "{error}");
+
+    let half = (chain[..chain.len() / 2].to_owned(), String::new());
+    let error = check(vec![write(&folder, &half)]).unwrap_err();
+    assert!(error.to_string().contains("the file is cut off"), "{error}");
+
+    let (own, key) = authority.vouch(&["localhost"]);
+    let turned = (format!("{}{own}", authority.pem), key);
+    let error = check(vec![write(&folder, &turned)]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("the key is that of certificate 2"),
+        "{error}"
+    );
 
     let gone = CertificateSource::Files {
         chain: folder.join("gone.pem"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, FromArgMatches as _};
 use serde_json::{Map, Value};
-use taut_dial::{DialError, Settings, Tls, Url};
+use taut_dial::{DialError, Scheme, Settings, Tls, Url};
 use taut_wire::http::{self, BodyDecoder, Limits, Method, target::percent_encode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -73,9 +73,9 @@ fn key(args: &AdminArgs) -> Result<String, Failure> {
 /// Asks and reads the whole answer.
 async fn exchange(args: &AdminArgs, key: &str, asked: &Asked) -> Result<Vec<u8>, Failure> {
     let mut url: Url = args.server.url.parse().map_err(Failure::usage)?;
-    if !url.scheme.is_http() {
+    if !url.scheme.is_http() && url.scheme != Scheme::Unix {
         return Err(Failure::usage(
-            "the server API is at an http:// or https:// URL",
+            "the server API is at an http:// or https:// URL, or at a Unix socket, unix:/path",
         ));
     }
     let pairs: Vec<String> = asked
@@ -141,7 +141,11 @@ fn encode(url: &Url, key: &str, asked: &Asked) -> Vec<u8> {
         fields.push(("Content-Length", &length));
     }
     let method = Method::from_name(asked.method);
-    http::encode_request(&mut out, &method, &url.target, &url.host_field(), &fields);
+    let host = match url.scheme {
+        Scheme::Unix => "localhost".to_owned(),
+        _ => url.host_field(),
+    };
+    http::encode_request(&mut out, &method, &url.target, &host, &fields);
     out.extend_from_slice(asked.body.as_deref().unwrap_or_default());
     out
 }
@@ -222,6 +226,10 @@ fn table(out: &mut Vec<u8>, value: &Value) {
     let lists = ["rooms", "conns", "messages", "members", "state"];
     let list = lists.iter().find_map(|name| value[*name].as_array());
     if let Some(list) = list {
+        // Nobody is no line.
+        if list.is_empty() {
+            return;
+        }
         let rows = list.iter().filter_map(Value::as_object);
         let names = headings(rows.clone(), value["room"].is_null());
         let mut lines = vec![

@@ -69,6 +69,8 @@ const PAGE: [(&str, &str); 2] = [
 ];
 const CONN: (&str, &str) = ("conn", "This connection, for example c0-12-34");
 const USER: (&str, &str) = ("user", "All connections of this user");
+const ADDRESS: (&str, &str) = ("address", "From this IP address");
+const IN_ROOM: (&str, &str) = ("room", "In this room");
 const NAMESPACE: (&str, &str) = (
     "namespace",
     "Of a Socket.IO client, in which of its namespaces",
@@ -94,10 +96,10 @@ const WORDS: &[Word] = &[
         path: "/api/conns",
         places: &[],
         options: &[
-            ("room", "In this room"),
+            IN_ROOM,
             USER,
             ("door", "By this door, for example websocket"),
-            ("address", "From this IP address"),
+            ADDRESS,
             CONN,
             PAGE[0],
             PAGE[1],
@@ -170,11 +172,11 @@ const WORDS: &[Word] = &[
     },
     Word {
         name: "disconnect",
-        about: "End a connection, or all of a user",
+        about: "End a connection, or all of a user, from an address, or in a room",
         method: "POST",
         path: "/api/disconnect",
         places: &[],
-        options: &[CONN, USER],
+        options: &[CONN, USER, ADDRESS, IN_ROOM],
     },
     Word {
         name: "join",

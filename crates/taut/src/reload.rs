@@ -80,6 +80,7 @@ impl Reload {
         self.values = values;
         self.rules = next.rules;
         self.roles = next.roles;
+        self.hooks = hooks_in_force(std::mem::take(&mut self.hooks), next.hooks);
         if let Err(error) = self.level.set(&self.values.log.level) {
             tracing::warn!(%error, "the level of the log could not be changed");
         }
@@ -131,10 +132,11 @@ impl Reload {
             self.values.config.auth.as_deref(),
             next.values.config.auth.as_deref(),
         ));
-        changes.extend(hooks_change(&self.hooks, &next.hooks));
+        changes.extend(hooks_changes(&self.hooks, &next.hooks));
         let config = &mut values.config;
         config.auth.clone_from(&next.values.config.auth);
         config.proxies = Arc::clone(&next.values.config.proxies);
+        config.webhooks.clone_from(&next.values.config.webhooks);
         if terms.tls {
             let tls = &next.values.config.tls;
             config.tls.certificates.clone_from(&tls.certificates);
@@ -335,19 +337,56 @@ fn keys_change(old: Option<&Auth>, new: Option<&Auth>) -> Option<Change> {
     })
 }
 
-fn hooks_change(old: &[Hook], new: &[Hook]) -> Option<Change> {
-    let said = |hooks: &[Hook]| {
-        let hooks = hooks.iter().map(|hook| format!("{:?}", hook.webhook));
-        hooks.collect::<Vec<_>>()
+/// Webhooks come, go and change at once; only whether newcomers are put before one is decided at the start.
+fn hooks_changes(old: &[Hook], new: &[Hook]) -> Vec<Change> {
+    let missing_in =
+        |all: &[Hook], hook: &Hook| !all.iter().any(|one| one.webhook.is(&hook.webhook));
+    let asks = |hooks: &[Hook]| hooks.iter().any(|hook| hook.webhook.is_about_newcomers());
+    let stays = asks(old) == asks(new);
+    let counts = |hook: &&Hook| stays || !hook.webhook.is_about_newcomers();
+    let came = new
+        .iter()
+        .filter(counts)
+        .filter(|hook| missing_in(old, hook))
+        .count();
+    let went = old
+        .iter()
+        .filter(counts)
+        .filter(|hook| missing_in(new, hook))
+        .count();
+    let is_same = |(one, other): (&Hook, &Hook)| one.webhook.is(&other.webhook);
+    let of_rooms = |hook: &&Hook| !hook.webhook.is_about_newcomers();
+    let (left, right) = (old.iter().filter(of_rooms), new.iter().filter(of_rooms));
+    let text = match (came, went) {
+        (0, 0) if left.zip(right).all(is_same) => None,
+        (0, 0) => Some("webhooks: another order".to_owned()),
+        _ => Some(format!("webhooks: {came} came, {went} went")),
     };
-    (said(old) != said(new)).then(|| Change {
-        text: format!(
-            "webhooks: {} → {} of them, or other ones",
-            old.len(),
-            new.len()
-        ),
-        takes: Takes::AtRestart,
-    })
+    let now = |text| Change {
+        text,
+        takes: Takes::Now,
+    };
+    let mut changes: Vec<Change> = text.map(now).into_iter().collect();
+    if !stays {
+        let what = if asks(new) { "came" } else { "went" };
+        changes.push(Change {
+            text: format!("webhooks: the one for `connect` {what}"),
+            takes: Takes::AtRestart,
+        });
+    }
+    changes
+}
+
+/// Those that are in force after a reload: see [`hooks_changes`].
+fn hooks_in_force(old: Vec<Hook>, new: Vec<Hook>) -> Vec<Hook> {
+    let asks_newcomers = |hook: &Hook| hook.webhook.is_about_newcomers();
+    let asked: Vec<Hook> = old.into_iter().filter(asks_newcomers).collect();
+    let (asks, mut hooks): (Vec<_>, Vec<_>) = new.into_iter().partition(asks_newcomers);
+    hooks.extend(match (asked.is_empty(), asks.is_empty()) {
+        (false, false) => asks,
+        _ => asked,
+    });
+    hooks
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::{ArgMatches, FromArgMatches as _};
 use serde_json::{Map, Value, json};
 use taut_auth::{
-    Algorithm, ApiKey, Auth, AuthError, Identity, KeySet, Revocations, SigningKey, Token,
+    Algorithm, ApiKey, Auth, AuthError, Identity, Key, KeySet, Revocations, SigningKey, Token,
 };
 use taut_hub::{Right, RoomName};
 
@@ -116,10 +116,15 @@ fn signing_key(args: &MintArgs, settings: &Settings) -> Result<SigningKey, Failu
 fn explain(args: &ExplainArgs, settings: &Settings) -> Result<(), Failure> {
     let token = given(&args.token)?;
     let mut out = std::io::stdout();
-    let parsed =
-        Token::parse(&token).map_err(|error| Failure::new(Code::Refused, format!("{error}")))?;
-    writeln!(out, "header  {}", shown(&parsed.header))?;
-    writeln!(out, "claims  {}", shown(&parsed.claims))?;
+    let parts = Token::peek(&token);
+    if let ([None, None], Err(error)) = (&parts, Token::parse(&token)) {
+        return Err(Failure::new(Code::Refused, error));
+    }
+    for (name, part) in ["header", "claims"].into_iter().zip(&parts) {
+        if let Some(part) = part {
+            writeln!(out, "{name}  {}", shown(part))?;
+        }
+    }
     let judged = judge(settings, &token);
     match &judged {
         Ok(identity) => write!(out, "{}", accepted(identity, now_s()))?,
@@ -172,31 +177,36 @@ fn judge(settings: &Settings, token: &str) -> Result<Identity, Failure> {
             &"there is no key in [auth], so nobody is asked for a token",
         ));
     };
-    let fetched = match &auth.jwks_file {
-        Some(path) => {
-            auth::read_file(&path.to_string_lossy())
-                .and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()))
-                .map_err(|error| refused(&error))?
-                .keys
-        }
-        None => Vec::new(),
+    let verify = |fetched: &[Key]| {
+        let revoked = Revocations::default();
+        auth.verifier.verify(token, &[fetched], &revoked, now_s())
     };
-    let judged = auth
-        .verifier
-        .verify(token, &[&fetched], &Revocations::default(), now_s());
-    judged.map_err(|error| match hint(&error, auth) {
-        Some(hint) => refused(&error).hint(hint),
-        None => refused(&error),
+    // A key set is fetched only for what the configured keys do not know.
+    let judged = match verify(&[]) {
+        Err(AuthError::UnknownKey { .. } | AuthError::Signature(_)) => {
+            verify(&key_set(auth).map_err(|error| refused(&error))?)
+        }
+        judged => judged,
+    };
+    judged.map_err(|error| match error {
+        AuthError::Expired { expired_s } => {
+            let ago_s = now_s().saturating_sub(expired_s);
+            refused(&format!("{error}, {ago_s} seconds ago"))
+        }
+        error => refused(&error),
     })
 }
 
-fn hint(error: &AuthError, auth: &Auth) -> Option<&'static str> {
-    match error {
-        AuthError::UnknownKey { .. } if auth.jwks_url.is_some() => Some(
-            "the keys of auth.jwks_url are not fetched here; save them and name the file with auth.jwks_file",
-        ),
-        _ => None,
-    }
+/// The keys of the set that the server would have now; none where it has no set.
+fn key_set(auth: &Auth) -> Result<Vec<Key>, String> {
+    let (from, bytes) = match (&auth.jwks_file, &auth.jwks_url) {
+        (Some(path), _) => ("auth.jwks_file", auth::read_file(&path.to_string_lossy())),
+        (None, Some(_)) => ("auth.jwks_url", taut_server::fetch_key_set(auth)),
+        (None, None) => return Ok(Vec::new()),
+    };
+    let set = bytes.and_then(|bytes| KeySet::parse(&bytes).map_err(|error| error.to_string()));
+    set.map(|set| set.keys)
+        .map_err(|error| format!("the keys of `{from}` cannot be had: {error}"))
 }
 
 /// What a token comes to. What stood in it is escaped.

@@ -31,7 +31,8 @@ pub enum Place {
     Cookie,
 }
 
-/// The token of a request: the first of `Authorization`, `Sec-WebSocket-Protocol`, `?token=` and the cookie that is there.
+/// The token of a request: the first of `Authorization`, `Sec-WebSocket-Protocol`, `?token=` and the cookie that is there. An empty one is none: so
+/// an application takes a cookie back.
 #[must_use]
 pub fn shown<'r>(request: &Request<'r>, site: &Site) -> Option<Shown<'r>> {
     let at = |place| move |token| Shown { token, place };
@@ -55,7 +56,7 @@ fn in_subprotocols<'r>(request: &Request<'r>) -> Option<Cow<'r, str>> {
     let mut after_bearer = false;
     names.find_map(|name| {
         if let Some(token) = name.strip_prefix(PROTOCOL_PREFIX) {
-            return Some(Cow::Borrowed(token));
+            return (!token.is_empty()).then_some(Cow::Borrowed(token));
         }
         if after_bearer && !name.starts_with("taut") {
             return Some(Cow::Borrowed(name));
@@ -67,7 +68,7 @@ fn in_subprotocols<'r>(request: &Request<'r>) -> Option<Cow<'r, str>> {
 
 fn in_query<'r>(request: &Request<'r>) -> Option<Cow<'r, str>> {
     let pairs = target::query_pairs(request.query?).flatten();
-    let mut tokens = pairs.filter(|(name, _)| name.as_ref() == "token");
+    let mut tokens = pairs.filter(|(name, token)| name.as_ref() == "token" && !token.is_empty());
     tokens.next().map(|(_, token)| token)
 }
 
@@ -79,10 +80,14 @@ fn in_cookie<'r>(request: &Request<'r>, site: &Site) -> Option<Cow<'r, str>> {
         .headers
         .all("cookie")
         .flat_map(|list| list.split(';'));
-    let mut named = pairs.filter_map(|pair| pair.trim().split_once('='));
-    let (_, token) = named.find(|(name, _)| *name == site.cookie)?;
+    let named = pairs.filter_map(|pair| pair.split_once('='));
+    // RFC 6265 section 5.2: white space around a name and a value is none of it.
+    let mut tokens = named
+        .filter(|(name, _)| name.trim() == site.cookie)
+        .map(|(_, token)| token.trim().trim_matches('"'));
+    let token = tokens.find(|token| !token.is_empty())?;
     site.trusts_cookie_of(request)
-        .then_some(Cow::Borrowed(token.trim_matches('"')))
+        .then_some(Cow::Borrowed(token))
 }
 
 #[cfg(test)]
@@ -134,6 +139,14 @@ mod tests {
             found("GET /r/a?token=q HTTP/1.1\r\nAuthorization: Basic eA=="),
             is("q", Place::Query)
         );
+        // What is empty is none.
+        let logged_out = "GET /r/a?token=&token=q HTTP/1.1\r\nAuthorization: Bearer \r\nCookie: t=";
+        assert_eq!(found(logged_out), is("q", Place::Query));
+        assert_eq!(
+            found("GET /r/a?token= HTTP/1.1\r\nCookie: t=; t = \"c\" "),
+            is("c", Place::Cookie)
+        );
+        assert_eq!(found("GET /r/a HTTP/1.1\r\nCookie: t=\"\""), None);
         let socket = |list: &str| {
             found(&format!(
                 "GET /r/a HTTP/1.1\r\nSec-WebSocket-Protocol: {list}"
@@ -144,6 +157,7 @@ mod tests {
             is("a.b.c", Place::Subprotocol)
         );
         assert_eq!(socket("bearer, a.b.c"), is("a.b.c", Place::Subprotocol));
+        assert_eq!(socket("taut, taut.token., bearer"), None);
         assert_eq!(socket("bearer, taut"), None);
         assert_eq!(socket("taut, other"), None);
     }

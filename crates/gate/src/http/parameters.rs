@@ -69,9 +69,9 @@ impl Parameters {
                 "presence" if value == "counts" => read.presence = Watch::Counts,
                 "presence" if is_on(&value) => read.presence = Watch::Users,
                 "presence" => read.presence = Watch::Nothing,
-                "who" => read.who = true,
-                "counts" => read.counts = true,
-                "history" => read.history = true,
+                "who" => read.who = is_on(&value),
+                "counts" => read.counts = is_on(&value),
+                "history" => read.history = is_on(&value),
                 "state" => read.state = is_on(&value),
                 _ => {}
             }
@@ -232,7 +232,7 @@ fn lane(value: &str) -> Result<Lane, Problem> {
 }
 
 /// A switch in a query: there, and not switched off.
-fn is_on(value: &str) -> bool {
+pub(super) fn is_on(value: &str) -> bool {
     value != "0" && value != "false"
 }
 

@@ -87,13 +87,16 @@ impl Site {
         if own || near || lists(&self.origins, origin) {
             return Ok(());
         }
-        Err(Problem::new(
-            403,
-            "origin-refused",
+        let text = if is_nameable(origin) {
             format!(
                 "pages of `{origin}` may not use this server; to allow them set origins = [\"{origin}\"] (--origins)"
-            ),
-        ))
+            )
+        } else {
+            format!(
+                "pages of `{origin}` may not use this server: it is the origin of every file that is opened and of anybody's sandboxed frame, so it cannot be allowed; serve the page by HTTP, for example with --files"
+            )
+        };
+        Err(Problem::new(403, "origin-refused", text))
     }
 }
 
@@ -107,6 +110,13 @@ fn authority(origin: &str) -> Option<&str> {
         .strip_prefix("http://")
         .or_else(|| origin.strip_prefix("https://"))?;
     (!rest.is_empty() && !rest.contains(['/', '@'])).then_some(rest)
+}
+
+/// Whether `origins` could name it: `null` is the origin of whoever wants it, and `file://` of every file.
+fn is_nameable(origin: &str) -> bool {
+    origin
+        .split_once("://")
+        .is_some_and(|(scheme, authority)| !scheme.is_empty() && !authority.is_empty())
 }
 
 fn split_port(authority: &str) -> (&str, Option<&str>) {

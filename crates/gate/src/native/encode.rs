@@ -15,7 +15,7 @@ use crate::format::{delivery, origin_id, stamp};
 pub(crate) const NO_KEY: &str = "nothing is set under this key";
 
 /// Why somebody is out of a room who did not ask for it.
-pub(crate) const EXPELLED: &str = "you may not be in this room any more";
+pub const EXPELLED: &str = "you may not be in this room any more";
 
 /// `{"ok":"join",…}`.
 pub fn encode_joined(

@@ -55,7 +55,10 @@ impl Auth {
             },
             state: given.get("state") == Some(&Value::Bool(true)),
             pass: text("pid").map(str::to_owned),
-            token: text("token").map(Into::into),
+            // An empty one is none, as in a request: a page sends what it has.
+            token: text("token")
+                .filter(|token| !token.is_empty())
+                .map(Into::into),
             offset: text("offset").map(str::to_owned),
         })
     }

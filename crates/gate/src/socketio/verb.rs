@@ -47,7 +47,8 @@ pub enum Heard {
     Said(Command),
 }
 
-/// Reads an event. `room` is that of the namespace; `None` for `/`, where verbs are verbs and everything else goes to the lobby.
+/// Reads an event. `room` is that of the namespace; `None` for `/`, where verbs are verbs and everything else goes to the lobby, and for a token, wherever
+/// it is shown.
 ///
 /// # Errors
 /// What to answer instead; the Conn lives.
@@ -74,7 +75,12 @@ fn verb(
     let publishes = verb == "publish";
     let mut arguments = event.arguments.iter().map(|argument| argument.get());
     let room = arguments.next().filter(|room| room.starts_with('"'));
-    let room = room.ok_or_else(|| misused("the first argument names the room"))?;
+    let room = room.ok_or_else(|| {
+        misused(match verb {
+            "auth" => "the first argument is the token",
+            _ => "the first argument names the room",
+        })
+    })?;
     let mut unit = format!("{{\"{verb}\":{room}");
     let mut body = None;
     if publishes {

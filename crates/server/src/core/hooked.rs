@@ -31,6 +31,26 @@ impl Hooked {
 }
 
 impl Core {
+    /// Goes by the webhooks that are in force: from the start, and when the configuration has changed.
+    pub(crate) fn follow_webhooks(&mut self) {
+        match (&mut self.hooked, self.unhooked.take()) {
+            (Some(hooked), _) => hooked.desk.follow(),
+            (None, Some(mut desk)) => {
+                desk.follow();
+                if desk.is_empty() {
+                    self.unhooked = Some(desk);
+                } else {
+                    self.hooked = Some(Hooked::new(*desk));
+                }
+            }
+            (None, None) => {}
+        }
+        let doorstep = self.identities.doorstep.as_mut();
+        if let Some((doorstep, hooked)) = doorstep.zip(self.hooked.as_ref()) {
+            doorstep.follow(&hooked.desk);
+        }
+    }
+
     /// Gives an input back that may pass now; keeps one that must wait.
     pub(super) fn ask_application(&mut self, input: Input) -> Option<Input> {
         let Some((hooked, id)) = self.hooked.as_mut().zip(conn_of(&input)) else {

@@ -127,6 +127,8 @@ pub(crate) struct Core {
     pub(crate) surveys: Surveys,
     /// Where the application is asked, when there are webhooks.
     pub(crate) hooked: Option<Hooked>,
+    /// This core's way to webhooks that may come, while there are none.
+    pub(crate) unhooked: Option<Box<crate::hooks::Counter>>,
     /// Where rooms are kept, when there is a store.
     pub(crate) safe: Option<Safe>,
     /// What other threads ask of this core.
@@ -226,6 +228,7 @@ impl Core {
             revoked: channel(),
             surveys: Surveys::default(),
             hooked: None,
+            unhooked: None,
             safe: None,
             orders: None,
             again: None,

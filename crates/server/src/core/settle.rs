@@ -1,5 +1,6 @@
 //! What the Shard says, carried out: answers in each Conn's own dialect, rooms to walk, links to feed.
 
+use taut_gate::http::Problem;
 use taut_gate::{Close, native, text};
 use taut_hub::{
     CloseReason, ConnId, Output, PresenceChange, Right, RoomId, RoomName, Ticket, Watch,
@@ -53,6 +54,7 @@ impl Core {
     /// A Conn is out of a room that it may not be in any more. A door with no words for it ends.
     fn expelled(&mut self, id: ConnId, room: &RoomName) {
         self.count_rooms(id);
+        let waits = self.is_waiting(id);
         let Some(conn) = self.conns.find(id) else {
             return;
         };
@@ -61,6 +63,13 @@ impl Core {
                 self.say_native(id, |out| native::encode_expelled(out, room));
             }
             Talk::Text(_) => self.say_text(id, |out| text::encode_expelled(out, room)),
+            Talk::Engine(_) => self.expel_socketio(id, room),
+            Talk::Http(_) if waits => {
+                // As when its token ends: it is told, and comes back with its next request.
+                self.last_request(id);
+                let problem = Problem::new(403, "forbidden", native::EXPELLED);
+                self.answer_problem(id, &problem);
+            }
             Talk::Undecided | Talk::Probe(_) | Talk::Done => {}
             _ => self.close(id, Close::Refused, Some("forbidden")),
         }

@@ -183,8 +183,10 @@ impl Core {
         let What::Conns(conns) = &survey.what else {
             return;
         };
+        // Whoever asks is to hear what came of it.
+        let asker = matches!(conns.deed, Deed::Disconnect).then_some(survey.asker);
         if let Some((_, id)) = conns.select.conn {
-            if self.is_selected(id, &conns.select) {
+            if asker != Some((self.id, id)) && self.is_selected(id, &conns.select) {
                 self.do_to(id, &conns.deed.clone(), &mut survey.found);
             }
             survey.at = Cursor {
@@ -197,6 +199,7 @@ impl Core {
         let (mut place, from) = (survey.at.place, survey.at.place);
         while place < end && place - from < LOOKS_PER_SLICE && survey.left > 0 {
             if let Some(id) = self.conns.id(place)
+                && asker != Some((self.id, id))
                 && self.is_selected(id, &conns.select)
             {
                 self.do_to(id, &conns.deed, &mut survey.found);
@@ -237,7 +240,7 @@ impl Core {
         let Some(address) = select.address else {
             return true;
         };
-        let found = self.client_address(id);
+        let found = self.client_address(id).or_else(|| self.polls_from(id));
         found.is_some_and(|found| found.to_canonical() == address.to_canonical())
     }
 
@@ -254,7 +257,8 @@ impl Core {
         let client = self.identities.client(id);
         let address = client
             .map(|client| client.to_string())
-            .or_else(|| self.address_of(id).map(|address| address.to_string()));
+            .or_else(|| self.address_of(id).map(|address| address.to_string()))
+            .or_else(|| self.polls_from(id).map(|address| address.to_string()));
         let now_ms = self.now.mono_ms;
         let conn = self.conns.find(id)?;
         let (door, silent_ms) = (conn.door().0, conn.silent_ms(now_ms));

@@ -1,4 +1,6 @@
 //! One call: an HTTP/1.1 request over a blocking socket, within a deadline. No redirect is followed, and an answer is read up to a bound.
+//!
+//! An answer that is cut off is a failure, whatever its beginning says: nothing at all is a yes, and half a no must not become one.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -7,15 +9,22 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use taut_wire::http::{self, BodyDecoder, Limits, Method};
+use taut_wire::http::{self, BodyDecoder, Framing, Limits, Method};
 
 use super::ANSWER_BYTES_MAX;
 use super::config::{Authorities, HookUrl};
 
 /// A connection that is kept for the next call.
 pub(super) enum Line {
-    Clear(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Clear(Timed),
+    Tls(Box<StreamOwned<ClientConnection, Timed>>),
+}
+
+/// A socket with one deadline for all that is read and written. A limit for each read alone would let a peer that sends byte by byte go on for ever; within TLS, where
+/// one read is many of the socket, not even we would notice.
+pub(super) struct Timed {
+    stream: TcpStream,
+    until: Instant,
 }
 
 /// Why a call came to nothing. Its text is for the log.
@@ -33,8 +42,8 @@ pub(super) enum Failed {
     Status(u16),
 }
 
-/// What the client of a webhook trusts: the authorities that are named, or else the system's.
-pub(super) fn tls_config(
+/// What the client of a webhook, or of a key set, trusts: the authorities that are named, or else the system's.
+pub(crate) fn tls_config(
     authorities: Option<&Authorities>,
 ) -> Result<Arc<ClientConfig>, rustls::Error> {
     let roots = match authorities {
@@ -73,29 +82,36 @@ pub(super) fn post(
     let method = Method::Post;
     http::encode_request(&mut request, &method, &url.target, &url.authority, &fields);
     request.extend_from_slice(body);
-    if let Some(mut line) = kept.take() {
-        match exchange(&mut line, &request, until) {
+    if let Some(mut line) = kept.take()
+        && line.is_silent()
+    {
+        line.give_until(until);
+        match exchange(&mut line, &request) {
             Ok((answer, goes_on)) => {
                 *kept = goes_on.then_some(line);
                 return answer;
             }
-            Err(Failed::Late) => return Err(Failed::Late),
-            // It may have been closed while nothing was said.
-            Err(_) => {}
+            // It was closed just now, while nothing was said.
+            Err(Failed::Broken(_)) => {}
+            Err(failed) => return Err(failed),
         }
     }
     let mut line = open(url, tls, until)?;
-    let (answer, goes_on) = exchange(&mut line, &request, until)?;
+    let (answer, goes_on) = exchange(&mut line, &request)?;
     *kept = goes_on.then_some(line);
     answer
 }
 
+/// Tries the addresses of the host in turn. One that is silent costs its share of the time and leaves the others theirs.
 fn open(url: &HookUrl, tls: &Arc<ClientConfig>, until: Instant) -> Result<Line, Failed> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "its host has no address");
-    for address in (url.host.as_str(), url.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, left(until)?) {
+    let addresses: Vec<_> = (url.host.as_str(), url.port).to_socket_addrs()?.collect();
+    for (left_over, address) in (1..=addresses.len()).rev().zip(&addresses) {
+        let share = left(until)? / u32::try_from(left_over).unwrap_or(u32::MAX);
+        match TcpStream::connect_timeout(address, share) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
+                let stream = Timed { stream, until };
                 if !url.is_tls {
                     return Ok(Line::Clear(stream));
                 }
@@ -113,83 +129,96 @@ fn open(url: &HookUrl, tls: &Arc<ClientConfig>, until: Instant) -> Result<Line, 
 type Answered = (Result<Vec<u8>, Failed>, bool);
 
 /// One request and its answer; and whether the connection may carry another one.
-fn exchange(line: &mut Line, request: &[u8], until: Instant) -> Result<Answered, Failed> {
-    line.wait_at_most(left(until)?)?;
+fn exchange(line: &mut Line, request: &[u8]) -> Result<Answered, Failed> {
     line.write_all(request)?;
     line.flush()?;
     let mut bytes = Vec::new();
     let mut chunk = [0; 16 << 10];
     let limits = Limits::default();
-    let (status, goes_on, mut decoder, mut at) = loop {
-        read(line, &mut bytes, &mut chunk, until)?;
+    let (response, length) = loop {
         let parsed = http::parse_response(&bytes, &limits, &Method::Post)
             .map_err(|error| no_http(&error))?;
-        let Some((response, length)) = parsed else {
-            continue;
-        };
-        if (100..200).contains(&response.status) && response.status != 101 {
-            bytes.drain(..length);
-            continue;
+        match parsed {
+            // Interim answers; what follows may be here already.
+            Some((response, length))
+                if (100..200).contains(&response.status) && response.status != 101 =>
+            {
+                bytes.drain(..length);
+            }
+            Some((response, length)) => {
+                break (
+                    (response.status, response.keep_alive, response.framing),
+                    length,
+                );
+            }
+            None => {
+                if read(line, &mut bytes, &mut chunk)? == 0 {
+                    return Err(cut_off().into());
+                }
+            }
         }
-        let decoder = BodyDecoder::new(response.framing, ANSWER_BYTES_MAX)
-            .map_err(|error| no_http(&error))?;
-        break (response.status, response.keep_alive, decoder, length);
     };
+    let (status, goes_on, framing) = response;
     if status != 200 && status != 204 {
         // Its body is worth nothing; the connection is not kept for it.
         return Ok((Err(Failed::Status(status)), false));
     }
+    bytes.drain(..length);
+    let (body, is_used_up) = read_body(line, framing, bytes, &mut chunk)?;
+    Ok((Ok(body), goes_on && is_used_up))
+}
+
+/// The body of an answer of which `bytes` came with its head; and whether nothing came behind it.
+fn read_body(
+    line: &mut Line,
+    framing: Framing,
+    mut bytes: Vec<u8>,
+    chunk: &mut [u8],
+) -> Result<(Vec<u8>, bool), Failed> {
+    let mut decoder =
+        BodyDecoder::new(framing, ANSWER_BYTES_MAX).map_err(|error| no_http(&error))?;
     let mut body = Vec::new();
     while !decoder.is_done() {
-        let step = decoder
-            .decode(bytes.get(at..).unwrap_or_default())
-            .map_err(|error| no_http(&error))?;
+        let step = decoder.decode(&bytes).map_err(|error| no_http(&error))?;
         body.extend_from_slice(step.data);
-        let (consumed, done) = (step.consumed, step.done);
-        at += consumed;
-        if consumed == 0 && !done {
-            bytes.drain(..at);
-            at = 0;
-            if !goes_on {
-                // Ended by the end of the connection, perhaps.
-                let before = bytes.len();
-                match read(line, &mut bytes, &mut chunk, until) {
-                    Err(Failed::Broken(error))
-                        if error.kind() == io::ErrorKind::UnexpectedEof
-                            && bytes.len() == before =>
-                    {
-                        break;
-                    }
-                    other => other?,
-                }
-            } else {
-                read(line, &mut bytes, &mut chunk, until)?;
+        let (consumed, is_done) = (step.consumed, step.done);
+        bytes.drain(..consumed);
+        if consumed > 0 || is_done {
+            continue;
+        }
+        match read(line, &mut bytes, chunk) {
+            Ok(0) if framing == Framing::ToEnd => return Ok((body, false)),
+            Ok(0) => return Err(cut_off().into()),
+            // Many leave TLS without a word. What they have said must make sense by itself; nothing would, and may be what somebody else has cut off.
+            Err(Failed::Broken(error))
+                if framing == Framing::ToEnd
+                    && error.kind() == io::ErrorKind::UnexpectedEof
+                    && !body.is_empty() =>
+            {
+                return Ok((body, false));
             }
-        }
+            more => more?,
+        };
     }
-    Ok((Ok(body), goes_on && at == bytes.len()))
+    Ok((body, bytes.is_empty()))
 }
 
-fn read(
-    line: &mut Line,
-    bytes: &mut Vec<u8>,
-    chunk: &mut [u8],
-    until: Instant,
-) -> Result<(), Failed> {
-    line.wait_at_most(left(until)?)?;
-    match line.read(chunk)? {
-        0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-        count => {
-            bytes.extend_from_slice(&chunk[..count]);
-            Ok(())
-        }
-    }
+/// Reads what there is; 0 at the end of the connection.
+fn read(line: &mut Line, bytes: &mut Vec<u8>, chunk: &mut [u8]) -> Result<usize, Failed> {
+    let count = line.read(chunk)?;
+    bytes.extend_from_slice(&chunk[..count]);
+    Ok(count)
 }
 
-fn left(until: Instant) -> Result<Duration, Failed> {
+fn cut_off() -> io::Error {
+    let text = "it ended before its answer was whole";
+    io::Error::new(io::ErrorKind::UnexpectedEof, text)
+}
+
+fn left(until: Instant) -> Result<Duration, io::Error> {
     let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() {
-        return Err(Failed::Late);
+        return Err(io::ErrorKind::TimedOut.into());
     }
     Ok(left)
 }
@@ -212,13 +241,58 @@ fn no_http(error: &http::Violation) -> Failed {
 }
 
 impl Line {
-    fn wait_at_most(&self, time: Duration) -> io::Result<()> {
-        let stream = match self {
-            Self::Clear(stream) => stream,
+    fn socket(&self) -> &Timed {
+        match self {
+            Self::Clear(socket) => socket,
             Self::Tls(tunnel) => tunnel.get_ref(),
+        }
+    }
+
+    fn give_until(&mut self, until: Instant) {
+        match self {
+            Self::Clear(socket) => socket.until = until,
+            Self::Tls(tunnel) => tunnel.get_mut().until = until,
+        }
+    }
+
+    /// Whether nothing has come since the last answer, not even the end. Whatever has come answers no question of ours: a server that gives up a silent connection
+    /// says 408 first, for example.
+    fn is_silent(&mut self) -> bool {
+        let has_more = match self {
+            Self::Clear(_) => false,
+            Self::Tls(tunnel) => match tunnel.conn.process_new_packets() {
+                Ok(state) => state.plaintext_bytes_to_read() > 0,
+                Err(_) => true,
+            },
         };
-        stream.set_read_timeout(Some(time))?;
-        stream.set_write_timeout(Some(time))
+        !has_more && self.socket().is_silent()
+    }
+}
+
+impl Timed {
+    fn is_silent(&self) -> bool {
+        let stream = &self.stream;
+        let is_silent = stream.set_nonblocking(true).is_ok()
+            && matches!(stream.peek(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        stream.set_nonblocking(false).is_ok() && is_silent
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(left(self.until)?))?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(left(self.until)?))?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }
 

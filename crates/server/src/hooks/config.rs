@@ -36,12 +36,36 @@ impl Webhook {
     /// Whether nobody comes in without its yes.
     #[must_use]
     pub fn decides(&self) -> bool {
-        matches!(self.event, HookEvent::Connect) && self.on_failure == OnFailure::Refuse
+        self.is_about_newcomers() && self.on_failure == OnFailure::Refuse
+    }
+
+    /// Whether it is asked about newcomers.
+    #[must_use]
+    pub fn is_about_newcomers(&self) -> bool {
+        matches!(self.event, HookEvent::Connect)
+    }
+
+    /// Whether it is the same as another one in all that is said of it, the secret included.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        let authorities = match (&self.authorities, &other.authorities) {
+            (None, None) => true,
+            (Some(Authorities(one)), Some(Authorities(other))) => one.roots == other.roots,
+            _ => false,
+        };
+        authorities
+            && self.event == other.event
+            && self.url == other.url
+            && self.key.is(&other.key)
+            && self.deadline_ms == other.deadline_ms
+            && self.on_failure == other.on_failure
+            && self.concurrency == other.concurrency
+            && self.queue_max == other.queue_max
     }
 }
 
 /// What a webhook is asked about.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HookEvent {
     /// Each message in the rooms that this covers, before it is taken.
     Publish(Pattern),

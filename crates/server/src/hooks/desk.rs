@@ -45,14 +45,17 @@ pub(crate) enum Answer {
     Entry(u32, Entry),
 }
 
-/// All webhooks.
+/// All webhooks. Those in force may be others later: cores go on with the list that they have until they are told to look.
 pub(crate) struct Hooks {
-    all: Vec<Hook>,
+    in_force: Mutex<List>,
     outlets: Vec<Outlet>,
     started: Instant,
 }
 
-struct Hook {
+type List = Arc<[Arc<Hook>]>;
+
+/// A webhook, and who waits for it.
+pub(crate) struct Hook {
     config: Webhook,
     tls: Arc<ClientConfig>,
     queue: Mutex<Queue>,
@@ -64,11 +67,24 @@ struct Hook {
 
 /// What came of a webhook's questions so far.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) answered: AtomicU64,
-    pub(crate) failed: AtomicU64,
+struct Tally {
+    answered: AtomicU64,
+    failed: AtomicU64,
     /// Not asked at all: too many waited, or it had failed again and again.
-    pub(crate) unasked: AtomicU64,
+    unasked: AtomicU64,
+}
+
+impl Tally {
+    fn counts(&self) -> [u64; 3] {
+        [&self.answered, &self.failed, &self.unasked].map(|count| count.load(Ordering::Relaxed))
+    }
+}
+
+/// What is to be in force, what is new of it, and what is over.
+pub(crate) struct Prepared {
+    list: List,
+    pub(crate) came: Vec<Arc<Hook>>,
+    pub(crate) went: Vec<Arc<Hook>>,
 }
 
 #[derive(Default)]
@@ -85,6 +101,8 @@ struct Outlet {
 /// A core's side of the desk.
 pub(crate) struct Counter {
     hooks: Arc<Hooks>,
+    /// Those that this core goes by.
+    list: List,
     pub(crate) done: Receiver<(ConnId, Answer)>,
 }
 
@@ -102,24 +120,16 @@ impl Hooks {
                 (Outlet { sender, alert }, done)
             })
             .unzip();
-        let of_config = |config: Webhook| {
-            Ok::<_, rustls::Error>(Hook {
-                tls: call::tls_config(config.authorities.as_ref())?,
-                config,
-                queue: Mutex::default(),
-                bell: Condvar::new(),
-                breaker: Mutex::default(),
-                tally: Tally::default(),
-            })
-        };
-        let all: Result<Vec<_>, _> = webhooks.into_iter().map(of_config).collect();
+        let list = webhooks.into_iter().map(Hook::open);
+        let list: List = list.collect::<Result<_, _>>()?;
         let hooks = Arc::new(Self {
-            all: all?,
+            in_force: Mutex::new(Arc::clone(&list)),
             outlets,
             started: Instant::now(),
         });
         let of_core = |done| Counter {
             hooks: Arc::clone(&hooks),
+            list: Arc::clone(&list),
             done,
         };
         let counters = receivers.into_iter().map(of_core).collect();
@@ -127,29 +137,73 @@ impl Hooks {
     }
 
     /// For each thread that is wanted, which webhook it serves.
-    pub(crate) fn threads(&self) -> Vec<usize> {
-        let hooks = self.all.iter().enumerate();
-        hooks
-            .flat_map(|(index, hook)| std::iter::repeat_n(index, hook.config.concurrency))
-            .collect()
+    pub(crate) fn threads(&self) -> Vec<Arc<Hook>> {
+        self.list().iter().flat_map(Hook::threads).collect()
+    }
+
+    fn list(&self) -> List {
+        Arc::clone(&lock(&self.in_force))
+    }
+
+    /// What is to be in force next: a webhook that stays the same goes on as it is, with its threads and what it has counted. Changes nothing.
+    pub(crate) fn prepare(&self, webhooks: &[Webhook]) -> Result<Prepared, rustls::Error> {
+        let old = self.list();
+        // Newcomers are asked about from the start, or not at all: who is here already was let in by that.
+        let asks = old.iter().any(|hook| hook.config.is_about_newcomers());
+        let (mut list, mut came, mut kept) = (Vec::new(), Vec::new(), vec![false; old.len()]);
+        for webhook in webhooks {
+            if webhook.is_about_newcomers() && !asks {
+                continue;
+            }
+            let mut known = old.iter().zip(&mut kept);
+            let same = known.find(|(hook, is_kept)| !**is_kept && hook.config.is(webhook));
+            list.push(match same {
+                Some((hook, is_kept)) => {
+                    *is_kept = true;
+                    Arc::clone(hook)
+                }
+                None => {
+                    let hook = Hook::open(webhook.clone())?;
+                    came.push(Arc::clone(&hook));
+                    hook
+                }
+            });
+        }
+        let mut went = Vec::new();
+        for (hook, is_kept) in old.iter().zip(kept) {
+            let is_last = hook.config.is_about_newcomers()
+                && !list
+                    .iter()
+                    .any(|hook: &Arc<Hook>| hook.config.is_about_newcomers());
+            match (is_kept, is_last) {
+                (false, true) => list.push(Arc::clone(hook)),
+                (false, false) => went.push(Arc::clone(hook)),
+                (true, _) => {}
+            }
+        }
+        let list = list.into();
+        Ok(Prepared { list, came, went })
+    }
+
+    /// Puts a list into force, for cores that look from now on.
+    pub(crate) fn apply(&self, prepared: &Prepared) {
+        *lock(&self.in_force) = Arc::clone(&prepared.list);
     }
 
     /// Of each webhook the word for its event, its tally, and how many questions wait.
-    pub(crate) fn tallies(&self) -> impl Iterator<Item = (&'static str, &Tally, usize)> {
-        self.all.iter().map(|hook| {
+    pub(crate) fn tallies(&self) -> Vec<(&'static str, [u64; 3], usize)> {
+        let of_hook = |hook: &Arc<Hook>| {
             let event = match hook.config.event {
                 HookEvent::Publish(_) => "publish",
                 HookEvent::Connect => "connect",
             };
-            (event, &hook.tally, lock(&hook.queue).jobs.len())
-        })
+            (event, hook.tally.counts(), lock(&hook.queue).jobs.len())
+        };
+        self.list().iter().map(of_hook).collect()
     }
 
-    /// Asks until the desk is closed. What one thread does.
-    pub(crate) fn work(&self, index: usize) {
-        let Some(hook) = self.all.get(index) else {
-            return;
-        };
+    /// Asks until the desk is closed, or the webhook has gone. What one thread does.
+    pub(crate) fn work(&self, hook: &Hook) {
         let mut line = None;
         while let Some(job) = hook.next() {
             let answer = self.answer(hook, &job, &mut line);
@@ -163,12 +217,9 @@ impl Hooks {
 
     /// Ends the threads, each after the call that it is at.
     pub(crate) fn close(&self) {
-        for hook in &self.all {
-            let mut queue = lock(&hook.queue);
-            queue.closed = true;
-            queue.jobs.clear();
-            drop(queue);
-            hook.bell.notify_all();
+        for hook in self.list().iter() {
+            lock(&hook.queue).jobs.clear();
+            hook.retire();
         }
     }
 
@@ -207,14 +258,36 @@ impl std::fmt::Debug for Hooks {
 }
 
 impl Hook {
+    fn open(config: Webhook) -> Result<Arc<Self>, rustls::Error> {
+        Ok(Arc::new(Self {
+            tls: call::tls_config(config.authorities.as_ref())?,
+            config,
+            queue: Mutex::default(),
+            bell: Condvar::new(),
+            breaker: Mutex::default(),
+            tally: Tally::default(),
+        }))
+    }
+
+    /// Itself, for each thread that it is to have.
+    pub(crate) fn threads(hook: &Arc<Self>) -> impl Iterator<Item = Arc<Self>> + use<> {
+        std::iter::repeat_n(Arc::clone(hook), hook.config.concurrency)
+    }
+
+    /// Takes no more questions. Those that it has are asked to the end.
+    pub(crate) fn retire(&self) {
+        lock(&self.queue).closed = true;
+        self.bell.notify_all();
+    }
+
     fn next(&self) -> Option<Job> {
         let mut queue = lock(&self.queue);
         loop {
-            if queue.closed {
-                return None;
-            }
             if let Some(job) = queue.jobs.pop_front() {
                 return Some(job);
+            }
+            if queue.closed {
+                return None;
             }
             queue = self
                 .bell
@@ -248,7 +321,7 @@ fn ask(hook: &Hook, job: &Job, line: &mut Option<Line>) -> Result<Answer, String
 impl Counter {
     /// The first webhook that is asked about a room.
     pub(crate) fn of(&self, room: &RoomName) -> Option<usize> {
-        let mut hooks = self.hooks.all.iter();
+        let mut hooks = self.list.iter();
         hooks.position(|hook| match &hook.config.event {
             HookEvent::Publish(pattern) => pattern.matches(room.as_str()),
             HookEvent::Connect => false,
@@ -257,13 +330,23 @@ impl Counter {
 
     /// The webhook that is asked about newcomers, with its settings.
     pub(crate) fn of_newcomers(&self) -> Option<(usize, &Webhook)> {
-        let mut hooks = self.hooks.all.iter().map(|hook| &hook.config).enumerate();
-        hooks.find(|(_, config)| matches!(config.event, HookEvent::Connect))
+        let mut hooks = self.list.iter().map(|hook| &hook.config).enumerate();
+        hooks.find(|(_, config)| config.is_about_newcomers())
+    }
+
+    /// Goes by what is in force now.
+    pub(crate) fn follow(&mut self) {
+        self.list = self.hooks.list();
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
     }
 
     /// Hands in a job. Where as many wait as may, what holds on a failure.
     pub(crate) fn hand_in(&self, index: usize, job: Job) -> Result<(), Answer> {
-        let Some(hook) = self.hooks.all.get(index) else {
+        let Some(hook) = self.list.get(index) else {
             // There is none that could have been meant.
             return Err(match job.topic {
                 Topic::Messages(_) => Answer::Messages(None),
@@ -271,7 +354,7 @@ impl Counter {
             });
         };
         let mut queue = lock(&hook.queue);
-        if queue.jobs.len() >= hook.config.queue_max {
+        if queue.closed || queue.jobs.len() >= hook.config.queue_max {
             hook.tally.unasked.fetch_add(1, Ordering::Relaxed);
             return Err(hook.otherwise(job.topic));
         }

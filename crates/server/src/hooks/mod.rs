@@ -13,10 +13,11 @@ mod desk;
 mod entry;
 mod words;
 
+pub(crate) use call::tls_config;
 pub use config::{
     Authorities, AuthoritiesError, HookEvent, HookUrl, HookUrlError, OnFailure, Webhook,
 };
-pub(crate) use desk::{Answer, Counter, Hooks, Job, Topic};
+pub(crate) use desk::{Answer, Counter, Hook, Hooks, Job, Topic};
 pub(crate) use entry::{Declined, Entry, Head, Newcomer, Terms};
 pub(crate) use words::{Asker, Verdict, ask as write_question};
 

@@ -97,10 +97,17 @@ impl Connection {
         let begun = timeout(entrance.clocks.handshake, settings().handshake(wire)).await;
         let mut wire = match begun {
             Ok(Ok(wire)) => wire,
-            Ok(Err(error)) => return tracing::debug!(%error, "a client did not begin HTTP/2"),
-            Err(_) => return tracing::debug!("a client took too long to begin HTTP/2"),
+            Ok(Err(error)) => {
+                return tracing::debug!(peer = origin.who(), %error, "a client did not begin HTTP/2");
+            }
+            Err(_) => {
+                return tracing::debug!(
+                    peer = origin.who(),
+                    "a client took too long to begin HTTP/2"
+                );
+            }
         };
-        tracing::debug!(peer = ?origin.address, "an HTTP/2 connection begins");
+        tracing::debug!(peer = origin.who(), "an HTTP/2 connection begins");
         let connection = Self {
             ping_pong: wire.ping_pong(),
             wire,
@@ -122,7 +129,7 @@ impl Connection {
             let due = self.due();
             let is_told = self.is_told;
             tokio::select! {
-                news = poll_fn(|cx| Self::look(&mut self.wire, &mut self.ping_pong, &self.pulse, cx)) => match news {
+                news = poll_fn(|cx| Self::look(&mut self.wire, &mut self.ping_pong, &self.pulse, &self.lanes, cx)) => match news {
                     News::Stream(stream) => self.take_in(*stream),
                     News::Wild => self.calm(),
                     News::Ended => return,
@@ -158,6 +165,7 @@ impl Connection {
         wire: &mut h2::server::Connection<Wire, Bytes>,
         ping_pong: &mut Option<PingPong>,
         pulse: &Pulse,
+        lanes: &Lanes,
         cx: &mut Context<'_>,
     ) -> Poll<News> {
         if let Some(ping_pong) = ping_pong {
@@ -172,7 +180,8 @@ impl Connection {
                     .is_some_and(|reason| reason != Reason::NO_ERROR)
                 {
                     let violation = error.to_string();
-                    tell_often!(INFO, violation, "a peer broke HTTP/2");
+                    let peer = lanes.origin.who();
+                    tell_often!(INFO, peer, violation, "a peer broke HTTP/2");
                 }
                 Poll::Ready(News::Ended)
             }
@@ -198,6 +207,7 @@ impl Connection {
         counts.calmed.fetch_add(1, Ordering::Relaxed);
         tell_often!(
             INFO,
+            peer = self.lanes.origin.who(),
             reason = "rate-limited",
             "an HTTP/2 connection is closed: it sends PING, SETTINGS, RST_STREAM or empty frames without end"
         );
@@ -241,7 +251,8 @@ impl Connection {
         match self.pinged {
             Some(pinged) if heard > pinged => self.pinged = None,
             Some(pinged) if now >= pinged + clocks.pong => {
-                tracing::debug!("an HTTP/2 connection is closed: its client is silent");
+                let peer = self.lanes.origin.who();
+                tracing::debug!(peer, "an HTTP/2 connection is closed: its client is silent");
                 return true;
             }
             None if now >= heard + clocks.ping => {

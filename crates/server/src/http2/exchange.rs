@@ -71,7 +71,14 @@ pub(super) async fn exchange(
         Ok(translated) => translated,
         Err(why) => {
             let violation = why.text;
-            tell_often!(INFO, violation, clause = why.clause, "a peer broke HTTP/2");
+            let peer = lanes.origin.who();
+            tell_often!(
+                INFO,
+                peer,
+                violation,
+                clause = why.clause,
+                "a peer broke HTTP/2"
+            );
             return answer.refuse(&why).await;
         }
     };

@@ -39,7 +39,7 @@ pub(super) struct Lane {
 #[derive(Debug)]
 pub(super) struct Lanes {
     pub(super) entrance: Rc<Entrance>,
-    origin: Arc<Origin>,
+    pub(super) origin: Arc<Origin>,
     resting: RefCell<Vec<(Instant, Lane)>>,
 }
 
@@ -115,16 +115,19 @@ impl Lanes {
 
     /// Whether one more Conn may come in; who is turned away and told so has a bill, too.
     fn admit(&self) -> Result<Option<Box<Bill>>, NoLane> {
+        let client = self.origin.client.map(|client| (client, 0).into());
+        let address = client.or(self.origin.address);
         let why = if self.entrance.has_room() {
-            let client = self.origin.client.map(|client| (client, 0).into());
-            match self.entrance.limits.admit(client.or(self.origin.address)) {
+            match self.entrance.limits.admit(address) {
                 Ok(bill) => return Ok(bill),
                 Err(over) => Why::Over(over),
             }
         } else {
             Why::Full
         };
-        let turned = self.entrance.seats.take(why).ok_or(NoLane::Full)?;
+        let is_exempt = self.entrance.limits.is_exempt(address);
+        let turned = self.entrance.seats.take(why, is_exempt);
+        let turned = turned.ok_or(NoLane::Full)?;
         Ok(Some(Box::new(Bill::of_turned(turned))))
     }
 }

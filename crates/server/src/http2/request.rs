@@ -61,7 +61,12 @@ pub(super) fn translate(request: &Parts, has_body: bool) -> Result<Translated, M
     if !is_token(request.method.as_str().as_bytes()) {
         return Err(bad("RFC 9110 §9.1", "the method is not a token"));
     }
-    if request.uri.scheme_str() != Some("https") {
+    // The library keeps no scheme where there is no authority, which stands in Host then (RFC 9113 §8.3.1).
+    let is_https = match request.uri.scheme_str() {
+        Some(scheme) => scheme == "https",
+        None => request.uri.authority().is_none(),
+    };
+    if !is_https {
         return Err(bad("RFC 9113 §8.3.1", "the :scheme is not https"));
     }
     let mut head = Vec::with_capacity(512);
@@ -73,9 +78,7 @@ pub(super) fn translate(request: &Parts, has_body: bool) -> Result<Translated, M
         .map_or("", |path| path.as_str());
     head.extend_from_slice(target(path)?.as_bytes());
     head.extend_from_slice(b" HTTP/1.1\r\n");
-    if let Some(host) = host(request)? {
-        put(&mut head, b"host", host.as_bytes());
-    }
+    put(&mut head, b"host", host(request)?.as_bytes());
     for (name, value) in &request.headers {
         check(name.as_str().as_bytes(), value.as_bytes())?;
         if name == TE && !value.as_bytes().eq_ignore_ascii_case(b"trailers") {
@@ -116,8 +119,8 @@ fn target(target: &str) -> Result<&str, Malformed> {
     ))
 }
 
-/// To whom it is addressed, said once or twice alike.
-fn host(request: &Parts) -> Result<Option<&str>, Malformed> {
+/// To whom it is addressed, said once or twice alike. Whoever translates from HTTP/1.1 may leave it in Host (RFC 9113 §8.3.1).
+fn host(request: &Parts) -> Result<&str, Malformed> {
     let mut named = request.headers.get_all(HOST).iter();
     let host = match (named.next(), named.next()) {
         (_, Some(_)) => return Err(bad("RFC 9112 §3.2", "Host is given more than once")),
@@ -129,7 +132,10 @@ fn host(request: &Parts) -> Result<Option<&str>, Malformed> {
     };
     let authority = request.uri.authority().map(Authority::as_str);
     let (Some(authority), Some(host)) = (authority, host) else {
-        return Ok(authority.or(host));
+        let clause = "RFC 9113 §8.3.1";
+        return authority
+            .or(host)
+            .ok_or(bad(clause, "there is neither :authority nor Host"));
     };
     let agrees = Host::parse(host.as_bytes()).is_ok_and(|host| host.is(authority, "https://"));
     if !agrees {
@@ -138,7 +144,7 @@ fn host(request: &Parts) -> Result<Option<&str>, Malformed> {
             "the Host field names another host than :authority",
         ));
     }
-    Ok(Some(authority))
+    Ok(authority)
 }
 
 /// Whether a field is one, and means a request and not a connection.
@@ -259,6 +265,11 @@ mod tests {
         assert_eq!(
             translated("POST", "https://a/r/b", &[], true),
             "POST /r/b HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
+        assert_eq!(
+            translated("GET", "/r/b", &[("host", "a:8080")], false),
+            "GET /r/b HTTP/1.1\r\nhost: a:8080\r\n\r\n",
+            "what was HTTP/1.1 before may name its host in Host alone"
         );
         let star = translated("OPTIONS", "https://a/", &[], false);
         assert!(star.starts_with("OPTIONS / HTTP/1.1\r\n"), "{star}");

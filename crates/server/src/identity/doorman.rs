@@ -2,13 +2,15 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use taut_auth::{
     Auth, AuthError, Identity, Jwks, JwksTimes, Network, Proof, Revocation, Revocations,
 };
 
+use super::revoker::Revoking;
 use super::{KeySource, Record, RevokeError};
 use crate::core::{Alert, unix_ms};
 
@@ -23,6 +25,7 @@ pub(crate) struct Doorman {
     asked: Condvar,
     revoked: RwLock<Revocations>,
     record: Mutex<Option<Record>>,
+    revoke_line: Mutex<Option<SyncSender<Revoking>>>,
     /// Counts up with whatever may change who is let in.
     revision: AtomicU64,
     /// Counts up with each revocation.
@@ -96,6 +99,7 @@ impl Doorman {
             asked: Condvar::new(),
             revoked: RwLock::new(revoked),
             record: Mutex::new(record),
+            revoke_line: Mutex::default(),
             revision: AtomicU64::new(1),
             revocations: AtomicU64::new(0),
             alerts,
@@ -121,6 +125,16 @@ impl Doorman {
         let stays = before == auth.as_deref().and_then(KeySource::of).as_ref();
         if !stays {
             rules.fetched = Fetched::of(auth.as_deref());
+        }
+        let authorities = |auth: &Option<Arc<Auth>>| {
+            auth.as_deref()
+                .and_then(|auth| auth.jwks_authorities.clone())
+        };
+        if authorities(&rules.auth) != authorities(&auth)
+            && let Some(fetched) = &rules.fetched
+        {
+            let mut jwks = fetched.jwks.write().unwrap_or_else(PoisonError::into_inner);
+            jwks.forget_failures();
         }
         rules.auth = auth;
         rules.proxies = proxies;
@@ -228,7 +242,8 @@ impl Doorman {
         revoked.of(identity)
     }
 
-    pub(crate) fn revoke(&self, revocation: &Revocation) -> Result<(), RevokeError> {
+    /// Takes back what can be, and says of each what came of it. All of them are on the disk when this returns, by one write.
+    pub(super) fn revoke(&self, revocations: &[Revocation]) -> Vec<Result<(), RevokeError>> {
         let now_s = unix_ms() / 1_000;
         let life_s_max = self
             .auth()
@@ -236,21 +251,44 @@ impl Doorman {
                 let demands = &auth.verifier.demands;
                 demands.life_s_max.saturating_add(demands.leeway_s)
             });
-        // One at a time, so that lines stand in the order in which they came into force.
+        // One write at a time, so that lines stand in the order in which they came into force.
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
-        revoked.revoke(revocation, life_s_max, now_s)?;
+        let mut outcomes = Vec::with_capacity(revocations.len());
+        let mut lines = String::new();
+        for revocation in revocations {
+            let outcome = revocation.check(now_s).map_err(RevokeError::from);
+            let outcome = outcome.and_then(|()| Ok(revoked.revoke(revocation, life_s_max, now_s)?));
+            if outcome.is_ok() {
+                let until_s = now_s.saturating_add(life_s_max);
+                lines += &Revocations::encode_line(revocation, until_s);
+            }
+            outcomes.push(outcome);
+        }
         drop(revoked);
+        if lines.is_empty() {
+            return outcomes;
+        }
         self.revocations.fetch_add(1, Ordering::Release);
         self.bump();
-        if let Some(record) = &mut *record {
-            let all = || {
-                let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
-                revoked.encode()
-            };
-            record.append(revocation, now_s.saturating_add(life_s_max), all)?;
+        let all = || {
+            let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+            revoked.encode()
+        };
+        let kept = record.as_mut().map(|record| record.append(&lines, all));
+        if let Some(Err(error)) = kept {
+            for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_ok()) {
+                *outcome = Err(error.clone().into());
+            }
         }
-        Ok(())
+        outcomes
+    }
+
+    /// The line of those who ask for revocations, which begins with the first.
+    pub(super) fn revoke_line(&self) -> MutexGuard<'_, Option<SyncSender<Revoking>>> {
+        self.revoke_line
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn revoked_count(&self) -> usize {

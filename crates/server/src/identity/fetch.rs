@@ -1,18 +1,21 @@
 //! The thread that fetches keys: from a URL, or from a file whenever it changes.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs as _};
-use std::path::PathBuf;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{CertificateError, ClientConnection, StreamOwned};
 use taut_auth::{Auth, JWKS_BYTES_MAX, Jwks, JwksTimes};
 use taut_wire::http::{self, BodyDecoder, Method};
 
 use super::Doorman;
 use super::doorman::Fetched;
+use crate::hooks::{Authorities, tls_config};
 
 /// How often it looks whether keys have aged, or the file has changed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -76,7 +79,7 @@ impl Doorman {
                     };
                     if !looked.as_ref().is_some_and(is_same) {
                         looked = fetched.clone().map(|fetched| (fetched, look));
-                        let read = std::fs::read(path).map_err(|error| error.to_string());
+                        let read = read_file(path).map_err(|error| error.to_string());
                         let read = read.map(|bytes| (bytes, None));
                         self.take_keys(jwks, &path.display().to_string(), read);
                     }
@@ -113,8 +116,12 @@ impl Doorman {
         let mut begun = jwks.write().unwrap_or_else(PoisonError::into_inner);
         begun.begin(self.elapsed_ms());
         drop(begun);
-        let answer = download(url, Instant::now() + FETCH_TIME_MAX);
-        self.take_keys(jwks, url, answer);
+        let auth = self.auth();
+        let authorities = auth
+            .as_deref()
+            .and_then(|auth| auth.jwks_authorities.as_deref());
+        let answer = download(url, authorities, Instant::now() + FETCH_TIME_MAX);
+        self.take_keys(jwks, without_query(url), answer);
     }
 
     /// Takes what came, or notes that nothing did, and lets every core look again.
@@ -131,7 +138,7 @@ impl Doorman {
                 taken.map_err(|error| error.to_string())
             }
             Err(text) => {
-                jwks.fail();
+                jwks.fail(self.elapsed_ms());
                 Err(text)
             }
         };
@@ -147,16 +154,44 @@ impl Doorman {
     }
 }
 
-type Look = Option<(u64, SystemTime)>;
-
-/// How a file looks: another length or time is another file.
-fn look(path: &std::path::Path) -> Look {
-    let facts = std::fs::metadata(path).ok()?;
-    Some((facts.len(), facts.modified().ok()?))
+/// Reads the key set of a URL as the server does, for tools.
+///
+/// # Errors
+/// It cannot be had; the text says why.
+pub fn fetch_key_set(auth: &Auth) -> Result<Vec<u8>, String> {
+    let url = auth.jwks_url.as_deref().unwrap_or_default();
+    let until = Instant::now() + FETCH_TIME_MAX;
+    download(url, auth.jwks_authorities.as_deref(), until).map(|(bytes, _)| bytes)
 }
 
-/// GETs a URL; the body, and its `max-age` in milliseconds.
-fn download(url: &str, until: Instant) -> Result<(Vec<u8>, Option<u64>), String> {
+/// A query may have a secret in it.
+fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or(url)
+}
+
+type Look = Option<(u64, u64, SystemTime)>;
+
+/// How a file looks: another one by that name, another length or another time is another file.
+fn look(path: &Path) -> Look {
+    let facts = std::fs::metadata(path).ok()?;
+    Some((facts.ino(), facts.len(), facts.modified().ok()?))
+}
+
+/// As much of a file as tells that it is too long.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    file.take(JWKS_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// GETs a URL, trusting the authorities of a PEM text, or else the system's; the body, and its `max-age` in milliseconds.
+fn download(
+    url: &str,
+    authorities: Option<&[u8]>,
+    until: Instant,
+) -> Result<(Vec<u8>, Option<u64>), String> {
     let (secure, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
         (Some(rest), _) => (true, rest),
         (None, Some(rest)) => (false, rest),
@@ -181,15 +216,17 @@ fn download(url: &str, until: Instant) -> Result<(Vec<u8>, Option<u64>), String>
     }
     let (host, port) = host_and_port(authority, if secure { 443 } else { 80 })?;
     let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {authority}\r\nAccept: application/json\r\nUser-Agent: taut\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {authority}\r\nAccept: application/json\r\nAccept-Encoding: identity\r\nUser-Agent: taut\r\nConnection: close\r\n\r\n"
     );
     let mut socket = connect(host, port, until)?;
     if !secure {
         return exchange(&mut socket, &request, until);
     }
     let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
-    let session =
-        ClientConnection::new(Arc::new(tls()?), name).map_err(|error| error.to_string())?;
+    let authorities = authorities.map(Authorities::from_pem).transpose();
+    let authorities = authorities.map_err(|error| format!("`auth.jwks_ca_file`: {error}"))?;
+    let tls = tls_config(authorities.as_ref()).map_err(|error| error.to_string())?;
+    let session = ClientConnection::new(tls, name).map_err(|error| error.to_string())?;
     exchange(&mut StreamOwned::new(session, socket), &request, until)
 }
 
@@ -212,12 +249,15 @@ fn connect(host: &str, port: u16, until: Instant) -> Result<Clocked, String> {
     let addresses = (host, port)
         .to_socket_addrs()
         .map_err(|error| error.to_string())?;
+    let addresses: Vec<SocketAddr> = addresses.collect();
     let mut last = "the name has no address".to_owned();
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, left(until).map_err(|error| error.to_string())?)
-        {
+    for (tried, address) in addresses.iter().enumerate() {
+        // One that says nothing, as IPv6 often does where there is none, leaves the others their part of the time.
+        let share = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        let time = left(until).map_err(|error| error.to_string())? / share;
+        match TcpStream::connect_timeout(address, time) {
             Ok(socket) => return Ok(Clocked { socket, until }),
-            Err(error) => last = error.to_string(),
+            Err(error) => last = format!("{address}: {error}"),
         }
     }
     Err(last)
@@ -255,39 +295,39 @@ impl Write for Clocked {
     }
 }
 
-/// TLS with the authorities that the system trusts.
-fn tls() -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        return Err("the system has no certificates of authorities to trust".to_owned());
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
-}
-
 fn exchange(
     stream: &mut (impl Read + Write),
     request: &str,
     until: Instant,
 ) -> Result<(Vec<u8>, Option<u64>), String> {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "it took too long".to_owned(),
-        _ => error.to_string(),
-    };
     stream
         .write_all(request.as_bytes())
         .and_then(|()| stream.flush())
-        .map_err(failed)?;
+        .map_err(|error| failed(&error))?;
     let (mut input, mut chunk) = (Vec::new(), [0; 8 << 10]);
     let (head, framing, max_age_ms) = loop {
         let parsed = http::parse_response(&input, &HEAD, &Method::Get);
         if let Some((response, length)) = parsed.map_err(|error| error.violation.to_string())? {
-            if response.status != 200 {
-                return Err(format!("it answered with the status {}", response.status));
+            match response.status {
+                200 => {}
+                100 | 102..=199 => {
+                    input.drain(..length);
+                    continue;
+                }
+                300..=399 => {
+                    return Err(format!(
+                        "it answered with the status {}; redirects are not followed, so name the URL where the keys are",
+                        response.status
+                    ));
+                }
+                status => return Err(format!("it answered with the status {status}")),
+            }
+            let coding = response.headers.first("content-encoding");
+            if let Some(coding) = coding.filter(|coding| !coding.eq_ignore_ascii_case("identity")) {
+                let coding: String = coding.chars().take(32).collect();
+                return Err(format!(
+                    "it answered with Content-Encoding: {coding}, which nobody asked for and is not unpacked"
+                ));
             }
             let age = response.headers.first("cache-control").and_then(max_age_s);
             break (
@@ -296,7 +336,7 @@ fn exchange(
                 age.map(|s| s.saturating_mul(1_000)),
             );
         }
-        match stream.read(&mut chunk).map_err(failed)? {
+        match stream.read(&mut chunk).map_err(|error| failed(&error))? {
             0 => return Err("it closed the connection without an answer".to_owned()),
             count => input.extend_from_slice(&chunk[..count]),
         }
@@ -309,7 +349,7 @@ fn exchange(
         .map_err(violated)?;
     let (mut rest, mut body) = (input.split_off(head), Vec::new());
     loop {
-        left(until).map_err(failed)?;
+        left(until).map_err(|error| failed(&error))?;
         match &mut decoder {
             None => body.append(&mut rest),
             Some(decoder) => {
@@ -334,16 +374,32 @@ fn exchange(
             Ok(0) if to_end => return Ok((body, max_age_ms)),
             Ok(0) => return Err("it ended too early".to_owned()),
             Ok(count) => rest.extend_from_slice(&chunk[..count]),
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(failed(&error)),
         }
     }
 }
 
+/// What went wrong, for the log.
+fn failed(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match (error.kind(), inner) {
+        (io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock, _) => "it took too long".to_owned(),
+        (_, Some(error @ rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))) => {
+            format!(
+                "{error}; where a private authority has signed it, name its certificate in `auth.jwks_ca_file`"
+            )
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// RFC 9111 section 5.2: names are of any case, and a number may be quoted.
 fn max_age_s(cache_control: &str) -> Option<u64> {
-    let directives = cache_control.split(',').map(str::trim);
-    directives
-        .filter_map(|one| one.strip_prefix("max-age=")?.parse().ok())
-        .next()
+    let mut directives = cache_control
+        .split(',')
+        .filter_map(|one| one.split_once('='));
+    let (_, age) = directives.find(|(name, _)| name.trim().eq_ignore_ascii_case("max-age"))?;
+    age.trim().trim_matches('"').parse().ok()
 }
 
 #[cfg(test)]
@@ -360,10 +416,11 @@ mod tests {
         assert_eq!(host_and_port("[::1]:80", 443), Ok(("::1", 80)));
         assert!(host_and_port("a.example:x", 443).is_err());
         let until = Instant::now();
-        assert!(download("ftp://a.example/", until).is_err());
-        assert!(download("http://user@127.0.0.1/", until).is_err());
-        assert!(download("http://127.0.0.1/a b", until).is_err());
+        assert!(download("ftp://a.example/", None, until).is_err());
+        assert!(download("http://user@127.0.0.1/", None, until).is_err());
+        assert!(download("http://127.0.0.1/a b", None, until).is_err());
         assert_eq!(max_age_s("public, max-age=300"), Some(300));
+        assert_eq!(max_age_s("Max-Age=\"60\", private"), Some(60));
         assert_eq!(max_age_s("no-store"), None);
     }
 }

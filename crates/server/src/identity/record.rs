@@ -4,20 +4,23 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use taut_auth::{REVOCATIONS_MAX, Revocation, Revocations};
+use taut_auth::{REVOCATIONS_MAX, Revocations};
+
+use super::revoker::TOGETHER_MAX;
 
 /// Lines that the file may have before it is written anew without those that say nothing any more.
 const LINES_MAX: usize = 2 * REVOCATIONS_MAX;
-/// Bytes of a file that is read at the start. Each line has at most about 400.
-const FILE_BYTES_MAX: u64 = 400 * LINES_MAX as u64;
+/// Bytes of a file that is read at the start. A line has at most about 1,700: the id of a token may be 256 control characters, each of which JSON writes as six.
+const FILE_BYTES_MAX: u64 = 1_700 * (LINES_MAX + TOGETHER_MAX) as u64;
 
 /// The file of revocations cannot be read or written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {source}", path.display())]
 pub struct RecordError {
     path: PathBuf,
-    source: io::Error,
+    source: Arc<io::Error>,
 }
 
 /// See the [module](self).
@@ -36,9 +39,9 @@ impl Record {
     /// # Errors
     /// It cannot be read or written: starting without it would let people in again.
     pub(crate) fn open(path: PathBuf, now_s: u64) -> Result<(Self, Revocations), RecordError> {
-        let failed = |source| RecordError {
+        let failed = |source: io::Error| RecordError {
             path: path.clone(),
-            source,
+            source: source.into(),
         };
         let bytes = match fs::metadata(&path) {
             Ok(facts) if facts.len() > FILE_BYTES_MAX => {
@@ -70,15 +73,17 @@ impl Record {
         Ok((record, table))
     }
 
-    /// Appends one line and waits until it is on the disk. `all` is the whole table, for a file that has grown too long or is in doubt.
+    /// Appends lines and waits until they are on the disk. `all` is the whole table, for a file that has grown too long or is in doubt.
     pub(crate) fn append(
         &mut self,
-        revocation: &Revocation,
-        until_s: u64,
+        lines: &str,
         all: impl FnOnce() -> String,
     ) -> Result<(), RecordError> {
         let path = self.path.clone();
-        let failed = |source| RecordError { path, source };
+        let failed = |source: io::Error| RecordError {
+            path,
+            source: source.into(),
+        };
         if self.doubtful || self.lines >= LINES_MAX {
             let all = all();
             self.file = write_whole(&self.path, all.as_bytes()).map_err(failed)?;
@@ -86,14 +91,13 @@ impl Record {
             self.doubtful = false;
             return Ok(());
         }
-        let line = Revocations::encode_line(revocation, until_s);
         self.doubtful = true;
-        let written = self.file.write_all(line.as_bytes());
+        let written = self.file.write_all(lines.as_bytes());
         written
             .and_then(|()| self.file.sync_data())
             .map_err(failed)?;
         self.doubtful = false;
-        self.lines += 1;
+        self.lines += lines.lines().count();
         Ok(())
     }
 }
@@ -125,8 +129,9 @@ mod tests {
 
     use super::*;
 
-    fn token(id: &str) -> Revocation {
-        Revocation::Token { id: id.into() }
+    /// Its line.
+    fn token(id: &str, until_s: u64) -> String {
+        Revocations::encode_line(&taut_auth::Revocation::Token { id: id.into() }, until_s)
     }
 
     #[test]
@@ -136,12 +141,12 @@ mod tests {
         let path = folder.join("revoked");
         let (mut record, table) = Record::open(path.clone(), 100).unwrap();
         assert!(table.is_empty());
-        record.append(&token("one"), 500, String::new).unwrap();
-        record.append(&token("two"), 200, String::new).unwrap();
+        record.append(&token("one", 500), String::new).unwrap();
+        record.append(&token("two", 200), String::new).unwrap();
         drop(record);
         let (mut record, table) = Record::open(path.clone(), 300).unwrap();
         assert_eq!(table.len(), 1);
-        record.append(&token("three"), 500, String::new).unwrap();
+        record.append(&token("three", 500), String::new).unwrap();
         drop(record);
         let mut bytes = fs::read(&path).unwrap();
         let whole = bytes.clone();

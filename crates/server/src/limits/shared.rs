@@ -94,6 +94,11 @@ impl Limits {
         Ok(Some(Box::new(Bill::new(place))))
     }
 
+    /// Whether whoever comes from `address` is exempt; a Unix socket has none, and is.
+    pub(crate) fn is_exempt(&self, address: Option<SocketAddr>) -> bool {
+        address.is_none_or(|address| self.rules().is_exempt(address))
+    }
+
     /// The place of a Conn that was let in before its address counted: nobody is turned out for it.
     pub(super) fn place_of(&self, address: SocketAddr, now_ns: u64) -> Option<Place> {
         let key = AddressKey::of(address);
@@ -142,8 +147,12 @@ impl Limits {
 impl Rules {
     /// Whether this address, and whoever comes from it, is limited.
     pub(super) fn counts(&self, address: SocketAddr) -> bool {
-        let is_exempt = |network: &Network| network.contains(address.ip());
-        self.counts_addresses && !self.exempt.iter().any(is_exempt)
+        self.counts_addresses && !self.is_exempt(address)
+    }
+
+    fn is_exempt(&self, address: SocketAddr) -> bool {
+        let holds = |network: &Network| network.contains(address.ip());
+        self.exempt.iter().any(holds)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who is not let in, but told why: a few at a time, for a moment, so that a client that would understand knows when to come back.
 //!
-//! The others find their connection closed. A seat is taken before anything is read, and nobody keeps one for longer than [`TURNED_MS`].
+//! The others find their connection closed. A seat is taken before anything is read, and nobody keeps one for longer than [`TURNED_MS`]. A quarter of them is for
+//! addresses that are exempt from limits: whoever asks from there whether the server is well must hear so while strangers flood it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,9 +45,14 @@ impl Seats {
         }
     }
 
-    /// A seat, if one is free.
-    pub(crate) fn take(&self, why: Why) -> Option<Turned> {
-        let one_more = |taken: usize| (taken < self.count).then_some(taken + 1);
+    /// A seat, if one is free; `is_exempt`: its address is exempt from limits.
+    pub(crate) fn take(&self, why: Why, is_exempt: bool) -> Option<Turned> {
+        let most = if is_exempt {
+            self.count
+        } else {
+            self.count - self.count / 4
+        };
+        let one_more = |taken: usize| (taken < most).then_some(taken + 1);
         self.taken
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
             .ok()?;
@@ -97,9 +103,13 @@ mod tests {
     #[test]
     fn there_are_so_many_seats_and_each_is_given_up() {
         let seats = Seats::new(16);
-        let taken: Vec<_> = (0..100).filter_map(|_| seats.take(Why::Full)).collect();
-        assert_eq!(taken.len(), 16);
-        drop(taken);
-        assert!(seats.take(Why::Full).is_some());
+        let take = |is_exempt| (0..100).map_while(move |_| seats.take(Why::Full, is_exempt));
+        let strangers: Vec<_> = take.clone()(false).collect();
+        assert_eq!(strangers.len(), 12);
+        let exempt: Vec<_> = take.clone()(true).collect();
+        assert_eq!(exempt.len(), 4);
+        drop((strangers, exempt));
+        let all: Vec<_> = take(true).collect();
+        assert_eq!(all.len(), 16);
     }
 }

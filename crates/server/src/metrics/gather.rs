@@ -15,6 +15,7 @@ use crate::keeper::Keeper;
 use crate::orders::{Order, Orders};
 use crate::reload::Outcomes;
 use crate::stop::Stop;
+use crate::tls::Renewal;
 
 /// How long a core may take to say what it has counted. One that takes longer is in the page with what it said last.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -28,9 +29,11 @@ pub(crate) struct Gatherer {
     pub(crate) health: Arc<Health>,
     pub(crate) stop: Arc<Stop>,
     pub(crate) keeper: Option<Arc<Keeper>>,
-    pub(crate) hooks: Option<Arc<Hooks>>,
+    pub(crate) hooks: Arc<Hooks>,
     #[cfg(feature = "http2")]
     pub(crate) http2: Arc<crate::http2::Counts>,
+    /// What looks after certificates, where there are any.
+    pub(crate) renewal: Option<Arc<Renewal>>,
     /// The folder that holds the store's files.
     pub(crate) store_dir: Option<PathBuf>,
     /// What each core said last: counters must not go back because one is late. The lock also keeps scrapes from piling up in front of the cores.
@@ -127,6 +130,18 @@ impl Gatherer {
         .sample(&[("reason", "open-files")], open_files.load(Ordering::Relaxed));
         #[cfg(feature = "http2")]
         self.write_http2(page);
+        if let Some(renewal) = &self.renewal {
+            page.gauge(
+                "taut_tls_certificate_end_timestamp_seconds",
+                "When the first of the certificates in force ends, in seconds since 1970.",
+            )
+            .sample(&[], renewal.ends_unix_s());
+            page.gauge(
+                "taut_tls_files_unusable",
+                "Certificates and authorities whose files cannot be used as they are now, so that those before stay in force; the log says why.",
+            )
+            .sample(&[], renewal.unusable());
+        }
         let Outcomes { applied, refused } = &*self.reloads;
         page.counter(
             "taut_config_reloads_total",
@@ -157,36 +172,32 @@ impl Gatherer {
     }
 
     fn write_webhooks(&self, page: &mut Page) {
-        let Some(hooks) = &self.hooks else {
+        let tallies = self.hooks.tallies();
+        if tallies.is_empty() {
             return;
-        };
+        }
         let mut calls = page.counter(
             "taut_webhook_questions_total",
             "Questions for the application, by webhook (in the order of the configuration) and outcome: answered, failed, or unasked, because too many waited or it had failed again and again.",
         );
-        for (index, (event, tally, _)) in hooks.tallies().enumerate() {
-            let outcomes = [
-                ("answered", &tally.answered),
-                ("failed", &tally.failed),
-                ("unasked", &tally.unasked),
-            ];
+        for (index, (event, counts, _)) in tallies.iter().enumerate() {
             let webhook = index.to_string();
-            for (outcome, count) in outcomes {
+            for (outcome, count) in ["answered", "failed", "unasked"].into_iter().zip(counts) {
                 let labels = [
                     ("webhook", &*webhook),
                     ("event", event),
                     ("outcome", outcome),
                 ];
-                calls.sample(&labels, count.load(Ordering::Relaxed));
+                calls.sample(&labels, *count);
             }
         }
         let mut waiting = page.gauge(
             "taut_webhook_waiting",
             "Questions that wait for a free call to the application.",
         );
-        for (index, (event, _, count)) in hooks.tallies().enumerate() {
+        for (index, (event, _, count)) in tallies.iter().enumerate() {
             let webhook = index.to_string();
-            waiting.sample(&[("webhook", &webhook), ("event", event)], count);
+            waiting.sample(&[("webhook", &webhook), ("event", event)], *count);
         }
     }
 

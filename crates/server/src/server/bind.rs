@@ -15,11 +15,11 @@ use super::descriptors::{conns_max, seats, sockets_max};
 use super::secrecy::{Secrecy, destinations, read_papers};
 use crate::acceptor::{self, Acceptor};
 use crate::config::{Config, FilesConfig, Limits};
-use crate::core::{self, Alert, Core, Doorstep, Hooked, unix_ms};
+use crate::core::{self, Alert, Core, Doorstep, unix_ms};
 use crate::error::StartError;
 use crate::files::Desk;
 use crate::health::Health;
-use crate::hooks::{Hooks, Webhook};
+use crate::hooks::{Counter, Hooks, Webhook};
 #[cfg(feature = "http2")]
 use crate::http2::{Clocks, Entrance, Fronts};
 use crate::identity::{Doorman, Record};
@@ -80,6 +80,7 @@ impl Server {
         let memory_bytes_max = Arc::new(AtomicU64::new(memory_bytes_max));
         let (line, requests) = ReloadLine::open();
         let (orders, lines) = Orders::open(&alerts[..count]);
+        let (hooks, counters) = open_hooks(config.webhooks.clone(), &alerts[..count])?;
         let mut reloader = Reloader {
             orders,
             site: Arc::clone(&site),
@@ -91,6 +92,7 @@ impl Server {
             renewal: None,
             requires_tls: Arc::clone(&requires_tls),
             is_decided: config.webhooks.iter().any(Webhook::decides),
+            hooks: Arc::clone(&hooks),
             bound: bound.clone().into(),
             stopper: Stopper(Arc::clone(&stop)),
             line: line.clone(),
@@ -126,7 +128,11 @@ impl Server {
             core.orders = Some(line);
         }
         let desk = files.map(|files| open_desk(files, &mut cores, &alerts[..count]));
-        let hooks = open_hooks(config.webhooks, &mut cores, &alerts[..count])?;
+        for (core, counter) in cores.iter_mut().zip(counters) {
+            core.identities.doorstep = Doorstep::of(&counter);
+            core.unhooked = Some(Box::new(counter));
+            core.follow_webhooks();
+        }
         let kept = store.map(|store| {
             let keeper = open_keeper(&mut cores, &alerts[..count], &health);
             (keeper, store)
@@ -135,28 +141,19 @@ impl Server {
         let acceptance = Arc::new(Acceptance::default());
         #[cfg(feature = "http2")]
         let http2 = Arc::<crate::http2::Counts>::default();
-        let gatherer = Gatherer {
+        let mut gatherer = Gatherer {
             orders: reloader.orders.clone(),
             acceptance: Arc::clone(&acceptance),
             reloads: Arc::clone(&reloader.outcomes),
             health: Arc::clone(&health),
             stop: Arc::clone(&stop),
             keeper: kept.as_ref().map(|(keeper, _)| Arc::clone(keeper)),
-            hooks: hooks.clone(),
+            hooks: Arc::clone(&hooks),
             #[cfg(feature = "http2")]
             http2: Arc::clone(&http2),
+            renewal: None,
             store_dir: config.store_dir,
             last: Mutex::default(),
-        };
-        let key = config.metrics.and_then(|metrics| metrics.key);
-        let scrapes = match window {
-            Some(window) => Some(open_scrapes(
-                window,
-                key.as_deref(),
-                gatherer,
-                &reloader.site,
-            )?),
-            None => None,
         };
         let seats = Seats::new(seats());
         let secrecy = match papers {
@@ -189,6 +186,17 @@ impl Server {
             None => None,
         };
         reloader.renewal = secrecy.as_ref().map(|secrecy| secrecy.watch.renewal());
+        gatherer.renewal.clone_from(&reloader.renewal);
+        let key = config.metrics.and_then(|metrics| metrics.key);
+        let scrapes = match window {
+            Some(window) => Some(open_scrapes(
+                window,
+                key.as_deref(),
+                gatherer,
+                &reloader.site,
+            )?),
+            None => None,
+        };
         let mut everybody = alerts;
         everybody.extend(secrecy.iter().flat_map(|secrecy| secrecy.alerts.clone()));
         stop.wakes(everybody);
@@ -278,24 +286,15 @@ fn open_keeper(cores: &mut [Core], alerts: &[Arc<Alert>], health: &Arc<Health>) 
     keeper
 }
 
-/// Gives each core its way to the webhooks, where there are any.
+/// Opens the desk of the webhooks: they may come later, where there are none.
 fn open_hooks(
     webhooks: Vec<Webhook>,
-    cores: &mut [Core],
     alerts: &[Arc<Alert>],
-) -> Result<Option<Arc<Hooks>>, StartError> {
-    if webhooks.is_empty() {
-        return Ok(None);
-    }
-    let (hooks, counters) = Hooks::open(webhooks, alerts).map_err(|error| {
+) -> Result<(Arc<Hooks>, Vec<Counter>), StartError> {
+    Hooks::open(webhooks, alerts).map_err(|error| {
         let source = std::io::Error::other(error);
         system("webhooks cannot speak TLS", source)
-    })?;
-    for (core, counter) in cores.iter_mut().zip(counters) {
-        core.identities.doorstep = Doorstep::of(&counter);
-        core.hooked = Some(Hooked::new(counter));
-    }
-    Ok(Some(hooks))
+    })
 }
 
 /// Makes ready what answers for `/metrics`. Its own site: hosts are judged by this address, whatever the doors listen on.

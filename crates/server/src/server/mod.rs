@@ -26,7 +26,7 @@ use crate::tls::CertificateFacts;
 
 pub(crate) use cores::share_of;
 pub(crate) use descriptors::{conns_max, sockets_max};
-pub(crate) use run::fetch_keys;
+pub(crate) use run::{ask_for, fetch_keys};
 use secrecy::Secrecy;
 
 /// A server that is bound and not yet running.
@@ -36,8 +36,8 @@ pub struct Server {
     cores: Vec<Core>,
     /// Where files are read, when a folder is served.
     desk: Option<Arc<Desk>>,
-    /// Where the application is asked, when there are webhooks.
-    hooks: Option<Arc<Hooks>>,
+    /// Where the application is asked.
+    hooks: Arc<Hooks>,
     /// Where rooms are kept, when there is a store.
     kept: Option<(Arc<Keeper>, Box<dyn Store>)>,
     health: Arc<Health>,

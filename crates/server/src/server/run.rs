@@ -9,7 +9,7 @@ use super::Server;
 use super::secrecy::Secrecy;
 use crate::error::Fault;
 use crate::files::{Desk, READERS};
-use crate::hooks::Hooks;
+use crate::hooks::{Hook, Hooks};
 use crate::identity::Doorman;
 use crate::keeper::Keeper;
 use crate::metrics::Scrapes;
@@ -25,7 +25,7 @@ impl Server {
         // Where nobody has taken it, nobody reloads.
         drop(self.requests);
         let reading = self.desk.map(|desk| read(&desk, &stopper)).transpose()?;
-        let asking = self.hooks.map(|hooks| ask(hooks, &stopper)).transpose()?;
+        let asking = Some(ask(self.hooks, &stopper)?);
         let keeping = self
             .kept
             .map(|(keeper, store)| keep(keeper, store, &stopper));
@@ -111,14 +111,29 @@ fn read(desk: &Arc<Desk>, stopper: &Stopper) -> Result<Part, Fault> {
 
 /// Starts the threads that ask the application. Nobody waits for their end: they may be at a call that takes its time.
 fn ask(hooks: Arc<Hooks>, stopper: &Stopper) -> Result<Part, Fault> {
-    for (number, index) in hooks.threads().into_iter().enumerate() {
-        let hooks = Arc::clone(&hooks);
-        spawn(format!("hook-{number}"), stopper, move || {
-            hooks.work(index);
-            Ok(())
+    ask_for(&hooks, hooks.threads(), stopper)?;
+    Ok(Part::new(move || hooks.close()))
+}
+
+/// Starts a thread for each webhook of a list. One ends when its webhook goes; only its panic stops the server.
+pub(crate) fn ask_for(
+    hooks: &Arc<Hooks>,
+    threads: Vec<Arc<Hook>>,
+    stopper: &Stopper,
+) -> Result<(), Fault> {
+    for (number, hook) in threads.into_iter().enumerate() {
+        let (hooks, guard) = (Arc::clone(hooks), StopOnPanic(stopper.clone()));
+        let run = move || {
+            let _guard = guard;
+            hooks.work(&hook);
+        };
+        let thread = std::thread::Builder::new().name(format!("taut-hook-{number}"));
+        thread.spawn(run).map_err(|source| Fault::Poll {
+            thread: format!("hook-{number}"),
+            source,
         })?;
     }
-    Ok(Part::new(move || hooks.close()))
+    Ok(())
 }
 
 /// Starts the three threads of the keeper.
@@ -241,6 +256,17 @@ pub(crate) fn fetch_keys(doorman: &Arc<Doorman>, stopper: &Stopper) -> Result<()
         Ok(())
     };
     spawn("keys".to_owned(), stopper, run).map(drop)
+}
+
+/// Stops the server when its thread panics.
+struct StopOnPanic(Stopper);
+
+impl Drop for StopOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop();
+        }
+    }
 }
 
 /// Stops the server when its thread ends, also by a panic.

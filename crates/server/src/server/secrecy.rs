@@ -44,7 +44,6 @@ pub(super) fn read_papers(tls: &TlsConfig) -> Result<Option<Read>, StartError> {
     let watch = tls::looks(&tls::paths(tls));
     let tickets = tls::tickets()?;
     let papers = Papers::read(tls, Arc::clone(&tickets), tls::unix_s())?;
-    tls::warn_of_end(&papers.facts);
     Ok(Some(Read {
         papers,
         tickets,
@@ -74,7 +73,7 @@ impl Secrecy {
         #[cfg(feature = "http2")]
         alerts.extend(fronts.1.iter().map(Front::alert));
         let handshake_ms_max = cores.first().map_or(0, |core| core.limits.handshake_ms_max);
-        let current = Arc::new(Current::new(read.papers.config));
+        let current = Arc::new(Current::new(Arc::clone(&read.papers.config)));
         let (handshakes, shakers) = Handshakes::open(tls::Parts {
             polls,
             current: Arc::clone(&current),
@@ -91,8 +90,8 @@ impl Secrecy {
             handshakes,
             shakers,
             alerts,
-            watch: Watch::new(config, read.watch, current, read.tickets),
-            facts: read.papers.facts,
+            facts: read.papers.facts.clone(),
+            watch: Watch::new(config, read.watch, read.papers, current, read.tickets),
             #[cfg(feature = "http2")]
             fronts,
         })

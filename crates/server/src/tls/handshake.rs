@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -109,6 +110,8 @@ pub(crate) struct Shaker {
 /// A handshake under way.
 struct Shake {
     tunnel: Tunnel,
+    /// Asked for at its beginning: whoever is gone has none any more.
+    address: Option<SocketAddr>,
     number: u64,
     began: Instant,
     received: usize,
@@ -211,6 +214,19 @@ impl Load {
     }
 }
 
+impl Shake {
+    /// Whose it is, for a log line: as a proxy says, else by its address.
+    fn who(&self) -> String {
+        let luggage = self.tunnel.luggage.as_ref();
+        let told = luggage.and_then(|luggage| luggage.client);
+        match (told, self.address) {
+            (Some(client), _) => client.to_string(),
+            (None, Some(address)) => address.to_string(),
+            (None, None) => "-".to_owned(),
+        }
+    }
+}
+
 impl Shaker {
     /// Shakes hands until the server stops.
     pub(crate) fn run(mut self) -> Result<(), Fault> {
@@ -269,6 +285,7 @@ impl Shaker {
             tunnel.luggage = luggage;
             self.begun += 1;
             let slot = self.shakes.insert(Shake {
+                address: tunnel.address(),
                 tunnel,
                 number: self.begun,
                 began: Instant::now(),
@@ -298,9 +315,12 @@ impl Shaker {
             }
             Shaken::Done => self.hand_on(slot),
             Shaken::Failed(error) => {
+                let peer = shake.who();
                 match error {
-                    Some(error) => tell_often!(INFO, "a TLS handshake failed: {}", why(&error)),
-                    None => tracing::debug!("a client left in its TLS handshake"),
+                    Some(error) => {
+                        tell_often!(INFO, peer, "a TLS handshake failed: {}", why(&error));
+                    }
+                    None => tracing::debug!(peer, "a client left in its TLS handshake"),
                 }
                 self.drop_shake(slot);
             }
@@ -351,8 +371,10 @@ impl Shaker {
                     if shake.began.elapsed() < self.patience {
                         return;
                     }
-                    tracing::debug!("a TLS handshake took too long");
-                    self.drop_shake(slot);
+                    if let Some(shake) = self.drop_shake(slot) {
+                        let peer = shake.who();
+                        tracing::debug!(peer, "a TLS handshake took too long");
+                    }
                 }
                 _ => {}
             }
@@ -400,12 +422,19 @@ fn why(error: &rustls::Error) -> String {
         rustls::Error::AlertReceived(
             Alert::UnknownCA | Alert::BadCertificate | Alert::CertificateUnknown,
         ) => "the client does not trust this server's certificate".into(),
+        rustls::Error::AlertReceived(Alert::CertificateExpired) => {
+            "the client says that this server's certificate has expired".into()
+        }
+        rustls::Error::NoApplicationProtocol => {
+            "the client asks for protocols (ALPN) of which this server speaks none".into()
+        }
         rustls::Error::NoCertificatesPresented => {
             "the client showed no certificate, and `tls.clients` is `required`".into()
         }
         rustls::Error::InvalidCertificate(error) => {
             format!("the client's certificate is not to be trusted ({error})")
         }
+        rustls::Error::General(text) => text.clone(),
         error => error.to_string(),
     }
 }

@@ -7,6 +7,7 @@
 
 mod config;
 mod current;
+mod endings;
 mod error;
 mod handshake;
 mod paper;
@@ -24,7 +25,7 @@ pub use paper::CertificateFacts;
 pub(crate) use papers::{Papers, tickets};
 pub use self_signed::SelfSigned;
 pub(crate) use tunnel::{Buffers, Luggage, Tunnel};
-pub(crate) use watch::{Look, Renewal, Watch, looks, paths, unix_s, warn_of_end};
+pub(crate) use watch::{Look, Renewal, Watch, looks, paths, unix_s};
 
 impl TlsConfig {
     /// Whether there is anything to show to clients.

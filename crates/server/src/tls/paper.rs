@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use sha2::{Digest as _, Sha256};
@@ -60,21 +60,55 @@ impl Paper {
         };
         let chain = certificates(&chain, &chain_name)?;
         let key = private_key(&key, &key_name)?;
-        let facts = facts(&chain, &chain_name, now_unix_s)?;
-        let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => TlsError::WrongKey {
-                chain: chain_name,
-                key: key_name,
+        let key = fit(&chain, &key, provider).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => match owner(&chain, &key, provider) {
+                Some(number) => TlsError::File {
+                    file: chain_name.clone(),
+                    text: format!(
+                        "its order is wrong: the key is that of certificate {number} in it; the server's own comes first, then whoever vouches for it"
+                    ),
+                },
+                None => TlsError::WrongKey {
+                    chain: chain_name.clone(),
+                    key: key_name,
+                },
+            },
+            // rustls has only words about its attempts for it.
+            rustls::Error::General(_) => TlsError::File {
+                file: key_name,
+                text: "its key is of a kind or a size that is not spoken here; use ECDSA with P-256, P-384 or P-521, Ed25519, or RSA with 2048 bits or more".into(),
             },
             error => TlsError::Other {
                 text: format!("the key in {key_name} cannot be used: {error}"),
             },
         })?;
+        let facts = facts(&chain, &chain_name, now_unix_s)?;
         Ok(Self {
             key: Arc::new(key),
             facts,
         })
     }
+}
+
+/// A chain with its key, where they belong together.
+fn fit(
+    chain: &[CertificateDer<'static>],
+    key: &PrivateKeyDer<'static>,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, rustls::Error> {
+    CertifiedKey::from_der(chain.to_vec(), key.clone_key(), provider)
+}
+
+/// The number, from 2 on, of the certificate that the key is of.
+fn owner(
+    chain: &[CertificateDer<'static>],
+    key: &PrivateKeyDer<'static>,
+    provider: &CryptoProvider,
+) -> Option<usize> {
+    let mut numbered = (1..).zip(chain).skip(1);
+    let is_of_key =
+        |one: &CertificateDer<'static>| fit(std::slice::from_ref(one), key, provider).is_ok();
+    numbered.find_map(|(number, one)| is_of_key(one).then_some(number))
 }
 
 fn names_of(source: &CertificateSource) -> (String, String) {
@@ -119,13 +153,24 @@ pub(super) fn certificates(
     };
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(bytes)
         .collect::<Result<_, _>>()
-        .map_err(|error| refuse(format!("its PEM cannot be read: {error}")))?;
+        .map_err(|error| refuse(what_is_wrong(&error)))?;
     if certificates.is_empty() {
         return Err(refuse(
             "it holds no certificate (no line -----BEGIN CERTIFICATE-----)".into(),
         ));
     }
     Ok(certificates)
+}
+
+/// What is wrong with a PEM text. The library would show bytes as numbers.
+fn what_is_wrong(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => {
+            "a section has no line -----END, so the file is cut off".into()
+        }
+        pem::Error::IllegalSectionStart { .. } => "a line -----BEGIN is not whole".into(),
+        error => format!("its PEM cannot be read: {error}"),
+    }
 }
 
 fn private_key(bytes: &[u8], file: &str) -> Result<PrivateKeyDer<'static>, TlsError> {
@@ -164,9 +209,11 @@ fn facts(
         return Err(not_valid(format!("expired on {until}; renew it")));
     }
     if validity.not_before.timestamp() > now_unix_s {
-        let from = day(&validity.not_before);
+        let from = validity.not_before.to_datetime();
+        let (hour, minute, second) = from.to_hms();
         return Err(not_valid(format!(
-            "is valid from {from} on, and it is not that day yet; look at this machine's clock"
+            "is valid from {} {hour:02}:{minute:02}:{second:02} UTC on, and it is not that time yet; look at this machine's clock",
+            day(&validity.not_before)
         )));
     }
     let names = names(&certificate);

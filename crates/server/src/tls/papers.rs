@@ -1,23 +1,29 @@
 //! All that handshakes go by, read from the configuration: certificates by name, and whose certificates clients may show.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
 
 use super::config::{ClientCertificates, TlsConfig};
 use super::error::TlsError;
 use super::paper::{self, CertificateFacts, Paper};
 
 /// What was read, checked and made ready.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Papers {
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) facts: Vec<CertificateFacts>,
+    /// One for each source, in their order.
+    papers: Vec<Paper>,
+    /// Whose certificates clients may show; none where they are not asked.
+    authorities: Vec<CertificateDer<'static>>,
 }
 
 impl Papers {
@@ -27,17 +33,78 @@ impl Papers {
         tickets: Arc<dyn ProducesTickets>,
         now_unix_s: i64,
     ) -> Result<Self, TlsError> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let papers: Vec<Paper> = tls
+        let provider = aws_lc_rs::default_provider();
+        let papers = tls
             .certificates
             .iter()
             .map(|source| Paper::read(source, &provider, now_unix_s))
             .collect::<Result<_, _>>()?;
-        let facts = papers.iter().map(|paper| paper.facts.clone()).collect();
+        Self::make_ready(tls, papers, authorities(&tls.clients)?, tickets)
+    }
+
+    /// Reads everything again. What cannot be used stays as it was, and holds up nothing else: the end of one certificate must not keep the others from being
+    /// renewed. `None`: nothing is other than before.
+    pub(super) fn renew(
+        &self,
+        tls: &TlsConfig,
+        tickets: impl FnOnce() -> Result<Arc<dyn ProducesTickets>, TlsError>,
+        now_unix_s: i64,
+    ) -> (Option<Self>, Vec<TlsError>) {
+        let provider = aws_lc_rs::default_provider();
+        let mut failed = Vec::new();
+        let mut papers = Vec::new();
+        for (source, before) in tls.certificates.iter().zip(&self.papers) {
+            papers.push(match Paper::read(source, &provider, now_unix_s) {
+                Ok(paper) => paper,
+                Err(error) => {
+                    failed.push(error);
+                    before.clone()
+                }
+            });
+        }
+        let authorities = authorities(&tls.clients).unwrap_or_else(|error| {
+            failed.push(error);
+            self.authorities.clone()
+        });
+        let is_same = papers
+            .iter()
+            .zip(&self.papers)
+            .all(|(now, before)| now.key.cert == before.key.cert)
+            && authorities == self.authorities;
+        if is_same {
+            return (None, failed);
+        }
+        let renewed = tickets().and_then(|it| Self::make_ready(tls, papers, authorities, it));
+        match renewed {
+            Ok(papers) => (Some(papers), failed),
+            Err(error) => {
+                failed.push(error);
+                (None, failed)
+            }
+        }
+    }
+
+    /// Those whose file is not shown as it was in `before`.
+    pub(super) fn changed_since<'a>(
+        &'a self,
+        before: &'a Self,
+    ) -> impl Iterator<Item = &'a CertificateFacts> {
+        let both = self.papers.iter().zip(&before.papers);
+        both.filter(|(now, before)| now.key.cert != before.key.cert)
+            .map(|(now, _)| &now.facts)
+    }
+
+    fn make_ready(
+        tls: &TlsConfig,
+        papers: Vec<Paper>,
+        authorities: Vec<CertificateDer<'static>>,
+        tickets: Arc<dyn ProducesTickets>,
+    ) -> Result<Self, TlsError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| other(&error))?;
-        let builder = match verifier(&tls.clients, provider)? {
+        let builder = match verifier(&tls.clients, &authorities, provider)? {
             None => builder.with_no_client_auth(),
             Some(verifier) => builder.with_client_cert_verifier(verifier),
         };
@@ -53,7 +120,9 @@ impl Papers {
         config.send_tls13_tickets = 1;
         Ok(Self {
             config: Arc::new(config),
-            facts,
+            facts: papers.iter().map(|paper| paper.facts.clone()).collect(),
+            papers,
+            authorities,
         })
     }
 }
@@ -63,8 +132,34 @@ pub(crate) fn tickets() -> Result<Arc<dyn ProducesTickets>, TlsError> {
     aws_lc_rs::Ticketer::new().map_err(|error| other(&error))
 }
 
+fn authorities(clients: &ClientCertificates) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    match clients {
+        ClientCertificates::Unasked => Ok(Vec::new()),
+        ClientCertificates::Optional(path) | ClientCertificates::Required(path) => {
+            let authorities =
+                paper::certificates(&paper::read(path)?, &path.display().to_string())?;
+            roots(path, &authorities)?;
+            Ok(authorities)
+        }
+    }
+}
+
+fn roots(path: &Path, authorities: &[CertificateDer<'static>]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in authorities {
+        roots
+            .add(certificate.clone())
+            .map_err(|error| TlsError::File {
+                file: path.display().to_string(),
+                text: format!("it holds a certificate that is no authority's: {error}"),
+            })?;
+    }
+    Ok(roots)
+}
+
 fn verifier(
     clients: &ClientCertificates,
+    authorities: &[CertificateDer<'static>],
     provider: Arc<CryptoProvider>,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
     let (path, is_required) = match clients {
@@ -72,22 +167,15 @@ fn verifier(
         ClientCertificates::Optional(path) => (path, false),
         ClientCertificates::Required(path) => (path, true),
     };
-    let file = path.display().to_string();
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in paper::certificates(&paper::read(path)?, &file)? {
-        roots.add(certificate).map_err(|error| TlsError::File {
-            file: file.clone(),
-            text: format!("it holds a certificate that is no authority's: {error}"),
-        })?;
-    }
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let roots = Arc::new(roots(path, authorities)?);
+    let builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
     let builder = if is_required {
         builder
     } else {
         builder.allow_unauthenticated()
     };
     builder.build().map(Some).map_err(|error| TlsError::File {
-        file,
+        file: path.display().to_string(),
         text: error.to_string(),
     })
 }

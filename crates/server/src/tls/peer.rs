@@ -11,9 +11,12 @@ use x509_parser::prelude::FromDer as _;
 const NAME_BYTES_MAX: usize = 255;
 
 /// The common name of the first certificate's subject; where it has none, its first DNS name, mail address or URI. Whoever calls this has had the chain
-/// verified.
+/// verified. One with several common names could be taken for several users, and names nobody.
 pub(super) fn name(chain: Option<&[CertificateDer<'_>]>) -> Option<Arc<str>> {
     let (_, certificate) = X509Certificate::from_der(chain?.first()?).ok()?;
+    if certificate.subject().iter_common_name().count() > 1 {
+        return None;
+    }
     let common = certificate
         .subject()
         .iter_common_name()
@@ -66,6 +69,12 @@ mod tests {
         assert_eq!(named(Some("a\nb"), &["a.example"]), None);
         assert_eq!(named(Some(&"x".repeat(256)), &[]), None);
         assert_eq!(name(None), None);
+        let mut params = CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "ana");
+        let two = DnType::CustomDnType(vec![2, 5, 4, 3]);
+        params.distinguished_name.push(two, "bo");
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        assert_eq!(name(Some(&[certificate.der().clone()])), None);
         assert_eq!(name(Some(&[CertificateDer::from(vec![1, 2, 3])])), None);
     }
 }

@@ -10,6 +10,7 @@ use taut_auth::{
     Roles, Verifier, read_rule,
 };
 use taut_hub::{Grant, GrantRule};
+use taut_server::Authorities;
 use toml::de::{DeTable, DeValue};
 
 use super::file::Lines;
@@ -31,6 +32,7 @@ pub(crate) struct AuthValues {
     pub(crate) keys: Vec<String>,
     pub(crate) jwks_file: String,
     pub(crate) jwks_url: String,
+    pub(crate) jwks_ca_file: String,
     pub(crate) issuers: Vec<String>,
     pub(crate) audiences: Vec<String>,
     pub(crate) leeway_ms: u64,
@@ -56,6 +58,7 @@ impl Default for AuthValues {
             keys: Vec::new(),
             jwks_file: String::new(),
             jwks_url: String::new(),
+            jwks_ca_file: String::new(),
             issuers: Vec::new(),
             audiences: Vec::new(),
             leeway_ms: demands.leeway_s * 1_000,
@@ -160,6 +163,7 @@ pub(crate) fn build(
         );
     }
     let keys = builder.keys(values);
+    let jwks_authorities = builder.jwks_authorities(values);
     let api_keys = builder.api_keys(values);
     // A grant of all of them, so that a name that is none, or too many rules, are told at the start.
     let member = roles.grant(values.roles.iter().map(String::as_str));
@@ -208,6 +212,7 @@ pub(crate) fn build(
         by_proxy,
         jwks_file: (!values.jwks_file.is_empty()).then(|| values.jwks_file.clone().into()),
         jwks_url: (!values.jwks_url.is_empty()).then(|| values.jwks_url.clone()),
+        jwks_authorities,
         anonymous: Arc::new(anonymous),
         is_restricted,
         api_keys,
@@ -303,6 +308,27 @@ impl<S: Fn(&str) -> Source> Builder<'_, S> {
             self.complain("auth.jwks_url", text);
         }
         keys
+    }
+
+    fn jwks_authorities(&mut self, values: &AuthValues) -> Option<Arc<[u8]>> {
+        if values.jwks_ca_file.is_empty() {
+            return None;
+        }
+        if values.jwks_url.is_empty() {
+            let text = "it vouches for `auth.jwks_url`, which is not set";
+            self.complain("auth.jwks_ca_file", text);
+        }
+        let read = read_file(&values.jwks_ca_file).and_then(|pem| {
+            let read = Authorities::from_pem(&pem);
+            read.map(|_| pem).map_err(|error| error.to_string())
+        });
+        match read {
+            Ok(pem) => Some(pem.into()),
+            Err(error) => {
+                self.complain("auth.jwks_ca_file", &error);
+                None
+            }
+        }
     }
 
     fn grant(&mut self, setting: &str, roles: &Roles, names: &[String]) -> Arc<Grant> {

@@ -155,14 +155,22 @@ fn check_host(host: &str) -> Result<(), String> {
     ))
 }
 
-/// The same for an origin: scheme, host and port, as browsers send it.
+/// The same for an origin: scheme, host and port, as browsers send it. Pages of apps and of browsers' extensions have schemes of their own
+/// (`capacitor://localhost`); a page without an origin sends `null`, which is everybody's.
 fn check_origin(origin: &str) -> Result<(), String> {
-    let authority = origin
-        .strip_prefix("https://")
-        .or_else(|| origin.strip_prefix("http://"));
-    match authority {
-        Some(authority)
-            if !authority.is_empty() && !authority.contains(['/', '?', '#', '*', '@']) =>
+    let is_scheme = |scheme: &str| {
+        let is_scheme_byte =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
+        scheme.starts_with(|first: char| first.is_ascii_lowercase())
+            && scheme.bytes().all(is_scheme_byte)
+            && !["ws", "wss"].contains(&scheme)
+    };
+    match origin.split_once("://") {
+        Some((scheme, authority))
+            if is_scheme(scheme)
+                && !authority.is_empty()
+                && authority.bytes().all(|byte| byte.is_ascii_graphic())
+                && !authority.contains(['/', '?', '#', '*', '@']) =>
         {
             Ok(())
         }

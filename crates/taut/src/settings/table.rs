@@ -97,7 +97,7 @@ pub(crate) static TABLE: &[Setting] = &[
     Setting {
         name: "auth.keys",
         kind: Kind::List,
-        doc: "Public keys that tokens are signed with, as PEM: ALGORITHM:FILE, or ALGORITHM:FILE#KID, with RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA",
+        doc: "Public keys that tokens are signed with, as PEM: ALGORITHM:FILE, or ALGORITHM:FILE#KID, with RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or EdDSA",
         place: |values| Place::Words(&mut values.auth.keys),
     },
     Setting {
@@ -111,6 +111,12 @@ pub(crate) static TABLE: &[Setting] = &[
         kind: Kind::Text("a URL"),
         doc: "Where a key set (JWKS) is fetched from, and again when a token names a key that is not in it",
         place: |values| Place::Text(&mut values.auth.jwks_url),
+    },
+    Setting {
+        name: "auth.jwks_ca_file",
+        kind: Kind::File,
+        doc: "A file with the authorities (PEM) that alone vouch for auth.jwks_url; the system's, if empty",
+        place: |values| Place::Text(&mut values.auth.jwks_ca_file),
     },
     Setting {
         name: "auth.cookie",

@@ -96,14 +96,22 @@ impl Hops {
 /// One element of `Forwarded`, and what stands behind its comma (RFC 7239 §4).
 fn element(text: &str) -> Result<(Hop, Option<&str>), Unclear> {
     let mut hop = Hop::default();
+    let (mut names_from, mut names_scheme) = (false, false);
     let mut rest = text;
     loop {
         rest = rest.trim_start_matches([' ', '\t']);
         let (name, value, behind) = pair(rest)?;
+        // A parameter stands once, or it could be read in two ways.
         if name.eq_ignore_ascii_case("for") {
             hop.from = node(&value);
+            if std::mem::replace(&mut names_from, true) {
+                return Err(Unclear::Malformed);
+            }
         } else if name.eq_ignore_ascii_case("proto") {
             hop.is_tls = is_tls(&value);
+            if std::mem::replace(&mut names_scheme, true) {
+                return Err(Unclear::Malformed);
+            }
         }
         rest = behind.trim_start_matches([' ', '\t']);
         match rest.as_bytes().first() {
@@ -275,6 +283,9 @@ mod tests {
             "Forwarded: for=192.0.2.1,\r\n",
             "Forwarded: for=192.0.2.1 for=6.6.6.6\r\n",
             "Forwarded: for=\"192.0.2.1\\\r\n",
+            "Forwarded: for=6.6.6.6;for=192.0.2.1\r\n",
+            "Forwarded: for=192.0.2.1;proto=http;For=6.6.6.6\r\n",
+            "Forwarded: for=192.0.2.1;proto=http;Proto=https\r\n",
         ] {
             assert_eq!(read(fields), Err(Unclear::Malformed), "{fields}");
         }

@@ -20,12 +20,17 @@ pub use encode::{
 };
 pub use openapi::document;
 pub use read::{api, conn_of};
-pub use table::{ENDPOINTS, Endpoint, Kind, Parameter, Stands};
+pub use table::{Content, ENDPOINTS, Endpoint, Kind, Parameter, Stands};
 
 /// Entries of one page at most.
 pub const PAGE_ENTRIES_MAX: u32 = 1_000;
 /// Entries of one page where the request says nothing.
 pub const PAGE_ENTRIES: u32 = 100;
+
+/// Bytes of a user; no token names a longer one.
+const USER_BYTES_MAX: usize = 128;
+/// Bytes of a token's id; no token has a longer one.
+const TOKEN_ID_BYTES_MAX: usize = 256;
 
 /// A request to the API, understood. Whether whoever asks may have it is not known yet.
 #[derive(Debug)]

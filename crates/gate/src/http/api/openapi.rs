@@ -2,7 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use super::table::{ENDPOINTS, Endpoint, Kind, Parameter, Stands};
+use taut_hub::NAME_BYTES_MAX;
+use taut_wire::native::{BATCH_MESSAGES_MAX, LABEL_BYTES_MAX};
+
+use super::table::{Content, ENDPOINTS, Endpoint, Kind, Parameter, Stands};
+
+/// Names of rooms. Segments that are `.` or `..` are refused as well.
+const ROOM: &str = r"^/?[^/+#*>\x00-\x1f\x7f-\x9f]+(/[^/+#*>\x00-\x1f\x7f-\x9f]+)*$";
+/// Keys, events, ids and users.
+const WORD: &str = r"^[^\x00-\x1f\x7f-\x9f]+$";
+/// Ids of Conns.
+const CONN: &str = "^c[0-9]{1,5}-[0-9]{1,9}-[0-9]{1,9}$";
 
 /// The document, as JSON text. Made anew at each call: it is asked for rarely.
 #[must_use]
@@ -51,13 +61,14 @@ fn operation(endpoint: &Endpoint) -> Value {
     let Value::Object(fields) = &mut operation else {
         return operation;
     };
-    if endpoint.body {
-        let body = json!({"required": true, "content": {
-            "application/json": {"schema": {}},
-            "text/plain": {"schema": {"type": "string"}},
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-        }});
+    if let Some(body) = content(endpoint.content) {
         fields.insert("requestBody".into(), body);
+    }
+    if endpoint.id == "publish" {
+        let sent = json!({"description": "It was sent on the lane `latest`, which keeps nothing.", "content": {
+            "application/json": {"schema": {"type": "object", "required": ["lane"], "properties": {"lane": {"type": "string"}}}},
+        }});
+        fields["responses"]["202"] = sent;
     }
     if endpoint.answer == "Document" {
         fields.insert("security".into(), json!([]));
@@ -65,11 +76,42 @@ fn operation(endpoint: &Endpoint) -> Value {
     operation
 }
 
+fn content(content: Content) -> Option<Value> {
+    let kinds = match content {
+        Content::Nothing => return None,
+        Content::Message => json!({
+            "application/json": {"schema": {}},
+            "text/plain": {"schema": {"type": "string"}},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        }),
+        Content::Batch => json!({
+            "application/json": {"schema": {
+                "type": "array", "minItems": 1, "maxItems": BATCH_MESSAGES_MAX,
+                "items": {"$ref": "#/components/schemas/Saying"},
+            }},
+            "application/x-ndjson": {"schema": {"type": "string"}},
+        }),
+    };
+    Some(json!({"required": true, "content": kinds}))
+}
+
 fn parameter(known: &Parameter) -> Value {
     let schema = match known.kind {
         Kind::Text => json!({"type": "string"}),
-        Kind::Whole(max) => json!({"type": "integer", "minimum": 0, "maximum": max}),
-        Kind::Switch => json!({"type": "string", "enum": ["", "1"]}),
+        Kind::Word(max) => {
+            json!({"type": "string", "minLength": 1, "maxLength": max, "pattern": WORD})
+        }
+        Kind::Room => {
+            json!({"type": "string", "minLength": 1, "maxLength": NAME_BYTES_MAX, "pattern": ROOM})
+        }
+        Kind::Conn => json!({"type": "string", "pattern": CONN}),
+        Kind::Address => {
+            json!({"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]})
+        }
+        Kind::Whole(min, max) => {
+            json!({"type": "integer", "format": "int64", "minimum": min, "maximum": max.min(i64::MAX.unsigned_abs())})
+        }
+        Kind::Switch => json!({"type": "boolean"}),
         Kind::OneOf(words) => json!({"type": "string", "enum": words}),
     };
     let place = match known.stands {
@@ -80,7 +122,7 @@ fn parameter(known: &Parameter) -> Value {
         "name": known.name,
         "in": place,
         "required": known.required,
-        "allowEmptyValue": (known.stands == Stands::InQuery).then_some(true),
+        "allowEmptyValue": matches!(known.kind, Kind::Switch).then_some(true),
         "description": known.about,
         "schema": schema,
     })
@@ -101,16 +143,17 @@ fn schemas() -> Value {
     let object = |required: &[&str], fields: Value| json!({"type": "object", "required": required, "properties": fields});
     let list = |of: Value| json!({"type": "array", "items": of});
     json!({
-        "Problem": object(&["type", "title", "status", "detail", "code"], json!({
-            "type": text(), "title": text(), "status": whole(), "detail": text(), "code": text(),
+        "Problem": object(&["title", "status", "detail", "code"], json!({
+            "title": text(), "status": whole(), "detail": text(), "code": text(),
         })),
-        "Receipt": object(&[], json!({"at": text(), "count": whole(), "duplicate": {"type": "boolean"}})),
+        "Receipt": object(&["at"], json!({"at": text(), "count": whole(), "duplicate": {"type": "boolean"}})),
+        "Saying": saying(),
         "Message": object(&["room", "at", "from"], json!({
             "room": text(), "at": text(), "from": text(), "by": {"type": "object"}, "event": text(), "key": text(), "id": text(), "time": whole(),
             "data": {}, "base64": text(), "args": {"type": "array"},
         })),
-        "History": object(&["room", "at", "messages"], json!({
-            "room": text(), "at": text(), "more": {"type": "boolean"}, "messages": list(json!({"$ref": "#/components/schemas/Message"})),
+        "History": object(&["room", "at", "complete", "messages"], json!({
+            "room": text(), "at": text(), "complete": {"type": "boolean"}, "from": text(), "more": {"type": "boolean"}, "messages": list(json!({"$ref": "#/components/schemas/Message"})),
         })),
         "State": {"description": "The keys of a room that are set; of one key the message that set it.", "type": "object"},
         "Roster": object(&["room", "count"], json!({"room": text(), "count": whole(), "conns": whole(), "members": {"type": "array"}})),
@@ -134,6 +177,22 @@ fn schemas() -> Value {
             "additionalProperties": object(&["allowed"], json!({"allowed": {"type": "boolean"}, "because": perhaps()})),
         }})),
         "Document": {"type": "object"},
+    })
+}
+
+/// A message of a batch.
+fn saying() -> Value {
+    let word =
+        || json!({"type": "string", "minLength": 1, "maxLength": LABEL_BYTES_MAX, "pattern": WORD});
+    let bodies = ["data", "base64", "args"].map(|name| json!({"required": [name]}));
+    json!({
+        "type": "object",
+        "description": "A message: exactly one of `data`, `base64` and `args`.",
+        "oneOf": bodies,
+        "properties": {
+            "data": {}, "base64": {"type": "string"}, "args": {"type": "array"}, "event": word(), "key": word(),
+            "expect": {"type": ["string", "null"]}, "ttl_ms": {"type": "integer", "minimum": 0},
+        },
     })
 }
 

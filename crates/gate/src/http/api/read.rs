@@ -10,7 +10,7 @@ use super::{
     Call, Conns, Cursor, Deed, ENDPOINTS, Endpoint, PAGE_ENTRIES, Place, Revoke, Rooms,
     RoomsCursor, Select,
 };
-use crate::http::parameters::parse_room;
+use crate::http::parameters::{is_on, parse_room};
 use crate::http::{Action, Problem, Site, route};
 
 /// The query of a request that knows its parameters.
@@ -122,6 +122,20 @@ impl<'a> Given<'a> {
         self.room()?.ok_or_else(missing)
     }
 
+    fn select(&self) -> Result<Select, Problem> {
+        let address = self.text("address").map(|text| {
+            let wrong = |_| bad_query("?address= is an IP address, without a port".to_owned());
+            text.parse().map_err(wrong)
+        });
+        Ok(Select {
+            conn: self.conn()?,
+            room: self.room()?,
+            user: self.text("user").map(Into::into),
+            door: self.text("door").map(str::to_owned),
+            address: address.transpose()?,
+        })
+    }
+
     fn place(&self) -> Result<Place, Problem> {
         Ok(Place {
             room: self.the_room()?,
@@ -131,7 +145,7 @@ impl<'a> Given<'a> {
 
     fn limit(&self) -> u32 {
         let limit = self.text("limit").and_then(|text| text.parse().ok());
-        limit.unwrap_or(PAGE_ENTRIES).max(1)
+        limit.unwrap_or(PAGE_ENTRIES)
     }
 
     fn cursor(&self) -> Result<Cursor, Problem> {
@@ -176,18 +190,28 @@ fn unknown(endpoint: &Endpoint, name: &str) -> Problem {
 }
 
 fn check(kind: Kind, name: &str, value: &str) -> Result<(), Problem> {
+    let wrong = |is: String| Err(bad_query(format!("?{name}= {is}")));
     match kind {
-        Kind::Text | Kind::Switch => Ok(()),
-        Kind::Whole(max) => match value.parse::<u32>() {
-            Ok(number) if number <= max => Ok(()),
-            _ => Err(bad_query(format!("?{name}= is a whole number up to {max}"))),
-        },
+        // Read where they are used, with what is wrong with them.
+        Kind::Text | Kind::Room | Kind::Conn | Kind::Address => Ok(()),
+        Kind::Word(max) if (1..=max).contains(&value.len()) => Ok(()),
+        Kind::Word(max) => wrong(format!("has 1 to {max} bytes, and not {}", value.len())),
+        Kind::Whole(min, max) => {
+            let is_plain = value.bytes().all(|byte| byte.is_ascii_digit());
+            match value.parse::<u64>() {
+                Ok(number) if is_plain && (min..=max).contains(&number) => Ok(()),
+                _ => wrong(format!("is a whole number from {min} to {max}")),
+            }
+        }
+        Kind::Switch if is_switch(value) => Ok(()),
+        Kind::Switch => wrong("is true or false, or 1 or 0".to_owned()),
         Kind::OneOf(words) if words.contains(&value) => Ok(()),
-        Kind::OneOf(words) => Err(bad_query(format!(
-            "?{name}= is one of {}",
-            words.join(", ")
-        ))),
+        Kind::OneOf(words) => wrong(format!("is one of {}", words.join(", "))),
     }
+}
+
+fn is_switch(value: &str) -> bool {
+    matches!(value, "" | "0" | "1" | "false" | "true")
 }
 
 fn bad_query(detail: String) -> Problem {
@@ -246,7 +270,7 @@ pub(super) fn history(
 pub(super) fn who(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call, Problem> {
     Ok(of_room(Action::Who {
         room: given.the_room()?,
-        counts: given.text("counts").is_some(),
+        counts: given.text("counts").is_some_and(is_on),
     }))
 }
 
@@ -264,27 +288,22 @@ pub(super) fn rooms(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call
 }
 
 pub(super) fn conns(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call, Problem> {
-    let address = given.text("address").map(|text| {
-        let wrong = |_| bad_query("?address= is an IP address, without a port".to_owned());
-        text.parse().map_err(wrong)
-    });
-    let select = Select {
-        conn: given.conn()?,
-        room: given.room()?,
-        user: given.text("user").map(Into::into),
-        door: given.text("door").map(str::to_owned),
-        address: address.transpose()?,
-    };
     Ok(Call::Conns(Box::new(Conns {
-        select,
+        select: given.select()?,
         deed: Deed::List,
         cursor: given.cursor()?,
         limit: given.limit(),
     })))
 }
 
+/// To whom must be said, or a forgotten parameter would reach everybody.
 pub(super) fn disconnect(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call, Problem> {
-    done(given, Deed::Disconnect)
+    let select = given.select()?;
+    if given.pairs.is_empty() || (select.conn.is_some() && given.pairs.len() > 1) {
+        let detail = "say to whom: either ?conn=c0-12-34, or all of ?user=ana, ?address=192.0.2.7, ?room=lobby";
+        return Err(bad_query(detail.to_owned()));
+    }
+    Ok(all_of(select, Deed::Disconnect))
 }
 
 pub(super) fn join(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call, Problem> {
@@ -295,7 +314,7 @@ pub(super) fn leave(given: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call
     done(given, Deed::Leave(given.place()?))
 }
 
-/// Something done to a Conn or to all of a user: to which must be said, or a forgotten parameter would reach everybody.
+/// Something done to a Conn or to all of a user: to which must be said.
 fn done(given: &Given<'_>, deed: Deed) -> Result<Call, Problem> {
     let select = Select {
         conn: given.conn()?,
@@ -306,12 +325,16 @@ fn done(given: &Given<'_>, deed: Deed) -> Result<Call, Problem> {
         let detail = "say to whom: either ?conn=c0-12-34 or ?user=ana";
         return Err(bad_query(detail.to_owned()));
     }
-    Ok(Call::Conns(Box::new(Conns {
+    Ok(all_of(select, deed))
+}
+
+fn all_of(select: Select, deed: Deed) -> Call {
+    Call::Conns(Box::new(Conns {
         select,
         deed,
         cursor: Cursor::default(),
         limit: u32::MAX,
-    })))
+    }))
 }
 
 pub(super) fn reload(_: &Given<'_>, _: &Request<'_>, _: &Site) -> Result<Call, Problem> {

@@ -4,6 +4,7 @@ use super::read::{self, Given};
 use super::{ApiRequest, Call};
 use crate::http::{Problem, Site};
 use taut_wire::http::Request;
+use taut_wire::native::LABEL_BYTES_MAX;
 
 /// A request that the API knows.
 #[derive(Debug)]
@@ -18,12 +19,23 @@ pub struct Endpoint {
     pub summary: &'static str,
     /// Its query and headers. Others are refused.
     pub parameters: &'static [&'static Parameter],
-    /// Whether a message is its body.
-    pub body: bool,
+    /// What its body is.
+    pub content: Content,
     /// The name of what it answers among the document's schemas.
     pub answer: &'static str,
     /// What it asks for.
     pub(super) read: fn(&Given<'_>, &Request<'_>, &Site) -> Result<Call, Problem>,
+}
+
+/// What the body of a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// There is none.
+    Nothing,
+    /// What is said, by its Content-Type.
+    Message,
+    /// Several messages.
+    Batch,
 }
 
 /// A parameter of a request.
@@ -55,9 +67,17 @@ pub enum Stands {
 pub enum Kind {
     /// Any text, by the rules of what it names.
     Text,
-    /// A whole number up to this.
-    Whole(u32),
-    /// There or not.
+    /// A text of at least one and at most so many bytes.
+    Word(usize),
+    /// The name of a room.
+    Room,
+    /// The id of a Conn.
+    Conn,
+    /// An IP address.
+    Address,
+    /// A whole number from the first to the second.
+    Whole(u64, u64),
+    /// Switched on by `1`, `true` or nothing, off by `0`, `false` or not being there.
     Switch,
     /// One of these.
     OneOf(&'static [&'static str]),
@@ -80,35 +100,63 @@ const fn needed(name: &'static str, about: &'static str) -> Parameter {
     }
 }
 
-const ROOM: Parameter = needed("room", "The room, for example `games/42`.");
-const IN_ROOM: Parameter = text("room", "Only Conns that are in this room.");
-const CONN: Parameter = text("conn", "This Conn, by its id, for example `c0-12-34`.");
-const USER: Parameter = text("user", "All Conns of this verified user.");
+const fn word(name: &'static str, about: &'static str) -> Parameter {
+    Parameter {
+        kind: Kind::Word(LABEL_BYTES_MAX),
+        ..text(name, about)
+    }
+}
+
+const ROOM: Parameter = Parameter {
+    kind: Kind::Room,
+    ..needed("room", "The room, for example `games/42`.")
+};
+const IN_ROOM: Parameter = Parameter {
+    kind: Kind::Room,
+    ..text("room", "Only Conns that are in this room.")
+};
+const CONN: Parameter = Parameter {
+    kind: Kind::Conn,
+    ..text("conn", "This Conn, by its id, for example `c0-12-34`.")
+};
+const USER: Parameter = Parameter {
+    kind: Kind::Word(super::USER_BYTES_MAX),
+    ..text("user", "All Conns of this verified user.")
+};
 const NAMESPACE: Parameter = text(
     "namespace",
     "Of a Socket.IO session, in which of its namespaces: by default `/` where it is in it, else its first; it leaves in all.",
 );
-const DOOR: Parameter = text(
-    "door",
-    "Only Conns that came by this door, for example `websocket`.",
-);
-const ADDRESS: Parameter = text("address", "Only Conns from this IP address.");
+const DOOR: Parameter = Parameter {
+    kind: Kind::Word(32),
+    ..text(
+        "door",
+        "Only Conns that came by this door, for example `websocket`.",
+    )
+};
+const ADDRESS: Parameter = Parameter {
+    kind: Kind::Address,
+    ..text("address", "Only Conns from this IP address.")
+};
 const MATCH: Parameter = text(
     "match",
     "Only rooms that this pattern covers, for example `games/*` or `games/**`.",
 );
 const CURSOR: Parameter = text("cursor", "The `cursor` of the page before.");
 const PAGE: Parameter = Parameter {
-    kind: Kind::Whole(super::PAGE_ENTRIES_MAX),
+    kind: Kind::Whole(1, super::PAGE_ENTRIES_MAX as u64),
     ..text("limit", "At most so many entries; 100 by default.")
 };
 const AS: Parameter = text(
     "as",
     "The display name of who says it; `server` by default.",
 );
-const EVENT: Parameter = text("event", "What kind of message it is, instead of `message`.");
-const KEY: Parameter = text("key", "The key of the room's state that it sets.");
-const THE_KEY: Parameter = needed("key", "The key of the room's state.");
+const EVENT: Parameter = word("event", "What kind of message it is, instead of `message`.");
+const KEY: Parameter = word("key", "The key of the room's state that it sets.");
+const THE_KEY: Parameter = Parameter {
+    required: true,
+    ..word("key", "The key of the room's state.")
+};
 const LANE: Parameter = Parameter {
     kind: Kind::OneOf(&["reliable", "latest"]),
     ..text("lane", "How it travels.")
@@ -120,7 +168,7 @@ const EXPECT: Parameter = text(
 );
 const ID: Parameter = Parameter {
     stands: Stands::InHeader,
-    ..text(
+    ..word(
         "Idempotency-Key",
         "Makes it happen once, however often it is sent.",
     )
@@ -133,7 +181,7 @@ const REVERSE: Parameter = Parameter {
     ..text("reverse", "Newest first.")
 };
 const MESSAGES: Parameter = Parameter {
-    kind: Kind::Whole(u32::MAX),
+    kind: Kind::Whole(0, u32::MAX as u64),
     ..text("limit", "At most so many messages.")
 };
 const COUNTS: Parameter = Parameter {
@@ -147,13 +195,25 @@ const TOKEN: Parameter = Parameter {
         "Whose grant: that of this token. A header, so that it gets into no log.",
     )
 };
-const OF_CONN: Parameter = text("conn", "Whose grant: that of this Conn.");
-const REVOKED_TOKEN: Parameter = text("token", "The id (`jti`) of the token to be revoked.");
-const REVOKED_USER: Parameter = text("user", "The user whose tokens are to be revoked.");
-const BEFORE: Parameter = text(
-    "issued_before",
-    "Revokes every token issued before this second of Unix time.",
-);
+const OF_CONN: Parameter = Parameter {
+    kind: Kind::Conn,
+    ..text("conn", "Whose grant: that of this Conn.")
+};
+const REVOKED_TOKEN: Parameter = Parameter {
+    kind: Kind::Word(super::TOKEN_ID_BYTES_MAX),
+    ..text("token", "The id (`jti`) of the token to be revoked.")
+};
+const REVOKED_USER: Parameter = Parameter {
+    kind: Kind::Word(super::USER_BYTES_MAX),
+    ..text("user", "The user whose tokens are to be revoked.")
+};
+const BEFORE: Parameter = Parameter {
+    kind: Kind::Whole(0, u64::MAX),
+    ..text(
+        "issued_before",
+        "Revokes every token issued before this second of Unix time.",
+    )
+};
 
 /// All that the API knows.
 pub const ENDPOINTS: &[Endpoint] = &[
@@ -163,7 +223,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: "publish",
         summary: "Publish a message to a room. The Content-Type says what it is: application/json, text/plain, or anything else for binary.",
         parameters: &[&ROOM, &AS, &EVENT, &KEY, &LANE, &TTL, &EXPECT, &ID],
-        body: true,
+        content: Content::Message,
         answer: "Receipt",
         read: read::publish,
     },
@@ -173,7 +233,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: "publishBatch",
         summary: "Publish several messages to a room: all of them or none. A JSON list, or a message a line (application/x-ndjson).",
         parameters: &[&ROOM, &AS, &ID],
-        body: true,
+        content: Content::Batch,
         answer: "Receipt",
         read: read::batch,
     },
@@ -181,9 +241,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
         method: "GET",
         path: "/api/history",
         id: "readHistory",
-        summary: "Read a page of what was said in a room. Go on with since=AT while `more` is true.",
+        summary: "Read a page of what was said in a room. While `more` is true go on with since=AT; with `reverse`, with until=AT.",
         parameters: &[&ROOM, &SINCE, &UNTIL, &REWIND, &REVERSE, &MESSAGES],
-        body: false,
+        content: Content::Nothing,
         answer: "History",
         read: read::history,
     },
@@ -193,7 +253,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: "listRooms",
         summary: "List rooms with their counts: those in memory, then those that the store has besides, by their names.",
         parameters: &[&MATCH, &PAGE, &CURSOR],
-        body: false,
+        content: Content::Nothing,
         answer: "Rooms",
         read: read::rooms,
     },
@@ -203,7 +263,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: "listConns",
         summary: "List connections.",
         parameters: &[&CONN, &IN_ROOM, &USER, &DOOR, &ADDRESS, &PAGE, &CURSOR],
-        body: false,
+        content: Content::Nothing,
         answer: "Conns",
         read: read::conns,
     },
@@ -213,7 +273,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: "listUsers",
         summary: "List who is in a room.",
         parameters: &[&ROOM, &COUNTS],
-        body: false,
+        content: Content::Nothing,
         answer: "Roster",
         read: read::who,
     },
@@ -221,9 +281,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
         method: "POST",
         path: "/api/disconnect",
         id: "disconnect",
-        summary: "End a connection, or all of a user.",
-        parameters: &[&CONN, &USER],
-        body: false,
+        summary: "End a connection, or all of a user, from an address, or in a room; of several of these all must be true. The connection that asks stays.",
+        parameters: &[&CONN, &USER, &ADDRESS, &IN_ROOM],
+        content: Content::Nothing,
         answer: "Done",
         read: read::disconnect,
     },
@@ -233,7 +293,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: "join",
         summary: "Bring a connection, or all of a user, into a room, where its grant allows that: Socket.IO, native connections, and people at a text terminal, who leave the room that they are in. `reasons` says why others were not.",
         parameters: &[&ROOM, &CONN, &USER, &NAMESPACE],
-        body: false,
+        content: Content::Nothing,
         answer: "Done",
         read: read::join,
     },
@@ -243,7 +303,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: "leave",
         summary: "Take a connection, or all of a user, out of a room. One that cannot be without it (a payload WebSocket, a stream, a long poll) ends.",
         parameters: &[&ROOM, &CONN, &USER, &NAMESPACE],
-        body: false,
+        content: Content::Nothing,
         answer: "Done",
         read: read::leave,
     },
@@ -251,9 +311,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
         method: "GET",
         path: "/api/state",
         id: "readState",
-        summary: "Read a room's state, or one key of it.",
+        summary: "Read a room's state, or the message that set one key of it.",
         parameters: &[&ROOM, &KEY],
-        body: false,
+        content: Content::Nothing,
         answer: "State",
         read: read::state,
     },
@@ -263,7 +323,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: "setKey",
         summary: "Set a key of a room's state.",
         parameters: &[&ROOM, &THE_KEY, &AS, &TTL, &EXPECT, &ID],
-        body: true,
+        content: Content::Message,
         answer: "Receipt",
         read: read::set,
     },
@@ -273,7 +333,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: "deleteKey",
         summary: "Delete a key of a room's state.",
         parameters: &[&ROOM, &THE_KEY, &AS, &EXPECT, &ID],
-        body: false,
+        content: Content::Nothing,
         answer: "Receipt",
         read: read::delete,
     },
@@ -283,7 +343,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: "revoke",
         summary: "Revoke a token by its id, all tokens of a user, or all that were issued before a time. Say one of them.",
         parameters: &[&REVOKED_USER, &REVOKED_TOKEN, &BEFORE],
-        body: false,
+        content: Content::Nothing,
         answer: "Done",
         read: read::revoke,
     },
@@ -293,7 +353,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: "reload",
         summary: "Read the configuration again, as SIGHUP does: the same files, flags and environment. What changed, and what waits for a restart; with a mistake in it nothing changes.",
         parameters: &[],
-        body: false,
+        content: Content::Nothing,
         answer: "Reloaded",
         read: read::reload,
     },
@@ -303,7 +363,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: "readPolicy",
         summary: "Read how a room behaves: the policy in force.",
         parameters: &[&ROOM],
-        body: false,
+        content: Content::Nothing,
         answer: "Policy",
         read: read::policy,
     },
@@ -313,7 +373,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: "readGrant",
         summary: "Read what somebody may do in a room, right by right, and because of which rule: whoever shows nothing, or a token, or a connection.",
         parameters: &[&ROOM, &OF_CONN, &TOKEN],
-        body: false,
+        content: Content::Nothing,
         answer: "Grant",
         read: read::grant,
     },
@@ -323,7 +383,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: "readDocument",
         summary: "This document. Needs no key.",
         parameters: &[],
-        body: false,
+        content: Content::Nothing,
         answer: "Document",
         read: read::document,
     },

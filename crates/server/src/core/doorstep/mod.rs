@@ -72,6 +72,15 @@ impl Doorstep {
         }))
     }
 
+    /// Goes by the webhook as it is now.
+    pub(super) fn follow(&mut self, desk: &Counter) {
+        if let Some((hook, webhook)) = desk.of_newcomers() {
+            self.hook = hook;
+            self.deadline_ms = webhook.deadline_ms;
+            self.on_failure = webhook.on_failure;
+        }
+    }
+
     /// Whether a Conn waits for the application.
     pub(super) fn awaits(&self, id: ConnId) -> bool {
         self.waiting.contains_key(&id)

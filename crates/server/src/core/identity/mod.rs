@@ -78,6 +78,18 @@ pub(crate) struct Origin {
     pub(crate) certificate: Option<Arc<str>>,
 }
 
+impl Origin {
+    /// Whose it is, for a log line.
+    #[cfg(feature = "http2")]
+    pub(crate) fn who(&self) -> String {
+        match (self.client, self.address) {
+            (Some(client), _) => client.to_string(),
+            (None, Some(address)) => address.to_string(),
+            (None, None) => "unix".to_owned(),
+        }
+    }
+}
+
 impl Identities {
     pub(crate) fn new(doorman: Arc<Doorman>) -> Self {
         let mut identities = Self {

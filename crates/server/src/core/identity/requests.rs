@@ -64,7 +64,7 @@ impl Core {
             // Two of them could be read in two ways.
             return match headers.all(&proxy.user_header).count() {
                 1 => vouched(user, &proxy.grant, Proof::Proxy).map(Some),
-                _ => Err(AuthError::Malformed("the proxy's header stands twice")),
+                _ => Err(AuthError::Vouched("stands there twice")),
             };
         }
         match (&auth.by_certificate, self.certificate_name(id)) {

@@ -10,6 +10,7 @@ mod polling;
 mod upgrade;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use taut_gate::Close;
 use taut_gate::http::{EngineDialect, EngineRequest, EngineWants, Problem, refused};
@@ -432,6 +433,14 @@ impl Core {
             return self.remove(id.slot, Farewell::Vanished);
         }
         self.end_session(id, Farewell::Vanished, &Packet::Close);
+    }
+
+    /// Where a session by polling has come from.
+    pub(crate) fn polls_from(&mut self, id: ConnId) -> Option<IpAddr> {
+        match &self.engine(id)?.carrier {
+            Carrier::Polling(polling) => polling.from,
+            Carrier::Socket(_) => None,
+        }
     }
 
     pub(super) fn engine(&mut self, id: ConnId) -> Option<&mut Engine> {

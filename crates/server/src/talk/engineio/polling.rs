@@ -1,5 +1,7 @@
 //! HTTP long-polling: at most one poll and one POST of a session at a time (Engine.IO protocol v4, “HTTP long-polling”).
 
+use std::net::IpAddr;
+
 use taut_gate::Close;
 use taut_hub::{ConnId, Farewell};
 use taut_wire::Violation;
@@ -24,6 +26,8 @@ pub(in super::super) struct Polling {
     poll: Option<ConnId>,
     /// The HTTP Conn that sends some.
     pub(super) post: Option<ConnId>,
+    /// Where its first poll came from: between two polls there is no socket that would tell.
+    pub(super) from: Option<IpAddr>,
     /// The client has said that it goes.
     closed: bool,
     /// Packets that one answer may have.
@@ -37,6 +41,7 @@ impl Polling {
         Self {
             poll: None,
             post: None,
+            from: None,
             closed: false,
             packets_max,
             probe: None,
@@ -73,6 +78,12 @@ impl Core {
             return self.refuse_engine(id, RequestError::BadRequest, Framing::None);
         }
         polling.poll = Some(id);
+        if polling.from.is_none() {
+            let from = self.client_address(id);
+            if let Some(polling) = self.polling(session) {
+                polling.from = from;
+            }
+        }
         if let Some(talk) = self.http_talk(id) {
             talk.phase = Phase::Polling(session);
         }

@@ -14,7 +14,7 @@ use taut_wire::http::Framing;
 use super::super::Talk;
 use super::{Phase, is_bodyless};
 use crate::core::{Core, Flag, Kept, Survey, What, nothing_found};
-use crate::identity::{Judged, Revoker};
+use crate::identity::{Judged, Revoker, Revoking};
 use crate::reload::ReloadRequest;
 
 /// As whom somebody asks.
@@ -252,7 +252,7 @@ impl Core {
         self.say_json(id, &body);
     }
 
-    /// The disk is written, so a thread of its own does it: this is rare.
+    /// The disk is written, so a thread of its own does it.
     fn revoke(&mut self, id: ConnId, revoke: api::Revoke) {
         let now_s = self.now.unix_ms / 1_000;
         let revocation = match revoke {
@@ -265,21 +265,20 @@ impl Core {
                 issued_s_max: time_s.saturating_sub(1),
             },
         };
-        let revoker = Revoker(Arc::clone(&self.identities.doorman));
-        let (outlet, alert) = (self.revoked.0.clone(), Arc::clone(&self.alert));
-        let work = move || {
-            let outcome = revoker.revoke(&revocation);
-            let outcome = outcome.map_err(|error| error.to_string());
-            if outlet.send((id, outcome)).is_ok() {
-                alert.raise();
-            }
-        };
-        let thread = std::thread::Builder::new().name("taut-revoke".to_owned());
-        if let Err(error) = thread.spawn(work) {
-            let problem = Problem::new(503, "unavailable", error.to_string());
+        if let Err(unfit) = revocation.check(now_s) {
+            let problem = Problem::new(400, "bad-query", unfit.to_string());
             return self.answer_problem(id, &problem);
         }
-        self.wait_for_others(id);
+        let revoking = Revoking {
+            revocation,
+            conn: id,
+            answers: self.revoked.0.clone(),
+            alert: Arc::clone(&self.alert),
+        };
+        match Revoker(Arc::clone(&self.identities.doorman)).ask(revoking) {
+            Ok(()) => self.wait_for_others(id),
+            Err(problem) => self.answer_problem(id, &problem),
+        }
     }
 
     /// What came of revocations.

@@ -5,6 +5,7 @@ use taut_gate::{Close, Command, text};
 use taut_hub::{ConnId, Input, Join, Right, RoomName, Start, Watch};
 
 use super::super::Talk;
+use super::Phase;
 use crate::core::Core;
 
 /// What an ended Conn is told.
@@ -21,7 +22,10 @@ impl Core {
                 encode_grant(&mut body, room, user.map(|user| &**user), rules);
                 *grant = Some(body);
             }
+            // The session that it serves is ended, and answers it.
+            (Deed::Disconnect, Found::Done(_)) if self.serves_session(id) => {}
             (Deed::Disconnect, Found::Done(counted)) => {
+                self.end_namespaces(id, ENDED);
                 self.close(id, Close::Refused, Some(ENDED));
                 counted.done += 1;
             }
@@ -34,6 +38,11 @@ impl Core {
             }
             _ => {}
         }
+    }
+
+    fn serves_session(&mut self, id: ConnId) -> bool {
+        let talk = self.http_talk(id);
+        talk.is_some_and(|talk| matches!(talk.phase, Phase::Polling(_) | Phase::Posting(_)))
     }
 
     /// Brings a Conn into a room, as if it had asked for that. Its door must be able to show several rooms, or to show another one.

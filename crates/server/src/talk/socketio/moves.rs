@@ -1,11 +1,13 @@
-//! What the server API does to a session's rooms, as `socket.join(room)` and `socket.leave(room)` do in a program around the reference server.
+//! What the server does to a session's rooms: the API, as `socket.join(room)` and `socket.leave(room)` do in a program around the reference server, and a newer
+//! grant, which takes a room away.
 //!
 //! The client hears `taut:joined` and `taut:left`, as after its own verbs: with the offset behind them it comes back to the same rooms.
 
 use std::sync::Arc;
 
 use taut_gate::http::api::{Place, Unmoved};
-use taut_gate::socketio::{Way, encode_packet};
+use taut_gate::socketio::{Way, encode_event, encode_packet};
+use taut_gate::{Close, native};
 use taut_hub::{ConnId, Input, Join, RoomName, Start, Watch};
 use taut_wire::socketio as wire;
 
@@ -112,6 +114,68 @@ impl Core {
             }
         }
         !hosts.is_empty()
+    }
+
+    /// A session is out of a room that it may not be in any more. A namespace that is the room ends; others go on without it.
+    pub(crate) fn expel_socketio(&mut self, id: ConnId, room: &RoomName) {
+        let Some(socketio) = self.socketio(id) else {
+            return;
+        };
+        let shown = socketio.views.iter().filter(|view| view.name == *room);
+        let hosts: Vec<(Arc<str>, Way)> = shown
+            .map(|view| (Arc::clone(&view.namespace), view.way))
+            .collect();
+        let enters = |(namespace, _): &(Arc<str>, Way)| {
+            let mut all = socketio.namespaces.iter();
+            all.any(|known| Arc::ptr_eq(&known.name, namespace) && known.entering.is_some())
+        };
+        let is_entering = hosts.iter().any(enters);
+        if is_entering || self.application.is_some() {
+            // Half of what it comes back to is gone, or a program of its own decides what its rooms mean.
+            return self.close(id, Close::Refused, Some(native::EXPELLED));
+        }
+        for (namespace, way) in hosts {
+            if let Some(socketio) = self.socketio(id) {
+                socketio.hide(&namespace, room);
+            }
+            let mut json = Vec::new();
+            match way {
+                Way::Room => {
+                    native::encode_bye(&mut json, Close::Refused, Some(native::EXPELLED), None);
+                    self.say(id, |out, framing| {
+                        encode_event(out, framing, &namespace, "taut:bye", &json, None);
+                    });
+                    self.end_namespace(id, &namespace);
+                }
+                Way::Lobby | Way::Joined => {
+                    native::encode_expelled(&mut json, room);
+                    let offset = self.offset(id, &namespace);
+                    self.say(id, |out, framing| {
+                        let offset = Some(&*offset);
+                        encode_event(out, framing, &namespace, "taut:left", &json, offset);
+                    });
+                }
+            }
+        }
+        self.choose_format(id);
+    }
+
+    /// Ends every namespace of a session before it is closed, as the reference server's `disconnectSockets(true)` does: where only the transport ended, the client would
+    /// be back at once, and in all its rooms.
+    pub(in super::super) fn end_namespaces(&mut self, id: ConnId, text: &str) {
+        let Some(socketio) = self.socketio(id) else {
+            return;
+        };
+        let entered = socketio.namespaces.iter().filter(|n| n.entering.is_none());
+        let names: Vec<Arc<str>> = entered.map(|n| Arc::clone(&n.name)).collect();
+        let mut bye = Vec::new();
+        super::super::native::farewell(&mut bye, Close::Refused, Some(text), 0);
+        for name in names {
+            self.say(id, |out, framing| {
+                encode_event(out, framing, &name, "taut:bye", &bye, None);
+            });
+            self.end_namespace(id, &name);
+        }
     }
 
     /// The reference server's `socket.disconnect()`: the client does not come back to it by itself.

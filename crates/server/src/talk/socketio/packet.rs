@@ -150,6 +150,9 @@ impl Core {
         let Some(door) = self.conns.find(id).map(|conn| conn.door()) else {
             return;
         };
+        // Where tokens mean something, none must reach a room because its client is in no other namespace.
+        let is_token = event.name == "auth" && self.takes_tokens();
+        let room = room.filter(|_| !is_token);
         let emitted = Emitted {
             name: event.name,
             arguments: event.list.values().collect(),
