@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import subprocess
+import time
 import zlib
 
 import pytest
@@ -264,6 +265,27 @@ def test_positions_and_numbers_that_are_too_large_are_cut_down(server, closing, 
     peer.send(**unit)
     assert len(json.dumps(peer.unit())) < 2_000
     assert peer.ask(ping=1)["ok"] == "ping"
+
+
+@pytest.mark.parametrize("parameter", ["limit", "wait", "rewind", "as", "ttl", "lane", "key", "event"])
+def test_refusals_repeat_little_of_a_parameter(server, room, parameter):
+    for value in ["x" * 7_000, "%22" * 2_300, "%C3%BC" * 1_100]:
+        answer = request(server, "POST", f"/r/{room}?{parameter}={value}", [], "x")
+        assert answer.status == 400 and len(answer.body) < 600, (answer.status, len(answer.body))
+
+
+def test_refusals_and_log_lines_repeat_no_origin_that_is_none(start, room):
+    server = start()
+    before = len(server.said())
+    for origin in ["https://" + "x" * 15_000, '"' * 15_000, "null" * 3_000]:
+        answer = request(server, "GET", f"/r/{room}", [("Origin", origin)])
+        assert answer.status == 403 and len(answer.body) < 600
+    request(server, "GET", f"/r/{room}", [("Origin", "https://evil.example")])
+    deadline = time.monotonic() + 10
+    while "evil.example" not in server.said():
+        assert time.monotonic() < deadline, server.said()
+        time.sleep(0.05)
+    assert len(server.said()) - before < 3_000
 
 
 def test_heads_queries_and_lists_that_are_too_long(server, room):

@@ -383,7 +383,7 @@ def test_taut_admin_shows_what_others_wrote_without_obeying(keyed, room, closing
     rooms = [name for name in [room, *odd] if "ok" in eve.ask(join=name, data={"mood": NASTY})]
     assert room in rooms
     for name in rooms:
-        eve.ask(publish=name, data=f"hi {NASTY}\nERROR forged", event="say\u202e", key="k\u2028")
+        assert "ok" in eve.ask(publish=name, data=f"hi {NASTY}\nERROR forged", event="say\u202e", key="k\u202e")
     environment = {"TAUT_API_KEY": keyed.key, "PATH": os.environ["PATH"]}
     for words in (["rooms"], ["conns"], ["who", room], ["history", room], ["state", room], ["grant", room], ["policy", room], ["rooms", f"{room}/{NASTY}"], ["who", rooms[-1]], ["history", rooms[-1]]):
         words = [word.replace("\0", "") for word in words]

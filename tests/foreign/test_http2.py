@@ -350,6 +350,31 @@ def test_heads_without_end_and_heads_that_are_too_large(server, certificates, wi
     healthy(server, wild)
 
 
+def test_the_last_words_of_a_client_are_not_in_the_log(server, certificates, wild, room):
+    """GOAWAY may hold 16 KiB of them, and a client that ends with an error has broken nothing."""
+    for code in [0, PROTOCOL, CALM]:
+        ends = wild(server)
+        ends.raw(7, struct.pack(">II", 0, code) + b"last words\x1b[31m" * 900)
+        ends.farewell()
+    breaks = wild(server)
+    breaks.raw(0, b"data without a stream", stream=1)
+    assert breaks.farewell() == PROTOCOL
+    deadline = time.monotonic() + 10
+    while "a peer broke HTTP/2" not in server.said():
+        assert time.monotonic() < deadline, server.said()
+        time.sleep(0.05)
+    assert server.said().count("a peer broke HTTP/2") == 1 and "last words" not in server.said()
+    assert re.search(r'a peer broke HTTP/2 peer="127\.0\.0\.1:\d+" violation="unspecific protocol error detected"', server.said())
+
+
+def test_a_request_may_name_its_host_in_host_alone(server, certificates, wild, room):
+    """Whoever translates from HTTP/1.1 may leave :authority out (RFC 9113 §8.3.1)."""
+    asks = wild(server)
+    assert asks.answer(asks.ask("GET", f"/r/{room}?history", ("host", f"localhost:{server.port}"), authority=None))[0] == 200
+    assert asks.answer(asks.ask("GET", f"/r/{room}?history", ("host", "evil.example"), authority=None))[0] == 403
+    assert asks.answer(asks.ask("GET", f"/r/{room}?history", authority=None))[0] == 400
+
+
 def test_so_many_streams_and_no_more(server, certificates, wild, room):
     one = wild(server)
     one.h2.remote_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = 1_000

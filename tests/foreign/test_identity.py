@@ -1,6 +1,8 @@
 """Who somebody is, where carriers disagree, are empty, or are shown in an odd place."""
 
 import json
+import socket
+import ssl
 import subprocess
 
 import pytest
@@ -129,3 +131,19 @@ def test_a_certificate_that_names_two_names_nobody(start, room, tmp_path):
     server = start(config, ["--tls-cert", str(folder / "good.pem"), "--tls-key", str(folder / "good.key"), "--tls-client-ca", str(made.ca)])
     heard = [status(curl("--cacert", str(made.ca), *shown, f"https://localhost:{server.port}/r/{room}?history")) for shown in (one, two)]
     assert heard == [200, 401]
+
+
+def test_a_certificate_that_is_refused_is_told_why(start, tmp_path):
+    """In TLS 1.3 the client has said its request by then; closing with that unread had taken the alert back."""
+    (tmp_path / "others").mkdir()
+    made, others = Certificates(tmp_path), Certificates(tmp_path / "others")
+    made.sign("good", "DNS:localhost,IP:127.0.0.1")
+    server = start("", ["--tls-cert", str(made.folder / "good.pem"), "--tls-key", str(made.folder / "good.key"), "--tls-client-ca", str(made.ca)])
+    strange = client_certificate(others, "/CN=ana")
+    trusting = ssl.create_default_context(cafile=made.ca)
+    trusting.load_cert_chain(strange[1], strange[3])
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", server.port), 10) as raw, pytest.raises(ssl.SSLError, match="ALERT"):
+            tunnel = trusting.wrap_socket(raw, server_hostname="localhost")
+            tunnel.sendall(b"POST /r/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\n\r\n" + b"x" * 20_000)
+            tunnel.recv(1)

@@ -63,3 +63,14 @@ def ndjson(server, room):
     with httpx.stream("GET", f"{server.http}/r/{room}?rewind=1", headers={"Accept": "application/x-ndjson"}, trust_env=False, timeout=10) as lines:
         units = (json.loads(line) for line in lines.iter_lines() if line)
         return next(unit for unit in units if "from" in unit)
+
+
+def test_a_user_by_an_odd_name_seems_to_be_nobody_else_on_a_terminal(start, room, closing):
+    """Who may choose its user's name must not speak as another by it: what ends a speaker there is a colon and a space."""
+    server = start(CONFIG)
+    person = closing.add(nc(server))
+    person.type(f"/join {room}").until(f"in {room};")
+    for user in ("root: I quit", "root| more", "root joined (websocket)"):
+        said = request(server, "POST", f"/r/{room}?as=eve", [("Authorization", f"Bearer {token(user)}")], "hello")
+        assert said.status == 200, said
+        person.until(f'eve:"{user}": hello')

@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from peers import EventStream, Native, Raw, curl, history, nc, post, request, request_bytes
@@ -716,3 +716,41 @@ def wait_for_port(port):
         except OSError:
             assert time.monotonic() < deadline
             time.sleep(0.02)
+
+
+@pytest.mark.parametrize("library", ["node", "python"])
+def test_several_arguments_of_socket_io_are_rewritten_as_several(server, application, closing, library):
+    """What is asked about may be said back as it was asked, changed or not; a deletion, too."""
+
+    def decide(asked):
+        for message in asked["messages"]:
+            if "args" in message:
+                message["args"] = [*message["args"][:1], {"base64": "AAEC"}, "by the application"]
+        return 200, json.dumps({"allow": True, "messages": asked["messages"]}).encode(), 0
+
+    application.decide = decide
+    agent = closing.add(Agent("node", "latest")) if library == "node" else None
+    client = closing.add(JsClient(agent, server.http, "/orders/9") if agent else PythonClient(server.http, "/orders/9"))
+    client.connected()
+    listener = closing.add(Native(server))
+    assert listener.ask(join="orders/9")["ok"] == "join"
+    client.emit("order", 1, 2)
+    assert listener.message()["args"] == [1, {"base64": "AAEC"}, "by the application"]
+    listener.ask(set="orders/9", key="k", data="v")
+    assert request(server, "DELETE", "/r/orders/9?key=k").status == 200
+    assert application.asked[-1]["messages"][0]["delete"] is True
+
+
+def test_a_payload_websocket_is_closed_with_the_application_s_words(server, application):
+    application.decide = lambda asked: (200, '{"allow":false,"reason":"sold out, sorry — try tomorrow"}'.encode(), 0)
+    with connect(f"{server.ws}/r/orders/4") as client:
+        client.send("two")
+        with pytest.raises(ConnectionClosed) as closed:
+            client.recv(10)
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "sold out, sorry — try tomorrow")
+    application.decide = lambda asked: (500, b"", 0)
+    with connect(f"{server.ws}/r/orders/4") as client:
+        client.send("two")
+        with pytest.raises(ConnectionClosed) as closed:
+            client.recv(10)
+    assert "unavailable" in closed.value.rcvd.reason, closed.value.rcvd

@@ -2,7 +2,7 @@
 
 use taut_client::{Body, Latest, Message};
 use taut_wire::native::{Delivery, Payload, Stamp, encode_delivery};
-use taut_wire::text::{Said, encode_entry, encode_message, encode_notice, escape};
+use taut_wire::text::{Said, encode_entry, encode_message, encode_notice, escape, known_as};
 
 /// A message as lines for people, each with the room before it where one is given.
 pub(crate) fn text(message: &Message, room: Option<&str>) -> Vec<u8> {
@@ -112,12 +112,9 @@ fn stamp(by: &taut_client::Stamp) -> Stamp<'_> {
     }
 }
 
-/// The name, and the verified user behind it: no name holds a `:`.
+/// The name, and the verified user behind it.
 fn speaker(from: &str, by: Option<&taut_client::Stamp>) -> String {
-    match by {
-        Some(by) => format!("{from}:{}", by.user),
-        None => from.to_owned(),
-    }
+    known_as(from, by.map(|by| by.user.as_str())).into_owned()
 }
 
 fn payload(body: &Body) -> Payload<'_> {

@@ -4,6 +4,7 @@ mod action;
 pub mod api;
 mod credentials;
 mod engine;
+mod excerpt;
 mod parameters;
 mod respond;
 mod route;

@@ -5,6 +5,7 @@ use taut_wire::http::{Request, target};
 use taut_wire::native::{self, Rewind};
 
 use super::Problem;
+use super::excerpt::excerpt;
 use crate::name::display_name;
 use crate::native::rewound;
 
@@ -55,7 +56,7 @@ impl Parameters {
                 "wait" => read.wait_s = Some(number("wait", &value)?),
                 "as" => {
                     read.name = Some(display_name(&value).map_err(|error| {
-                        Problem::new(400, "bad-name", format!("?as={value}: {error}"))
+                        Problem::new(400, "bad-name", format!("?as={}: {error}", excerpt(&value)))
                     })?);
                 }
                 "event" if value == "message" => read.event = None,
@@ -167,7 +168,10 @@ fn tag_position(tag: &str) -> Result<Position, Problem> {
         None => Err(Problem::new(
             400,
             "bad-field",
-            format!("If-Match: {tag} is no single entity tag; write If-Match: \"POSITION\""),
+            format!(
+                "If-Match: {} is no single entity tag; write If-Match: \"POSITION\"",
+                excerpt(tag)
+            ),
         )),
     }
 }
@@ -188,7 +192,10 @@ fn number(name: &str, value: &str) -> Result<u32, Problem> {
         Problem::new(
             400,
             "bad-query",
-            format!("?{name}={value} is not a whole number; for example ?{name}=25"),
+            format!(
+                "?{name}={} is not a whole number; for example ?{name}=25",
+                excerpt(value)
+            ),
         )
     })
 }
@@ -203,7 +210,8 @@ fn rewind(value: &str) -> Result<Rewind, Problem> {
             400,
             "bad-query",
             format!(
-                "?rewind={value} is neither a whole number nor a length of time; for example ?rewind=25 or ?rewind=10m"
+                "?rewind={} is neither a whole number nor a length of time; for example ?rewind=25 or ?rewind=10m",
+                excerpt(value)
             ),
         )),
     }
@@ -214,7 +222,10 @@ fn ttl(value: &str) -> Result<u64, Problem> {
         Problem::new(
             400,
             "bad-query",
-            format!("?ttl={value} is no length of time; for example ?ttl=30s"),
+            format!(
+                "?ttl={} is no length of time; for example ?ttl=30s",
+                excerpt(value)
+            ),
         )
     })
 }
@@ -226,7 +237,10 @@ fn lane(value: &str) -> Result<Lane, Problem> {
         _ => Err(Problem::new(
             400,
             "bad-query",
-            format!("?lane={value} is no lane; there are reliable and latest"),
+            format!(
+                "?lane={} is no lane; there are reliable and latest",
+                excerpt(value)
+            ),
         )),
     }
 }

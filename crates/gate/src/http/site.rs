@@ -2,6 +2,9 @@ use taut_wire::http::{Host, Request};
 
 use super::{EnginePath, Problem};
 
+/// Bytes of an origin that is repeated to whoever may want to allow it: a scheme, a name of 253 and a port.
+const ORIGIN_BYTES_MAX: usize = 300;
+
 /// Who this server is to browsers: which Hosts it answers to and whose pages may use it.
 ///
 /// An open server on a loopback address is reachable by every page in the user's browser. So there `Host` must be a loopback name (against
@@ -86,6 +89,13 @@ impl Site {
         let near = self.loopback_only && name.is_some_and(is_loopback);
         if own || near || lists(&self.origins, origin) {
             return Ok(());
+        }
+        if origin.len() > ORIGIN_BYTES_MAX {
+            let text = format!(
+                "the Origin has {} bytes, which is none that a browser sends",
+                origin.len()
+            );
+            return Err(Problem::new(403, "origin-refused", text));
         }
         let text = if is_nameable(origin) {
             format!(

@@ -4,7 +4,7 @@
 //! So a turn hears a bounded number of bytes of messages ([`TURN_BYTES`]), and nothing while a member, or another core, that takes what it can is half the lag limit
 //! behind. Who does not take what it is given holds nobody up.
 
-use taut_hub::{ConnId, MESSAGE_OVERHEAD_BYTES, Room, RoomId};
+use taut_hub::{ConnId, MESSAGE_OVERHEAD_BYTES, RoomId};
 
 use super::Core;
 
@@ -80,7 +80,7 @@ impl Core {
 
     /// A walk goes on in the next turn: whether others wait for it.
     pub(super) fn is_walking(&mut self, id: RoomId) {
-        self.haste.left_behind |= self.shard.room(id).is_some_and(Room::is_ahead);
+        self.haste.left_behind |= self.shard.room(id).is_some_and(taut_hub::Room::is_ahead);
     }
 
     /// A Conn has taken all that a turn may give it and there is more: whether others wait for it.

@@ -192,15 +192,18 @@ fn verdict_of(answer: Answer) -> Option<Verdict> {
     }
 }
 
-fn rewrite(input: &mut Input, bodies: Vec<Body>) {
+fn rewrite(input: &mut Input, bodies: Vec<Option<Body>>) {
     let drafts = match input {
         Input::Publish { draft, .. } => std::slice::from_mut(draft),
         Input::PublishBatch { batch, .. } => batch.drafts.as_mut_slice(),
         _ => return,
     };
-    let kept = drafts.iter_mut().filter(|draft| draft.wish != Wish::Delete);
-    for (draft, body) in kept.zip(bodies) {
-        draft.body = body;
+    for (draft, body) in drafts.iter_mut().zip(bodies) {
+        if let Some(body) = body
+            && draft.wish != Wish::Delete
+        {
+            draft.body = body;
+        }
     }
 }
 

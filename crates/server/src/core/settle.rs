@@ -207,6 +207,10 @@ impl Core {
                         let retry_ms = u32::try_from(retry_ms).unwrap_or(u32::MAX);
                         self.close(id, Close::RateLimited(retry_ms), Some(&text));
                     }
+                    taut_hub::Refusal::Declined { reason } => {
+                        self.close(id, Close::Refused, Some(&reason));
+                    }
+                    taut_hub::Refusal::NotAsked => self.close(id, Close::Unavailable, None),
                     refusal => self.close(id, Close::Refused, Some(refusal.code())),
                 }
             }

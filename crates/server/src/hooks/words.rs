@@ -15,8 +15,8 @@ const REASON_CHARS_MAX: usize = 200;
 pub(crate) enum Verdict {
     /// It may pass as it came.
     Allow,
-    /// It may pass with these bodies, one each.
-    Rewrite(Vec<Body>),
+    /// It may pass with these bodies, one each; `None` stays as it came.
+    Rewrite(Vec<Option<Body>>),
     /// It may not, and why.
     Refuse(String),
 }
@@ -100,9 +100,23 @@ pub(super) fn read(body: &[u8], messages: usize) -> Result<Verdict, String> {
     };
     let bodies = rewritten.as_array().filter(|list| list.len() == messages);
     let bodies = bodies.ok_or_else(|| format!("its \"messages\" is no list of {messages}"))?;
-    let bodies: Option<Vec<Body>> = bodies.iter().map(self::body).collect();
-    let wrong = || "one of its messages has neither \"data\" nor \"base64\"".to_owned();
-    bodies.map(Verdict::Rewrite).ok_or_else(wrong)
+    let bodies: Result<Vec<_>, String> = bodies.iter().map(remade).collect();
+    bodies.map(Verdict::Rewrite)
+}
+
+/// What is made of one message.
+fn remade(message: &Value) -> Result<Option<Body>, String> {
+    if message.get("delete") == Some(&Value::Bool(true)) {
+        return Ok(None);
+    }
+    if let Some(args) = message.get("args") {
+        let read = arguments::from_json(&args.to_string());
+        let (array, attachments) = read.map_err(|error| format!("its \"args\": {error}"))?;
+        let packed = arguments::pack(&array, &attachments);
+        return Ok(Some(Body::Args(packed.into())));
+    }
+    let wrong = || "one of its messages has neither \"data\", \"base64\" nor \"args\"".to_owned();
+    body(message).map(Some).ok_or_else(wrong)
 }
 
 fn body(message: &Value) -> Option<Body> {
@@ -139,8 +153,16 @@ mod tests {
         let rewritten = read(b"{\"allow\":true,\"messages\":[{\"data\":\"x\"}]}", 1);
         assert_eq!(
             rewritten,
-            Ok(Verdict::Rewrite(vec![Body::Text("x".into())]))
+            Ok(Verdict::Rewrite(vec![Some(Body::Text("x".into()))]))
         );
+        let rewritten = read(
+            br#"{"allow":true,"messages":[{"delete":true},{"args":[1,{"base64":"AA=="}]}]}"#,
+            2,
+        );
+        let Ok(Verdict::Rewrite(bodies)) = rewritten else {
+            unreachable!("it is understood");
+        };
+        assert!(matches!(bodies.as_slice(), [None, Some(Body::Args(_))]));
         for wrong in [
             "[]",
             "{}",
@@ -148,6 +170,7 @@ mod tests {
             "yes",
             "{\"allow\":true,\"messages\":[]}",
             "{\"allow\":true,\"messages\":[{}]}",
+            "{\"allow\":true,\"messages\":[{\"args\":1}]}",
         ] {
             assert!(read(wrong.as_bytes(), 1).is_err(), "{wrong}");
         }

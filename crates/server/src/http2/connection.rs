@@ -98,7 +98,12 @@ impl Connection {
         let mut wire = match begun {
             Ok(Ok(wire)) => wire,
             Ok(Err(error)) => {
-                return tracing::debug!(peer = origin.who(), %error, "a client did not begin HTTP/2");
+                let reason = error.reason();
+                return tracing::debug!(
+                    peer = origin.who(),
+                    ?reason,
+                    "a client did not begin HTTP/2"
+                );
             }
             Err(_) => {
                 return tracing::debug!(
@@ -175,13 +180,17 @@ impl Connection {
         match wire.poll_accept(cx) {
             Poll::Ready(Some(Ok(stream))) => Poll::Ready(News::Stream(Box::new(stream))),
             Poll::Ready(Some(Err(error))) => {
-                if error
-                    .reason()
-                    .is_some_and(|reason| reason != Reason::NO_ERROR)
-                {
-                    let violation = error.to_string();
-                    let peer = lanes.origin.who();
-                    tell_often!(INFO, peer, violation, "a peer broke HTTP/2");
+                let peer = lanes.origin.who();
+                match error.reason() {
+                    // Not the error itself, which may hold 16 KiB of the client's own words.
+                    Some(reason) if error.is_remote() => {
+                        tracing::debug!(peer, %reason, "a client ended HTTP/2 with an error");
+                    }
+                    Some(reason) if reason != Reason::NO_ERROR => {
+                        let violation = reason.description();
+                        tell_often!(INFO, peer, violation, "a peer broke HTTP/2");
+                    }
+                    _ => {}
                 }
                 Poll::Ready(News::Ended)
             }

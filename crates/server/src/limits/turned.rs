@@ -103,13 +103,13 @@ mod tests {
     #[test]
     fn there_are_so_many_seats_and_each_is_given_up() {
         let seats = Seats::new(16);
-        let take = |is_exempt| (0..100).map_while(move |_| seats.take(Why::Full, is_exempt));
-        let strangers: Vec<_> = take.clone()(false).collect();
-        assert_eq!(strangers.len(), 12);
-        let exempt: Vec<_> = take.clone()(true).collect();
-        assert_eq!(exempt.len(), 4);
+        let take = |is_exempt| -> Vec<Turned> {
+            let all = (0..100).map_while(|_| seats.take(Why::Full, is_exempt));
+            all.collect()
+        };
+        let (strangers, exempt) = (take(false), take(true));
+        assert_eq!((strangers.len(), exempt.len()), (12, 4));
         drop((strangers, exempt));
-        let all: Vec<_> = take(true).collect();
-        assert_eq!(all.len(), 16);
+        assert_eq!(take(true).len(), 16);
     }
 }

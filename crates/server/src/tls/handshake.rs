@@ -5,10 +5,11 @@
 //! strangers choose how many there are.
 //!
 //! Bounds: [`ARRIVALS_MAX`] sockets wait to be taken in, more are closed. A thread has [`SHAKES_MAX`] handshakes under way; for another one the oldest gives
-//! way, because an honest client needs two round trips and only a dishonest one grows old here. A handshake has `limits.handshake_ms_max` and [`SHAKE_BYTES_MAX`].
+//! way, because an honest client needs two round trips and only a dishonest one grows old here. A handshake has `limits.handshake_ms_max` and [`SHAKE_BYTES_MAX`];
+//! one that failed is heard out within the same bounds, so that the alert which says why is not lost.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -116,6 +117,8 @@ struct Shake {
     began: Instant,
     received: usize,
     watches_writes: bool,
+    /// It has failed, and the client has been told why.
+    is_over: bool,
 }
 
 /// What the threads are made of.
@@ -291,6 +294,7 @@ impl Shaker {
                 began: Instant::now(),
                 received,
                 watches_writes: false,
+                is_over: false,
             });
             self.ages.push_back((slot, self.begun));
             if self.watch(slot, Interest::READABLE, false) {
@@ -306,6 +310,9 @@ impl Shaker {
         let Some(shake) = self.shakes.get_mut(slot) else {
             return;
         };
+        if shake.is_over {
+            return self.hear_out(slot);
+        }
         let (tunnel, received) = (&mut shake.tunnel, &mut shake.received);
         match tunnel.shake(&mut self.buffer, received, SHAKE_BYTES_MAX) {
             Shaken::Waits { blocked } => {
@@ -316,15 +323,32 @@ impl Shaker {
             Shaken::Done => self.hand_on(slot),
             Shaken::Failed(error) => {
                 let peer = shake.who();
-                match error {
-                    Some(error) => {
-                        tell_often!(INFO, peer, "a TLS handshake failed: {}", why(&error));
-                    }
-                    None => tracing::debug!(peer, "a client left in its TLS handshake"),
+                if let Some(error) = error {
+                    tell_often!(INFO, peer, "a TLS handshake failed: {}", why(&error));
+                    (shake.is_over, shake.received) = (true, 0);
+                    return self.hear_out(slot);
                 }
+                tracing::debug!(peer, "a client left in its TLS handshake");
                 self.drop_shake(slot);
             }
         }
+    }
+
+    /// Reads on until a client leaves that was told why it is refused: to close with something unread resets the connection, which takes the alert back.
+    /// In TLS 1.3 a client says its request before it has heard what its certificate came to.
+    fn hear_out(&mut self, slot: usize) {
+        let Some(shake) = self.shakes.get_mut(slot) else {
+            return;
+        };
+        while shake.received < SHAKE_BYTES_MAX {
+            match shake.tunnel.socket().read(&mut self.buffer) {
+                Ok(count) if count > 0 => shake.received += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => break,
+            }
+        }
+        self.drop_shake(slot);
     }
 
     /// Hands a tunnel to the core with the fewest Conns, or to a front where it speaks HTTP/2.
@@ -371,7 +395,9 @@ impl Shaker {
                     if shake.began.elapsed() < self.patience {
                         return;
                     }
-                    if let Some(shake) = self.drop_shake(slot) {
+                    if let Some(shake) = self.drop_shake(slot)
+                        && !shake.is_over
+                    {
                         let peer = shake.who();
                         tracing::debug!(peer, "a TLS handshake took too long");
                     }

@@ -188,7 +188,7 @@ impl Renewal {
         let tried = looks(&paths(tls));
         {
             let watched = self.watched();
-            if watched.tls == *tls && watched.tried == tried && watched.failed.is_empty() {
+            if watched.tls == *tls && watched.tried == tried {
                 return Ok(None);
             }
         }

@@ -39,10 +39,21 @@ pub fn encode_message(out: &mut Vec<u8>, said: &Said<'_>) {
 }
 
 /// Whom a terminal shows: `ana`, and `ana:u17` where the server has verified the user `u17`. No name holds a `:`, so nobody can call itself that.
+///
+/// A user with white space stands in quotes, `ana:"bo: I quit"`: what ends a speaker has a space behind it, so without them a user who chose that name
+/// would seem to be `bo`.
 #[must_use]
 pub fn known_as<'a>(name: &'a str, user: Option<&str>) -> Cow<'a, str> {
-    user.map_or(Cow::Borrowed(name), |user| {
-        Cow::Owned(format!("{name}:{user}"))
+    let Some(user) = user else {
+        return Cow::Borrowed(name);
+    };
+    let is_plain = !user.starts_with('"') && !user.contains(char::is_whitespace);
+    Cow::Owned(match is_plain {
+        true => format!("{name}:{user}"),
+        false => {
+            let user = user.replace('\\', "\\\\").replace('"', "\\\"");
+            format!("{name}:\"{user}\"")
+        }
     })
 }
 
@@ -186,4 +197,25 @@ pub fn encode_unknown(out: &mut Vec<u8>, command: &str) {
         None => format!("no command /{shown}; /help lists them, //{shown} says it"),
     };
     encode_error(out, &text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_user_seems_to_be_another_one_that_says_something() {
+        assert_eq!(known_as("ana", None), "ana");
+        assert_eq!(known_as("ana", Some("u17")), "ana:u17");
+        assert_eq!(known_as("ana", Some("auth0|17")), "ana:auth0|17");
+        for (user, shown) in [
+            ("root: I quit", r#"ana:"root: I quit""#),
+            ("root| more", r#"ana:"root| more""#),
+            ("root\u{a0}x", "ana:\"root\u{a0}x\""),
+            (r#""root""#, r#"ana:"\"root\"""#),
+            (r#"a\ "b"#, r#"ana:"a\\ \"b""#),
+        ] {
+            assert_eq!(known_as("ana", Some(user)), shown);
+        }
+    }
 }
