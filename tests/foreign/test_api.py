@@ -388,3 +388,18 @@ def test_rooms_that_only_the_disk_has_are_listed_behind_those_in_memory_by_their
     assert all(name in said for name in names[:25]) and "a/b/c" not in said
     api.raw("GET", "rooms", cursor="store:a//b").assert_problem(400)
     assert api.server.stop() == 0
+
+
+def test_taut_admin_over_a_unix_socket_and_nothing_where_there_is_nothing(tmp_path):
+    key, digest = make_key()
+    path = tmp_path / "taut.sock"
+    server = Server(tmp_path, f'[auth]\napi_keys = ["{digest}"]\n', ["--listen", f"unix:{path}"])
+
+    def admin(*words):
+        environment = {"TAUT_API_KEY": key, "PATH": os.environ["PATH"]}
+        return subprocess.run([BINARY, "admin", *words, "--url", f"unix:{path}"], capture_output=True, text=True, timeout=30, env=environment, check=True).stdout
+
+    assert admin("who", "lobby") == "" and admin("state", "lobby") == ""
+    assert admin("publish", "lobby", "hello").startswith("at")
+    assert "hello" in admin("history", "lobby")
+    assert server.stop() == 0
