@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 import taut
 from commands import run
-from peers import Program, Raw, post
+from peers import Program, Raw, post, said_in
 from servers import Certificates
 from test_metrics import Metrics
 
@@ -135,7 +135,7 @@ def test_websockets_over_wss(server, certificates, room):
         post(server, room, "from clear text")
         assert one.recv(10) == "from clear text"
         one.send("x" * 60_000)
-        one.ping().wait(10)
+        said_in(server, room, 2)
     with connect(f"wss://localhost:{server.port}/r/{room}?rewind=1", ssl=trusting(certificates), proxy=None, open_timeout=10) as one:
         assert one.recv(10) == "x" * 60_000
 
