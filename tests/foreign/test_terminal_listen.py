@@ -69,9 +69,9 @@ def test_history_comes_back_also_in_the_next_run(listen, tmp_path, closing):
     terminal, client = listen()
     terminal.type("first").press("Enter").type("second").press("Enter")
     client.until(b"second\n")
-    terminal.press("Up", "Up", "Enter")
-    assert client.until(b"\n") == b"first\n"
     # Between two lines the terminal is not the editor's for a moment.
+    terminal.until_line(">").press("Up", "Up", "Enter")
+    assert client.until(b"\n") == b"first\n"
     terminal.until_line(">").press("C-d").until("code 0")
     terminal, client = listen()
     terminal.press("Up", "Enter")
