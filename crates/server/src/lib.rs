@@ -29,6 +29,7 @@ mod server;
 mod session;
 mod stop;
 mod talk;
+mod timed;
 mod tls;
 
 pub use application::{Application, Heard, Say};

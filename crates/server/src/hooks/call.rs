@@ -3,9 +3,8 @@
 //! An answer that is cut off is a failure, whatever its beginning says: nothing at all is a yes, and half a no must not become one.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -13,18 +12,12 @@ use taut_wire::http::{self, BodyDecoder, Framing, Limits, Method};
 
 use super::ANSWER_BYTES_MAX;
 use super::config::{Authorities, HookUrl};
+use crate::timed::Timed;
 
 /// A connection that is kept for the next call.
 pub(super) enum Line {
     Clear(Timed),
     Tls(Box<StreamOwned<ClientConnection, Timed>>),
-}
-
-/// A socket with one deadline for all that is read and written. A limit for each read alone would let a peer that sends byte by byte go on for ever; within TLS, where
-/// one read is many of the socket, not even we would notice.
-pub(super) struct Timed {
-    stream: TcpStream,
-    until: Instant,
 }
 
 /// Why a call came to nothing. Its text is for the log.
@@ -102,28 +95,14 @@ pub(super) fn post(
     answer
 }
 
-/// Tries the addresses of the host in turn. One that is silent costs its share of the time and leaves the others theirs.
 fn open(url: &HookUrl, tls: &Arc<ClientConfig>, until: Instant) -> Result<Line, Failed> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "its host has no address");
-    let addresses: Vec<_> = (url.host.as_str(), url.port).to_socket_addrs()?.collect();
-    for (left_over, address) in (1..=addresses.len()).rev().zip(&addresses) {
-        let share = left(until)? / u32::try_from(left_over).unwrap_or(u32::MAX);
-        match TcpStream::connect_timeout(address, share) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                let stream = Timed { stream, until };
-                if !url.is_tls {
-                    return Ok(Line::Clear(stream));
-                }
-                let name = ServerName::try_from(url.host.clone()).map_err(io::Error::other)?;
-                let session =
-                    ClientConnection::new(Arc::clone(tls), name).map_err(io::Error::other)?;
-                return Ok(Line::Tls(Box::new(StreamOwned::new(session, stream))));
-            }
-            Err(error) => last = error,
-        }
+    let socket = Timed::connect(&url.host, url.port, until)?;
+    if !url.is_tls {
+        return Ok(Line::Clear(socket));
     }
-    Err(last.into())
+    let name = ServerName::try_from(url.host.clone()).map_err(io::Error::other)?;
+    let session = ClientConnection::new(Arc::clone(tls), name).map_err(io::Error::other)?;
+    Ok(Line::Tls(Box::new(StreamOwned::new(session, socket))))
 }
 
 type Answered = (Result<Vec<u8>, Failed>, bool);
@@ -215,14 +194,6 @@ fn cut_off() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, text)
 }
 
-fn left(until: Instant) -> Result<Duration, io::Error> {
-    let left = until.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(io::ErrorKind::TimedOut.into());
-    }
-    Ok(left)
-}
-
 impl From<io::Error> for Failed {
     fn from(error: io::Error) -> Self {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
@@ -250,8 +221,8 @@ impl Line {
 
     fn give_until(&mut self, until: Instant) {
         match self {
-            Self::Clear(socket) => socket.until = until,
-            Self::Tls(tunnel) => tunnel.get_mut().until = until,
+            Self::Clear(socket) => socket.give_until(until),
+            Self::Tls(tunnel) => tunnel.get_mut().give_until(until),
         }
     }
 
@@ -266,33 +237,6 @@ impl Line {
             },
         };
         !has_more && self.socket().is_silent()
-    }
-}
-
-impl Timed {
-    fn is_silent(&self) -> bool {
-        let stream = &self.stream;
-        let is_silent = stream.set_nonblocking(true).is_ok()
-            && matches!(stream.peek(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
-        stream.set_nonblocking(false).is_ok() && is_silent
-    }
-}
-
-impl Read for Timed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(Some(left(self.until)?))?;
-        self.stream.read(buffer)
-    }
-}
-
-impl Write for Timed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(Some(left(self.until)?))?;
-        self.stream.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,6 +15,7 @@ use taut_wire::http::{self, BodyDecoder, Method};
 use super::Doorman;
 use super::doorman::Fetched;
 use crate::hooks::{Authorities, tls_config};
+use crate::timed::{Timed, left};
 
 /// How often it looks whether keys have aged, or the file has changed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -218,7 +218,7 @@ fn download(
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {authority}\r\nAccept: application/json\r\nAccept-Encoding: identity\r\nUser-Agent: taut\r\nConnection: close\r\n\r\n"
     );
-    let mut socket = connect(host, port, until)?;
+    let mut socket = Timed::connect(host, port, until).map_err(|error| failed(&error))?;
     if !secure {
         return exchange(&mut socket, &request, until);
     }
@@ -243,56 +243,6 @@ fn host_and_port(authority: &str, default: u16) -> Result<(&str, u16), String> {
     };
     let port = port.map_or(Ok(default), str::parse);
     Ok((host, port.map_err(|_| "the URL's port is no number")?))
-}
-
-fn connect(host: &str, port: u16, until: Instant) -> Result<Clocked, String> {
-    let addresses = (host, port)
-        .to_socket_addrs()
-        .map_err(|error| error.to_string())?;
-    let addresses: Vec<SocketAddr> = addresses.collect();
-    let mut last = "the name has no address".to_owned();
-    for (tried, address) in addresses.iter().enumerate() {
-        // One that says nothing, as IPv6 often does where there is none, leaves the others their part of the time.
-        let share = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
-        let time = left(until).map_err(|error| error.to_string())? / share;
-        match TcpStream::connect_timeout(address, time) {
-            Ok(socket) => return Ok(Clocked { socket, until }),
-            Err(error) => last = format!("{address}: {error}"),
-        }
-    }
-    Err(last)
-}
-
-/// A socket under one clock for all that is read and written.
-struct Clocked {
-    socket: TcpStream,
-    until: Instant,
-}
-
-fn left(until: Instant) -> io::Result<Duration> {
-    let left = until.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(io::ErrorKind::TimedOut.into());
-    }
-    Ok(left)
-}
-
-impl Read for Clocked {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.set_read_timeout(Some(left(self.until)?))?;
-        self.socket.read(buffer)
-    }
-}
-
-impl Write for Clocked {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.set_write_timeout(Some(left(self.until)?))?;
-        self.socket.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.socket.flush()
-    }
 }
 
 fn exchange(
