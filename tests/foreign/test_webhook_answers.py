@@ -175,11 +175,9 @@ def test_an_answer_byte_by_byte_is_late_at_the_deadline(scripted):
     assert said(server)[0] == 503
 
 
-def test_who_reads_a_call_byte_by_byte_holds_its_thread_no_longer_than_the_deadline(tmp_path, closing):
-    """The kernel takes some of it each time: only a deadline for all of the writing ends it."""
-    port = free_port()
+def serve_each(port, closing, take):
+    """Hands each connection to a thread of its own."""
     listener = socket.create_server(("127.0.0.1", port))
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     closing.callback(listener.close)
 
     def serve():
@@ -188,7 +186,14 @@ def test_who_reads_a_call_byte_by_byte_holds_its_thread_no_longer_than_the_deadl
                 peer, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=sip, args=(peer,), daemon=True).start()
+            threading.Thread(target=take, args=(peer,), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listener
+
+
+def test_who_reads_a_call_byte_by_byte_holds_its_thread_no_longer_than_the_deadline(tmp_path, closing):
+    """The kernel takes some of it each time: only a deadline for all of the writing ends it."""
 
     def sip(peer):
         try:
@@ -197,7 +202,8 @@ def test_who_reads_a_call_byte_by_byte_holds_its_thread_no_longer_than_the_deadl
         except OSError:
             pass
 
-    threading.Thread(target=serve, daemon=True).start()
+    port = free_port()
+    serve_each(port, closing, sip).setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     server = Server(tmp_path, 'limits.message_bytes_max = "16MiB"\n' + config(port, 2, concurrency=1, deadline_ms=1500))
     closing.callback(server.stop)
     assert said(server, "x" * 12_000_000)[0] == 503
@@ -208,19 +214,11 @@ def test_tls_byte_by_byte_holds_a_thread_no_longer_than_the_deadline(tmp_path, c
     certificates = Certificates(tmp_path)
     inner = Scripted(answers(YES), tls=certificates.signed())
     closing.callback(inner.close)
-    port = free_port()
-    listener = socket.create_server(("127.0.0.1", port))
-    closing.callback(listener.close)
 
-    def serve():
-        while True:
-            try:
-                peer, _ = listener.accept()
-            except OSError:
-                return
-            behind = socket.create_connection(("127.0.0.1", inner.port))
-            threading.Thread(target=pour, args=(peer, behind, 0), daemon=True).start()
-            threading.Thread(target=pour, args=(behind, peer, 0.3), daemon=True).start()
+    def stand_between(peer):
+        behind = socket.create_connection(("127.0.0.1", inner.port))
+        threading.Thread(target=pour, args=(peer, behind, 0), daemon=True).start()
+        pour(behind, peer, 0.3)
 
     def pour(source, sink, seconds):
         try:
@@ -232,7 +230,8 @@ def test_tls_byte_by_byte_holds_a_thread_no_longer_than_the_deadline(tmp_path, c
         except OSError:
             pass
 
-    threading.Thread(target=serve, daemon=True).start()
+    port = free_port()
+    serve_each(port, closing, stand_between)
     url = f'"https://localhost:{port}/taut"'
     server = Server(tmp_path, config(port, 2, url=url, ca_file=f'"{certificates.ca}"', concurrency=1, deadline_ms=1500))
     closing.callback(server.stop)
