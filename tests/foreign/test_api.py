@@ -305,7 +305,8 @@ def test_taut_admin(api, room, closing):
     assert "done" in api.admin("leave", f"{room}/b", "--conn", conn)
     assert "done" in api.admin("disconnect", "--conn", conn)
     api.admin("disconnect", "--conn", conn, code=4)
-    api.admin("disconnect", code=4)
+    assert "done     0" in api.admin("disconnect", "--room", room, "--address", "192.0.2.1")
+    api.admin("disconnect", code=2)
 
 
 def test_a_token_that_grants_admin_acts_in_its_rooms_only_and_revoked_ones_end(tmp_path, closing):

@@ -238,12 +238,12 @@ const WORDS: &[Word] = &[
     },
 ];
 
-/// Words that do nothing before it is said to whom, by one of these.
-const ONE_OF: &[(&str, &[&str])] = &[
-    ("disconnect", &["conn", "user"]),
-    ("join", &["conn", "user"]),
-    ("leave", &["conn", "user"]),
-    ("revoke", &["user", TOKEN_ID, "issued_before"]),
+/// Words that do nothing before it is said to whom, by one of these, or (`true`) by several.
+const WHOM: &[(&str, &[&str], bool)] = &[
+    ("disconnect", &["conn", "user", "address", "room"], true),
+    ("join", &["conn", "user"], false),
+    ("leave", &["conn", "user"], false),
+    ("revoke", &["user", TOKEN_ID, "issued_before"], false),
 ];
 
 /// The words as the command line has them.
@@ -284,8 +284,9 @@ fn of_word(word: &Word) -> Command {
                 .help(*help),
         );
     }
-    if let Some((_, of)) = ONE_OF.iter().find(|(name, _)| *name == word.name) {
-        command = command.group(ArgGroup::new("whom").args(*of).required(true));
+    if let Some((_, by, several)) = WHOM.iter().find(|(name, ..)| *name == word.name) {
+        let whom = ArgGroup::new("whom").args(*by).multiple(*several);
+        command = command.group(whom.required(true));
     }
     if word.places.iter().any(|(name, _)| *name == "DATA") {
         let help = "DATA is a JSON value";
