@@ -22,12 +22,21 @@ DATAGRAM_BYTES_MAX = 1_200
 class Device:
     """A program that sends a datagram and looks at what comes; on one machine none gets lost."""
 
+    spent = set()  # addresses; a server may still know who was there, and would not ask another one for a proof
+
     def __init__(self, server, source=None, at=None):
         at = at or ("127.0.0.1", udp_port(server))
-        self.socket = socket.socket(socket.AF_INET6 if ":" in at[0] else socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket = self.bound(source or at[0])
+        while self.socket.getsockname() in self.spent:
+            self.socket = self.bound(source or at[0])
+        self.spent.add(self.socket.getsockname())
         self.socket.settimeout(PATIENCE_S)
-        self.socket.bind((source or at[0], 0))
         self.socket.connect(at)
+
+    def bound(self, host):
+        bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        bound.bind((host, 0))
+        return bound
 
     def send(self, **unit):
         self.socket.send(json.dumps(unit).encode())
@@ -47,8 +56,9 @@ class Device:
         return answer
 
     def join(self, room, **fields):
-        challenge = self.send(join=room, ref=7, **fields).unit()["prove"]
-        answer = self.ask(join=room, proof=challenge, **fields)
+        challenge = self.send(join=room, ref=7, **fields).unit()
+        assert "prove" in challenge, challenge
+        answer = self.ask(join=room, proof=challenge["prove"], **fields)
         assert answer["ok"] == "join", answer
         return answer
 
